@@ -1,0 +1,109 @@
+package filters
+
+import "context"
+
+// Filter is one configured use of a filter: compiled, immutable, and used by
+// many exchanges at once.
+type Filter interface {
+	// Needs says what the filter must see in direction d. It is asked once,
+	// when the policy is compiled.
+	Needs(d Direction) Needs
+	// Apply runs the filter in the exchange's current phase: with the headers
+	// where Needs.Headers, with the whole body where Needs.Body is WholeBody
+	// (Exchange.Message(d).Body, in the body phase), with the trailers where
+	// Needs.Trailers, and in the log phase. Changes go into led. An error means that the
+	// filter could not do its work; the step's onError is then followed. It
+	// must return when ctx ends.
+	Apply(ctx context.Context, ex *Exchange, led *Ledger) (Decision, error)
+}
+
+// Streamer is a Filter that edits a body as it passes.
+type Streamer interface {
+	Filter
+	// Open starts the work on one body in direction d. The Stream is used by
+	// one goroutine.
+	Open(ctx context.Context, ex *Exchange, d Direction) (Stream, error)
+}
+
+// Stream is a filter's work on one body.
+type Stream interface {
+	// Value is called for each value that the needs' paths select, in
+	// document order, with the edits of earlier steps already in it.
+	Value(ctx context.Context, v *Value) error
+	// Close is called once when the body has ended, also when it was cut
+	// short. Only led.Metadata and led.Result are carried out here: the
+	// headers are gone.
+	Close(ctx context.Context, led *Ledger) (Decision, error)
+}
+
+// Shaper is a Stream that can add members. For each object that one of its
+// paths selects (not one beneath it), End is called when the object closes.
+type Shaper interface {
+	Stream
+	End(ctx context.Context, o *ObjectEnd) error
+}
+
+// ObjectEnd is the end of a selected object.
+type ObjectEnd struct {
+	// Paths has a bit for each of the step's first 64 paths that selects the
+	// object.
+	Paths uint64
+	// Added are the members to add before the closing brace.
+	Added []Member
+}
+
+// Member is an object's member: a name, and a value in JSON.
+type Member struct {
+	Name string
+	JSON []byte
+}
+
+// Add appends a member. The stream answers for the name not being there yet
+// and for json being valid.
+func (o *ObjectEnd) Add(name string, json []byte) { o.Added = append(o.Added, Member{name, json}) }
+
+// BodyNeed is how much of a body a filter must see.
+type BodyNeed uint8
+
+// The needs, each more than the one before.
+const (
+	// NoBody: nothing of it.
+	NoBody BodyNeed = iota
+	// StreamedBody: value by value, as it passes. The filter is a Streamer.
+	StreamedBody
+	// WholeBody: all of it before anything is forwarded. A Streamer with
+	// WholeBody whose paths have filter expressions gets its values from the
+	// whole document; any other filter gets Exchange.Message(d).Body.
+	WholeBody
+)
+
+// Needs is what a filter must see in one direction.
+type Needs struct {
+	// Headers: Apply is called in the headers phase (of a filter that needs
+	// the whole body: once that is there, and only then).
+	Headers bool
+	// Body is how much of the body the filter must see.
+	Body BodyNeed
+	// Trailers: Apply is called in the trailers phase.
+	Trailers bool
+	// Paths are the RFC 9535 JSONPaths of the values to show to the Stream.
+	// Empty: every value and every member name there is.
+	Paths []string
+	// Steps are the names of earlier steps whose results the filter reads.
+	// The runner then runs it no earlier than those.
+	Steps []string
+	// Unparsed says what to do with a body of no known type, or from where on
+	// it does not parse.
+	Unparsed Unparsed
+}
+
+// Unparsed is what a streaming filter wants for a body that is not of a known
+// type, or from where on it does not parse.
+type Unparsed string
+
+// The choices.
+const (
+	ScanAsText   Unparsed = "scanAsText" // show the rest as plain text
+	DenyUnparsed Unparsed = "deny"       // treat it as a failure of the step
+	PassUnparsed Unparsed = "pass"       // let the rest go by unseen
+)
