@@ -78,3 +78,10 @@ type Denial struct {
 	// Headers are added to the response, e.g. Retry-After.
 	Headers []Field
 }
+
+// DenyError is returned by a Stream to end the exchange: not a failure, but
+// what the policy asks for.
+type DenyError struct{ Denial Denial }
+
+// Error implements error.
+func (e *DenyError) Error() string { return "denied: " + e.Denial.Title }
