@@ -42,3 +42,22 @@ type Decision struct {
 	// Details holds further labels and numbers that are not content.
 	Details map[string]any
 }
+
+// Failure is an error with a reason that may be shown: a short text from a
+// fixed set, free of content. Other errors are recorded as "error" only,
+// because their text may quote the message.
+type Failure struct {
+	Reason string
+	Err    error
+}
+
+// Error implements error.
+func (f *Failure) Error() string {
+	if f.Err == nil {
+		return f.Reason
+	}
+	return f.Reason + ": " + f.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (f *Failure) Unwrap() error { return f.Err }

@@ -10,10 +10,11 @@ type Filter interface {
 	Needs(d Direction) Needs
 	// Apply runs the filter in the exchange's current phase: with the headers
 	// where Needs.Headers, with the whole body where Needs.Body is WholeBody
-	// (Exchange.Message(d).Body, in the body phase), with the trailers where
-	// Needs.Trailers, and in the log phase. Changes go into led. An error means that the
-	// filter could not do its work; the step's onError is then followed. It
-	// must return when ctx ends.
+	// and the filter is not a Streamer (once, in the body phase, with
+	// Exchange.Message(d).Body set; in the headers phase where there is no
+	// body), with the trailers where Needs.Trailers, and in the log phase.
+	// Changes go into led. An error means that the filter could not do its
+	// work; the step's onError is then followed. It must return when ctx ends.
 	Apply(ctx context.Context, ex *Exchange, led *Ledger) (Decision, error)
 }
 
@@ -71,16 +72,15 @@ const (
 	NoBody BodyNeed = iota
 	// StreamedBody: value by value, as it passes. The filter is a Streamer.
 	StreamedBody
-	// WholeBody: all of it before anything is forwarded. A Streamer with
-	// WholeBody whose paths have filter expressions gets its values from the
-	// whole document; any other filter gets Exchange.Message(d).Body.
+	// WholeBody: all of it before anything is forwarded. A Streamer still gets
+	// it value by value, any other filter as Exchange.Message(d).Body.
 	WholeBody
 )
 
 // Needs is what a filter must see in one direction.
 type Needs struct {
-	// Headers: Apply is called in the headers phase (of a filter that needs
-	// the whole body: once that is there, and only then).
+	// Headers: Apply is called in the headers phase. A filter that needs the
+	// whole body and is not a Streamer is called once, when that is there.
 	Headers bool
 	// Body is how much of the body the filter must see.
 	Body BodyNeed

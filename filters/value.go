@@ -121,3 +121,7 @@ func (v *Value) Touched() bool { return len(v.edits) > 0 || v.verb != Keep || v.
 
 // Release takes a Hold back: all of Text is settled. It is the runner's.
 func (v *Value) Release() { v.holding = false }
+
+// Discard takes back every change and leaves what is held. It is the
+// runner's, for a step that only observes.
+func (v *Value) Discard() { v.edits, v.raw, v.rename, v.verb = v.edits[:0], nil, "", Keep }

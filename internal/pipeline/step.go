@@ -58,8 +58,13 @@ type Step struct {
 	// Needs and Paths are worked out by Compile.
 	Needs filters.Needs
 	Paths *body.Paths
-	// deferred: Apply waits for the whole body.
+	// deferred: the step waits for the whole body, for itself or for its
+	// condition.
 	deferred bool
+	// streams: the filter edits the body value by value.
+	streams bool
+	// keeps: the condition reads the body of a direction that is over by then.
+	keeps [2]bool
 }
 
 // Chains are the steps that apply to one exchange, in order.

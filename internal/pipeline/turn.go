@@ -40,7 +40,9 @@ func (c Course) String() string { return [...]string{"pass", "stream", "collect"
 // Turn is what is to be done after one message. What it refers to is valid
 // until the next call on the Run.
 type Turn struct {
-	// Course of the direction's body; set by Headers.
+	// Course of the direction's body, in every turn. It can go from
+	// CollectBody to StreamBody before the body has ended: what was held back,
+	// the headers included, then goes out.
 	Course Course
 	// Changes to the headers (from Headers, or from Body at the end of a
 	// collected body) or to the trailers (from Trailers), in order.

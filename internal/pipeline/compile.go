@@ -1,0 +1,81 @@
+package pipeline
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/internal/body"
+)
+
+// Compile works out what the steps of one policy need. It is called once,
+// with the request, response and log steps in that order. An error names the
+// step and what is wrong with its paths (a *body.PathError).
+func Compile(steps []*Step) error {
+	for i, s := range steps {
+		if s.Log {
+			continue
+		}
+		if err := s.compile(steps[:i]); err != nil {
+			return fmt.Errorf("step %s: %w", s.Name, err)
+		}
+	}
+	// What a later step reads of an earlier direction's body has to be kept
+	// while it passes.
+	for _, s := range steps {
+		if s.When == nil || s.Direction == filters.Request && !s.Log {
+			continue
+		}
+		s.keeps[filters.Request] = s.When.NeedsBody(filters.Request)
+		s.keeps[filters.Response] = s.Log && s.When.NeedsBody(filters.Response)
+	}
+	return nil
+}
+
+func (s *Step) compile(earlier []*Step) error {
+	s.Needs = s.Filter.Needs(s.Direction)
+	_, s.streams = s.Filter.(filters.Streamer)
+	s.streams = s.streams && s.Needs.Body != filters.NoBody
+	if !s.streams && s.Needs.Body == filters.StreamedBody {
+		return fmt.Errorf("filter %s wants a streamed body and is not a streamer", s.Kind)
+	}
+	s.deferred = s.Needs.Body == filters.WholeBody
+	if s.When != nil && s.When.NeedsBody(s.Direction) {
+		s.deferred = true
+	}
+	reads := slices.Clone(s.Needs.Steps)
+	if s.When != nil {
+		reads = append(reads, s.When.Steps()...)
+	}
+	for _, e := range earlier {
+		// A result that is only there when the body has ended makes its
+		// readers wait for it too.
+		late := e.deferred || e.streams
+		if late && e.Direction == s.Direction && !e.Log && slices.Contains(reads, e.Name) {
+			s.deferred = true
+		}
+	}
+	if !s.streams {
+		return nil
+	}
+	paths, err := body.CompilePaths(s.Needs.Paths)
+	if err != nil {
+		return err
+	}
+	s.Paths = paths
+	if paths != nil && paths.NeedsDocument() {
+		s.deferred = true
+	}
+	return nil
+}
+
+// Collects reports whether the step makes the exchange wait for the whole
+// body of its direction.
+func (s *Step) Collects() bool { return s.deferred && s.Mode != Shadow }
+
+// Streams reports whether the step edits the body value by value.
+func (s *Step) Streams() bool { return s.streams }
+
+// ReadsBody reports whether the step looks at the body of its direction in
+// any way.
+func (s *Step) ReadsBody() bool { return s.streams || s.deferred }

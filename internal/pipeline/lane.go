@@ -1,0 +1,301 @@
+package pipeline
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/internal/body"
+)
+
+// lane is one direction of a run.
+type lane struct {
+	steps          []*Step
+	caps           Caps
+	course         Course
+	format         body.Format
+	started, ended bool
+	received       int64
+
+	// active are the steps that run on this exchange; of those, deferred wait
+	// for the whole body, and stages edit it as it passes.
+	active   []*Step
+	deferred []*Step
+	stages   []*stage
+	editor   *body.Editor
+	// spent is the time that the editor took, its stages included.
+	spent time.Duration
+	out   []byte
+
+	collected []byte // the body so far, while it is collected
+	tap       []byte // a copy of what came, for steps in shadow that need the whole
+	tapFull   bool
+	keep      bool // a later phase reads the body: a copy of what goes out
+	copied    []byte
+	copyFull  bool
+
+	// What has gathered for the next turn.
+	changes    []filters.Change
+	metadata   map[string]map[string]any
+	clearRoute bool
+}
+
+// wait puts a step among those that wait for the body's end.
+func (l *lane) wait(s *Step) { l.deferred = append(l.deferred, s) }
+
+// collects reports whether any waiting step makes the exchange wait.
+func (l *lane) collects() bool {
+	for _, s := range l.deferred {
+		if s.Collects() {
+			return true
+		}
+	}
+	return false
+}
+
+// shadowed reports whether a step in shadow waits for the whole body.
+func (l *lane) shadowed() bool { return len(l.deferred) > 0 }
+
+// kept copies what goes out where a later phase reads it, and returns it.
+func (l *lane) kept(r *Run, d filters.Direction, forward []byte, end bool) []byte {
+	if !l.keep {
+		return forward
+	}
+	if !l.copyFull && int64(len(l.copied)+len(forward)) > r.limits.CollectBytes {
+		l.copyFull, l.copied = true, nil
+	}
+	if !l.copyFull {
+		l.copied = append(l.copied, forward...)
+		if end {
+			r.ex.Message(d).Body = l.copied
+		}
+	}
+	return forward
+}
+
+// commit carries a ledger's changes into the exchange and the next turn.
+func (l *lane) commit(ex *filters.Exchange, d filters.Direction, phase filters.Phase, led *filters.Ledger) {
+	msg := ex.Message(d)
+	target := &msg.Headers
+	if phase == filters.TrailersPhase(d) {
+		target = &msg.Trailers
+	}
+	for _, c := range led.Changes {
+		target.Apply(c)
+		l.changes = append(l.changes, c)
+	}
+	for ns, kv := range led.Metadata {
+		if l.metadata == nil {
+			l.metadata = map[string]map[string]any{}
+		}
+		if l.metadata[ns] == nil {
+			l.metadata[ns] = map[string]any{}
+		}
+		for k, v := range kv {
+			l.metadata[ns][k] = v
+		}
+	}
+	l.clearRoute = l.clearRoute || led.ClearRouteCache
+}
+
+// stream passes a chunk through the stages.
+func (r *Run) stream(ctx context.Context, l *lane, d filters.Direction, chunk []byte, end bool) []byte {
+	if l.shadowed() {
+		l.copyTap(chunk, r.limits.CollectBytes)
+	}
+	out := chunk
+	if len(l.stages) > 0 {
+		start := r.opt.Now()
+		if l.editor == nil {
+			l.editor = r.newEditor(l.format, l.stages)
+		}
+		var err error
+		l.out, err = l.editor.Write(ctx, l.out[:0], chunk)
+		if err == nil && end {
+			l.out, err = l.editor.Close(ctx, l.out)
+		}
+		l.spent += r.opt.Now().Sub(start)
+		out = l.out
+		if err != nil {
+			r.editFailed()
+			out = nil
+		}
+	}
+	if end {
+		r.closeStages(ctx, l)
+		if r.denial == nil && l.shadowed() {
+			r.runShadows(ctx, l, d)
+		}
+	}
+	return out
+}
+
+func (l *lane) copyTap(chunk []byte, limit int64) {
+	if !l.tapFull && int64(len(l.tap)+len(chunk)) > limit {
+		l.tapFull, l.tap = true, nil
+	}
+	if !l.tapFull {
+		l.tap = append(l.tap, chunk...)
+	}
+}
+
+// editFailed makes sure that a body whose edit was broken off goes no
+// further.
+func (r *Run) editFailed() {
+	if r.denial == nil {
+		r.denial = stepFailed()
+	}
+}
+
+func (r *Run) newEditor(f body.Format, stages []*stage) *body.Editor {
+	bs := make([]body.Stage, len(stages))
+	for i, st := range stages {
+		bs[i] = body.Stage{Stream: st, Paths: st.paths, Unparsed: st.step.Needs.Unparsed, OnUnparsed: st.unparsed}
+	}
+	return body.NewEditor(f, bs, body.Limits{Depth: r.limits.Depth, PieceBytes: r.limits.PieceBytes, NameBytes: r.limits.NameBytes})
+}
+
+// closeStages ends the streams and records their decisions.
+func (r *Run) closeStages(ctx context.Context, l *lane) {
+	share := l.spent
+	if len(l.stages) > 0 {
+		share /= time.Duration(len(l.stages))
+	}
+	for _, st := range l.stages {
+		st.close(ctx, l, share)
+	}
+	l.stages, l.editor = nil, nil
+}
+
+// runCollected runs on the whole body what waited for it, in the order of the
+// steps, and returns what is to be forwarded.
+func (r *Run) runCollected(ctx context.Context, l *lane, d filters.Direction) []byte {
+	doc := l.collected
+	l.collected = nil
+	opened := make(map[*Step]*stage, len(l.stages))
+	for _, st := range l.stages {
+		opened[st.step] = st
+	}
+	l.stages = nil
+	waiting := make(map[*Step]bool, len(l.deferred))
+	for _, s := range l.deferred {
+		waiting[s] = true
+	}
+	l.deferred = nil
+	for _, s := range l.steps {
+		if r.denial != nil {
+			break
+		}
+		if st := opened[s]; st != nil {
+			doc = r.edit(ctx, l, st, doc)
+			delete(opened, s)
+		} else if waiting[s] {
+			doc = r.runWhole(ctx, l, d, s, doc)
+		}
+	}
+	for _, st := range opened {
+		st.close(ctx, l, 0)
+	}
+	return doc
+}
+
+// runWhole runs one step on a whole body and returns what becomes of it.
+func (r *Run) runWhole(ctx context.Context, l *lane, d filters.Direction, s *Step, doc []byte) []byte {
+	msg := r.ex.Message(d)
+	before := msg.Body
+	msg.Body = doc
+	r.ex.Phase = filters.BodyPhase(d)
+	defer func() { msg.Body = before }()
+	if !r.holds(ctx, s) {
+		return doc
+	}
+	l.active = append(l.active, s)
+	if s.streams || s.Needs.Body == filters.NoBody {
+		// Its Apply is about the headers, whenever it runs.
+		r.ex.Phase = filters.HeadersPhase(d)
+	}
+	if !s.streams {
+		body := doc
+		r.applyTo(ctx, l, s, &body)
+		return body
+	}
+	if s.Needs.Headers && !r.apply(ctx, l, s) {
+		return doc
+	}
+	r.ex.Phase = filters.BodyPhase(d)
+	st := r.open(ctx, l, s, d)
+	if st == nil {
+		return doc
+	}
+	if s.Paths != nil && s.Paths.NeedsDocument() {
+		paths, err := s.Paths.Locate(doc)
+		if err != nil {
+			// The paths mean nothing in what does not parse; the editor finds
+			// the same and goes by the step's rule.
+			paths = nil
+		}
+		st.paths = paths
+	}
+	return r.edit(ctx, l, st, doc)
+}
+
+// edit passes a whole body through one stage.
+func (r *Run) edit(ctx context.Context, l *lane, st *stage, doc []byte) []byte {
+	start := r.opt.Now()
+	e := r.newEditor(l.format, []*stage{st})
+	out, err := e.Write(ctx, make([]byte, 0, len(doc)+len(doc)/8), doc)
+	if err == nil {
+		out, err = e.Close(ctx, out)
+	}
+	spent := r.opt.Now().Sub(start)
+	st.close(ctx, l, spent)
+	if err != nil {
+		r.editFailed()
+		return nil
+	}
+	return out
+}
+
+// runShadows runs the shadow steps that need a whole body on a copy of it,
+// after it has gone by.
+func (r *Run) runShadows(ctx context.Context, l *lane, d filters.Direction) {
+	shadows := l.deferred
+	l.deferred = nil
+	for _, s := range shadows {
+		if l.tapFull {
+			r.fail(ctx, s, r.opt.Now(), errTooLarge)
+			continue
+		}
+		r.runWhole(ctx, l, d, s, l.tap)
+	}
+	l.tap = nil
+}
+
+// overflow is what happens when a body is larger than may be collected: the
+// steps that need the whole of it fail, and where they all continue, the
+// others go on with the stream.
+func (r *Run) overflow(ctx context.Context, l *lane, d filters.Direction, chunk []byte, end bool) Turn {
+	for _, s := range l.deferred {
+		r.fail(ctx, s, r.opt.Now(), errTooLarge)
+	}
+	l.deferred = nil
+	if r.denial != nil {
+		return r.turn(l, nil)
+	}
+	held := append(l.collected, chunk...)
+	l.collected, l.course = nil, StreamBody
+	return r.turn(l, l.kept(r, d, r.stream(ctx, l, d, held, end), end))
+}
+
+// isEncoded reports whether the body is in a content coding.
+func isEncoded(h *filters.Headers) bool {
+	for _, v := range h.Values("content-encoding") {
+		for coding := range strings.SplitSeq(v, ",") {
+			if c := strings.TrimSpace(coding); c != "" && !strings.EqualFold(c, "identity") {
+				return true
+			}
+		}
+	}
+	return false
+}

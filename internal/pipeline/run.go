@@ -1,0 +1,340 @@
+package pipeline
+
+import (
+	"context"
+	"time"
+
+	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/internal/body"
+)
+
+// Options are what a Run is given besides its exchange and steps.
+type Options struct {
+	Limits Limits
+	// Recorder may be nil.
+	Recorder Recorder
+	// ObserveOnly turns every enforced step into an observed one.
+	ObserveOnly bool
+	// Now is the clock; time.Now where nil.
+	Now func() time.Time
+}
+
+// Run is the steps of the matching policies at work on one exchange. It is
+// for one goroutine.
+type Run struct {
+	ex      *filters.Exchange
+	chains  Chains
+	opt     Options
+	limits  Limits
+	lanes   [2]lane
+	upgrade bool
+	denial  *filters.Denial
+	done    bool
+	records int
+	// results are what named steps left, by policy: a name is only seen
+	// within its policy.
+	results map[string]map[string]any
+}
+
+// NewRun starts the work on ex.
+func NewRun(ex *filters.Exchange, c Chains, opt Options) *Run {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	r := &Run{ex: ex, chains: c, opt: opt, limits: opt.Limits.WithDefaults()}
+	r.lanes[filters.Request].steps = c.Request
+	r.lanes[filters.Response].steps = c.Response
+	for _, steps := range [][]*Step{c.Response, c.Log} {
+		for _, s := range steps {
+			for d := range s.keeps {
+				r.lanes[d].keep = r.lanes[d].keep || s.keeps[d]
+			}
+		}
+	}
+	return r
+}
+
+// Exchange returns the exchange the run works on.
+func (r *Run) Exchange() *filters.Exchange { return r.ex }
+
+// Wants returns the most that the body of direction d may be needed for,
+// before conditions and rollouts are known.
+func (r *Run) Wants(d filters.Direction) Course {
+	if r.upgrade {
+		return PassBody
+	}
+	l := &r.lanes[d]
+	course := PassBody
+	if l.keep {
+		course = StreamBody
+	}
+	for _, s := range l.steps {
+		switch {
+		case s.Collects():
+			return CollectBody
+		case s.ReadsBody():
+			course = StreamBody
+		}
+	}
+	return course
+}
+
+// Budget returns the sum of the declared timeouts of the steps that may run
+// in phase p; 0 where none is declared.
+func (r *Run) Budget(p filters.Phase) time.Duration {
+	var sum time.Duration
+	d := p.Direction()
+	for _, s := range r.lanes[d].steps {
+		runs := false
+		switch p {
+		case filters.HeadersPhase(d):
+			runs = s.Needs.Headers && !s.deferred
+		case filters.BodyPhase(d):
+			runs = s.ReadsBody()
+		case filters.TrailersPhase(d):
+			runs = s.Needs.Trailers
+		}
+		if runs {
+			sum += s.Timeout
+		}
+	}
+	return sum
+}
+
+// Upgrade tells that the exchange becomes another protocol (WebSocket): its
+// bodies are not HTTP bodies and pass. Steps that would have looked at them
+// are recorded as skipped.
+func (r *Run) Upgrade() {
+	if r.upgrade {
+		return
+	}
+	r.upgrade = true
+	for d := range r.lanes {
+		l := &r.lanes[d]
+		if l.course != PassBody {
+			l.course, l.stages, l.deferred, l.editor = PassBody, nil, nil, nil
+		}
+	}
+}
+
+// Headers runs the headers phase of direction d. The headers are in the
+// exchange already. end: no body follows.
+func (r *Run) Headers(ctx context.Context, d filters.Direction, caps Caps, end bool) Turn {
+	l := &r.lanes[d]
+	l.caps, l.started = caps, true
+	r.ex.Phase = filters.HeadersPhase(d)
+	msg := r.ex.Message(d)
+	hasBody := !end && !r.upgrade
+	encoded := hasBody && isEncoded(&msg.Headers)
+	known := true
+	l.format, known = body.FormatOf(msg.Headers.Get("content-type"))
+	for _, s := range l.steps {
+		if r.denial != nil {
+			break
+		}
+		if !s.Rollout.includes(s, r.ex) {
+			r.skip(s, "rollout")
+			continue
+		}
+		if s.ReadsBody() && r.upgrade {
+			r.skip(s, "upgrade")
+			continue
+		}
+		if s.ReadsBody() && hasBody {
+			var obstacle *filters.Failure
+			switch {
+			case !caps.Body:
+				obstacle = &filters.Failure{Reason: "the data plane sends no body"}
+			case encoded && s.Needs.Unparsed != filters.PassUnparsed:
+				obstacle = &filters.Failure{Reason: "content encoding"}
+			case encoded:
+				r.skip(s, "content encoding")
+				continue
+			case !known && s.streams && s.Needs.Unparsed == filters.DenyUnparsed:
+				obstacle = &filters.Failure{Reason: "content type"}
+			case !known && s.streams && s.Needs.Unparsed == filters.PassUnparsed:
+				r.skip(s, "content type")
+				continue
+			case s.Collects() && s.OnError == filters.Continue && !caps.HeadersAfterBody && !caps.HoldTail:
+				// Holding the whole body back where trailers may end it would
+				// risk the body itself, for a step that may be left out.
+				obstacle = &filters.Failure{Reason: "the body mode cannot hold a body back"}
+			}
+			if obstacle != nil {
+				r.fail(ctx, s, r.opt.Now(), obstacle)
+				continue
+			}
+			if s.deferred {
+				l.wait(s)
+				continue
+			}
+		}
+		r.begin(ctx, l, s, d, hasBody)
+	}
+	switch {
+	case r.denial != nil || !hasBody:
+		l.course = PassBody
+	case len(l.deferred) > 0 && l.collects():
+		l.course = CollectBody
+	case len(l.stages) > 0 || len(l.deferred) > 0 || l.keep:
+		l.course = StreamBody
+	}
+	return r.turn(l, nil)
+}
+
+// begin evaluates a step's condition and runs what of it runs with the
+// headers: Apply, and opening its stream.
+func (r *Run) begin(ctx context.Context, l *lane, s *Step, d filters.Direction, hasBody bool) {
+	if !r.holds(ctx, s) {
+		return
+	}
+	// Without a body, what waits for one has nothing to wait for.
+	if s.Needs.Headers || s.deferred && !s.streams || s.Needs.Body == filters.WholeBody && !s.streams {
+		if !r.apply(ctx, l, s) {
+			return
+		}
+	}
+	if s.streams && hasBody {
+		st := r.open(ctx, l, s, d)
+		if st == nil {
+			return
+		}
+		l.stages = append(l.stages, st)
+	}
+	l.active = append(l.active, s)
+}
+
+// holds evaluates the step's condition and records where the step is left
+// out.
+func (r *Run) holds(ctx context.Context, s *Step) bool {
+	if s.When == nil {
+		return true
+	}
+	start := r.opt.Now()
+	r.ex.Steps = r.results[s.Policy]
+	ok, err := s.When.Holds(r.ex)
+	if err != nil {
+		r.fail(ctx, s, start, &filters.Failure{Reason: "condition", Err: err})
+		return false
+	}
+	if !ok {
+		r.skip(s, "when")
+	}
+	return ok
+}
+
+// Body takes a chunk of the body of direction d. end: it is the last.
+func (r *Run) Body(ctx context.Context, d filters.Direction, chunk []byte, end bool) Turn {
+	l := &r.lanes[d]
+	l.received += int64(len(chunk))
+	if l.ended || r.denial != nil {
+		return r.turn(l, nil)
+	}
+	if r.upgrade || l.course == PassBody {
+		l.ended = end
+		return r.turn(l, chunk)
+	}
+	r.ex.Phase = filters.BodyPhase(d)
+	l.ended = end
+	if l.course == CollectBody && int64(len(l.collected)+len(chunk)) > r.limits.CollectBytes {
+		return r.overflow(ctx, l, d, chunk, end)
+	}
+	if l.course == CollectBody {
+		l.collected = append(l.collected, chunk...)
+		if !end {
+			return r.turn(l, nil)
+		}
+		return r.turn(l, l.kept(r, d, r.runCollected(ctx, l, d), true))
+	}
+	return r.turn(l, l.kept(r, d, r.stream(ctx, l, d, chunk, end), end))
+}
+
+// Trailers runs the trailers phase of direction d; the trailers are in the
+// exchange already. They end the body where it has not ended: the turn's Body
+// is its tail.
+func (r *Run) Trailers(ctx context.Context, d filters.Direction) Turn {
+	l := &r.lanes[d]
+	var tail []byte
+	if !l.ended && r.denial == nil {
+		tail = r.Body(ctx, d, nil, true).Body
+	}
+	if len(tail) > 0 && !l.caps.HoldTail && r.denial == nil {
+		// It cannot be sent any more. A body that is cut short in silence is
+		// worse than one that fails.
+		r.denial = &filters.Denial{Status: 500, Type: problemTruncated, Title: "The end of the message could not be forwarded"}
+	}
+	r.ex.Phase = filters.TrailersPhase(d)
+	for _, s := range l.active {
+		if r.denial != nil {
+			break
+		}
+		if s.Needs.Trailers {
+			r.apply(ctx, l, s)
+		}
+	}
+	return r.turn(l, tail)
+}
+
+// Truncated tells that the rest of the body will bypass Sluice. The steps
+// that look at it fail; what was held back comes out where they all
+// continue.
+func (r *Run) Truncated(ctx context.Context, d filters.Direction) Turn {
+	l := &r.lanes[d]
+	if l.ended || r.denial != nil {
+		return r.turn(l, nil)
+	}
+	l.ended = true
+	cause := &filters.Failure{Reason: "the data plane forwards the rest of the body unseen"}
+	for _, s := range l.deferred {
+		r.fail(ctx, s, r.opt.Now(), cause)
+	}
+	for _, st := range l.stages {
+		r.fail(ctx, st.step, r.opt.Now(), cause)
+	}
+	if l.course == CollectBody {
+		return r.turn(l, l.collected)
+	}
+	return r.turn(l, r.stream(ctx, l, d, nil, true))
+}
+
+// Finish ends the run: once, when the exchange's stream has ended for
+// whatever reason. It runs the log steps.
+func (r *Run) Finish(ctx context.Context) {
+	if r.done {
+		return
+	}
+	r.done = true
+	aborted := false
+	for d := range r.lanes {
+		l := &r.lanes[d]
+		r.ex.Phase = filters.BodyPhase(filters.Direction(d))
+		r.closeStages(ctx, l)
+		aborted = aborted || l.course != PassBody && !l.ended
+	}
+	r.ex.Phase = filters.Log
+	for _, s := range r.chains.Log {
+		if s.Rollout.includes(s, r.ex) && r.holds(ctx, s) {
+			r.apply(ctx, nil, s)
+		}
+	}
+	if r.opt.Recorder != nil {
+		r.opt.Recorder.Exchange(&Summary{
+			Exchange: r.ex, Set: r.chains.Set, Duration: r.opt.Now().Sub(r.ex.Started),
+			RequestBytes:  r.lanes[filters.Request].received,
+			ResponseBytes: r.lanes[filters.Response].received,
+			Denied:        r.denial != nil,
+			Aborted:       aborted || r.denial == nil && !r.lanes[filters.Response].started,
+			Decisions:     r.records,
+		})
+	}
+}
+
+// turn hands out what has gathered since the last one.
+func (r *Run) turn(l *lane, forward []byte) Turn {
+	t := Turn{Course: l.course, Body: forward, Changes: l.changes, Metadata: l.metadata, ClearRouteCache: l.clearRoute}
+	l.changes, l.metadata, l.clearRoute = nil, nil, false
+	if r.denial != nil {
+		return Turn{Course: l.course, Denial: r.denial}
+	}
+	return t
+}

@@ -1,0 +1,219 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/internal/body"
+)
+
+// stage is a step at work on one body: it stands between the body's editor
+// and the filter's stream, and keeps the step's mode, timeout and failure
+// rule.
+type stage struct {
+	run    *Run
+	step   *Step
+	paths  *body.Paths
+	stream filters.Stream
+	start  time.Time
+	spent  time.Duration
+	// over: the stream failed or denied, and sees nothing more.
+	over bool
+	// recorded: the decision has been recorded already.
+	recorded bool
+	fellBack bool
+	closed   bool
+}
+
+// open opens a step's stream; nil where that failed and the step is left out.
+func (r *Run) open(ctx context.Context, l *lane, s *Step, d filters.Direction) *stage {
+	st := &stage{run: r, step: s, paths: s.Paths, start: r.opt.Now()}
+	stream, err := st.openFilter(ctx, s.Filter, d)
+	if err == nil {
+		st.stream = stream
+		return st
+	}
+	r.failWith(ctx, s, st.start, err, func() error {
+		if _, ok := s.Fallback.(filters.Streamer); !ok {
+			return r.try(ctx, l, s, s.Fallback, r.opt.Now(), nil, true)
+		}
+		stream, err := st.openFilter(ctx, s.Fallback, d)
+		st.stream, st.fellBack = stream, err == nil
+		return err
+	})
+	if st.stream == nil {
+		return nil
+	}
+	return st
+}
+
+func (st *stage) openFilter(ctx context.Context, f filters.Filter, d filters.Direction) (stream filters.Stream, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errPanic
+		}
+	}()
+	st.run.ex.Steps = st.run.results[st.step.Policy]
+	return f.(filters.Streamer).Open(ctx, st.run.ex, d)
+}
+
+// Value implements filters.Stream.
+func (st *stage) Value(ctx context.Context, v *filters.Value) error {
+	if st.over {
+		return nil
+	}
+	if err := st.timed(ctx, func(ctx context.Context) error { return st.stream.Value(ctx, v) }); err != nil {
+		v.Reset()
+		return st.failed(ctx, err, func(ctx context.Context) error { return st.stream.Value(ctx, v) })
+	}
+	if !st.run.enforces(st.step) {
+		v.Discard()
+	}
+	if v.More && !st.run.lanes[st.step.Direction].caps.HoldTail && st.step.OnError == filters.Continue {
+		// What is held could be lost with the body's end: this step rather
+		// lets go than cuts the body short.
+		v.Release()
+	}
+	return nil
+}
+
+// End implements filters.Shaper.
+func (st *stage) End(ctx context.Context, o *filters.ObjectEnd) error {
+	shaper, ok := st.stream.(filters.Shaper)
+	if st.over || !ok {
+		return nil
+	}
+	if err := st.timed(ctx, func(ctx context.Context) error { return shaper.End(ctx, o) }); err != nil {
+		o.Added = nil
+		return st.failed(ctx, err, nil)
+	}
+	if !st.run.enforces(st.step) {
+		o.Added = nil
+	}
+	return nil
+}
+
+// Close implements filters.Stream; the run closes the stages itself.
+func (st *stage) Close(context.Context, *filters.Ledger) (filters.Decision, error) {
+	return filters.Decision{}, nil
+}
+
+// timed makes one call within what is left of the step's time, and turns a
+// panic into an error.
+func (st *stage) timed(ctx context.Context, call func(context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errPanic
+		}
+	}()
+	limit := st.step.Timeout
+	if limit <= 0 {
+		return call(ctx)
+	}
+	start := time.Now()
+	c := newBudgetContext(ctx, start.Add(limit-st.spent))
+	err = call(c)
+	c.release()
+	st.spent += time.Since(start)
+	if st.spent > limit && (err == nil || errors.Is(err, context.DeadlineExceeded)) {
+		err = errTimeout
+	}
+	return err
+}
+
+// failed follows the step's onError after an error in mid-body: nil where
+// the body goes on. retry shows the value to the fallback's stream.
+func (st *stage) failed(ctx context.Context, err error, retry func(context.Context) error) error {
+	r := st.run
+	var deny *filters.DenyError
+	if errors.As(err, &deny) {
+		st.over, st.recorded = true, true
+		r.record(st.step, st.start, r.opt.Now().Sub(st.start), filters.Decision{Verdict: filters.Denied}, "")
+		if !r.enforces(st.step) {
+			return nil
+		}
+		r.denial = &deny.Denial
+		return errStopped
+	}
+	streamer, can := st.step.Fallback.(filters.Streamer)
+	if st.fellBack || !can || retry == nil {
+		st.over, st.recorded = true, true
+		r.failWith(ctx, st.step, st.start, err, func() error {
+			if st.fellBack {
+				return err
+			}
+			return r.try(ctx, &r.lanes[st.step.Direction], st.step, st.step.Fallback, r.opt.Now(), nil, true)
+		})
+	} else {
+		r.failWith(ctx, st.step, st.start, err, func() error {
+			st.fellBack, st.spent = true, 0
+			stream, err := st.openFilter(ctx, streamer, st.step.Direction)
+			if err != nil {
+				return err
+			}
+			st.stream = stream
+			return st.timed(ctx, retry)
+		})
+		st.over = !st.fellBack || r.denial != nil
+		st.recorded = st.over
+	}
+	if r.denial != nil {
+		return errStopped
+	}
+	return nil
+}
+
+// unparsed is told when the body turns out not to parse and the step does not
+// want it then.
+func (st *stage) unparsed(ctx context.Context) error {
+	if st.over || st.step.Needs.Unparsed != filters.DenyUnparsed {
+		return nil
+	}
+	return st.failed(ctx, &filters.Failure{Reason: "body does not parse"}, nil)
+}
+
+// close ends the stream and records what it came to. share is its part of the
+// time that the body's edit took, for steps that are not timed themselves.
+func (st *stage) close(ctx context.Context, l *lane, share time.Duration) {
+	if st.closed {
+		return
+	}
+	st.closed = true
+	r := st.run
+	var led filters.Ledger
+	var dec filters.Decision
+	err := st.guard(func() (err error) {
+		dec, err = st.stream.Close(ctx, &led)
+		return err
+	})
+	if st.recorded {
+		return
+	}
+	if st.step.Timeout > 0 {
+		share = st.spent
+	}
+	if err != nil {
+		r.failWith(ctx, st.step, st.start, err, func() error { return err })
+		return
+	}
+	if st.fellBack {
+		dec.Reason = joinReason("fallback", dec.Reason)
+	}
+	r.keepResult(st.step, &led)
+	if r.enforces(st.step) {
+		led.Changes, led.ClearRouteCache = nil, false
+		l.commit(r.ex, st.step.Direction, filters.BodyPhase(st.step.Direction), &led)
+	}
+	r.record(st.step, st.start, share, dec, "")
+}
+
+func (st *stage) guard(call func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errPanic
+		}
+	}()
+	return call()
+}
