@@ -18,6 +18,12 @@ type Filter interface {
 	Apply(ctx context.Context, ex *Exchange, led *Ledger) (Decision, error)
 }
 
+// Directed is a Filter that some configurations of which cannot work in both
+// directions. Supports is asked once, when the policy is compiled.
+type Directed interface {
+	Supports(d Direction) error
+}
+
 // Streamer is a Filter that edits a body as it passes.
 type Streamer interface {
 	Filter
@@ -89,6 +95,9 @@ type Needs struct {
 	// Paths are the RFC 9535 JSONPaths of the values to show to the Stream.
 	// Empty: every value and every member name there is.
 	Paths []string
+	// Exact: a path that selects an object or array stands for that alone. If
+	// not set, it stands for every value and name beneath it too.
+	Exact bool
 	// Steps are the names of earlier steps whose results the filter reads.
 	// The runner then runs it no earlier than those.
 	Steps []string

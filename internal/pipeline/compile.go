@@ -33,6 +33,13 @@ func Compile(steps []*Step) error {
 }
 
 func (s *Step) compile(earlier []*Step) error {
+	for _, f := range []filters.Filter{s.Filter, s.Fallback} {
+		if d, ok := f.(filters.Directed); ok {
+			if err := d.Supports(s.Direction); err != nil {
+				return err
+			}
+		}
+	}
 	s.Needs = s.Filter.Needs(s.Direction)
 	_, s.streams = s.Filter.(filters.Streamer)
 	s.streams = s.streams && s.Needs.Body != filters.NoBody

@@ -151,7 +151,7 @@ func (r *Run) editFailed() {
 func (r *Run) newEditor(f body.Format, stages []*stage) *body.Editor {
 	bs := make([]body.Stage, len(stages))
 	for i, st := range stages {
-		bs[i] = body.Stage{Stream: st, Paths: st.paths, Unparsed: st.step.Needs.Unparsed, OnUnparsed: st.unparsed}
+		bs[i] = body.Stage{Stream: st, Paths: st.paths, Exact: st.step.Needs.Exact, Unparsed: st.step.Needs.Unparsed, OnUnparsed: st.unparsed}
 	}
 	return body.NewEditor(f, bs, body.Limits{Depth: r.limits.Depth, PieceBytes: r.limits.PieceBytes, NameBytes: r.limits.NameBytes})
 }
