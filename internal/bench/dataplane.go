@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	procmode "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
+	extproc "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+)
+
+// exchange is one HTTP exchange as the data plane sends it.
+type exchange struct {
+	path              string
+	request, response []byte
+	// chunk is how much of a body goes into one message.
+	chunk int
+	// fullDuplex sends the bodies; without it only headers go.
+	fullDuplex bool
+}
+
+// played is one measurement with the played data plane.
+type played struct {
+	perSecond float64
+	p50, p99  time.Duration
+	exchanges int
+}
+
+// play loads the processor at addr with exchanges, streams at once on two
+// connections, for d.
+func play(ctx context.Context, addr string, ex exchange, streams int, d time.Duration) (played, error) {
+	conns := make([]*grpc.ClientConn, min(2, streams))
+	for i := range conns {
+		c, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(16<<20)))
+		if err != nil {
+			return played{}, err
+		}
+		defer func() { _ = c.Close() }()
+		conns[i] = c
+	}
+	ctx, cancel := context.WithTimeout(ctx, d+10*time.Second)
+	defer cancel()
+	var (
+		mu   sync.Mutex
+		took []time.Duration
+		errs []error
+		wg   sync.WaitGroup
+	)
+	start := time.Now()
+	for i := range streams {
+		wg.Go(func() {
+			client := extproc.NewExternalProcessorClient(conns[i%len(conns)])
+			var mine []time.Duration
+			for time.Since(start) < d {
+				t := time.Now()
+				if err := once(ctx, client, ex); err != nil {
+					mu.Lock()
+					errs = append(errs, err)
+					mu.Unlock()
+					return
+				}
+				mine = append(mine, time.Since(t))
+			}
+			mu.Lock()
+			took = append(took, mine...)
+			mu.Unlock()
+		})
+	}
+	wg.Wait()
+	elapsed := time.Since(start)
+	if err := errors.Join(errs...); err != nil {
+		return played{}, err
+	}
+	if len(took) == 0 {
+		return played{}, errors.New("no exchange was completed")
+	}
+	slices.Sort(took)
+	return played{
+		perSecond: float64(len(took)) / elapsed.Seconds(), exchanges: len(took),
+		p50: took[len(took)/2], p99: took[len(took)*99/100],
+	}, nil
+}
+
+// once plays one exchange as Envoy does: headers, and bodies without waiting
+// for replies.
+func once(ctx context.Context, client extproc.ExternalProcessorClient, ex exchange) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := client.Process(ctx)
+	if err != nil {
+		return err
+	}
+	mode := procmode.ProcessingMode_NONE
+	if ex.fullDuplex {
+		mode = procmode.ProcessingMode_FULL_DUPLEX_STREAMED
+	}
+	first := &extproc.ProcessingRequest{
+		Request: &extproc.ProcessingRequest_RequestHeaders{RequestHeaders: &extproc.HttpHeaders{
+			Headers: header(":method", "POST", ":path", ex.path, ":authority", "api.example.com", ":scheme", "http",
+				"content-type", "application/json", "x-request-id", "3f2a6c1e-0000-4000-8000-000000000000", "user-agent", "bench"),
+			EndOfStream: len(ex.request) == 0,
+		}},
+		ProtocolConfig: &extproc.ProtocolConfiguration{RequestBodyMode: mode, ResponseBodyMode: mode},
+	}
+	if err := stream.Send(first); err != nil {
+		return err
+	}
+	if ex.fullDuplex && len(ex.request) > 0 {
+		if err := sendBody(stream, ex.request, ex.chunk, true); err != nil {
+			return err
+		}
+	}
+	if err := receive(stream, ex.fullDuplex && len(ex.request) > 0, true); err != nil {
+		return err
+	}
+	if err := stream.Send(&extproc.ProcessingRequest{Request: &extproc.ProcessingRequest_ResponseHeaders{ResponseHeaders: &extproc.HttpHeaders{
+		Headers:     header(":status", "200", "content-type", "application/json"),
+		EndOfStream: len(ex.response) == 0,
+	}}}); err != nil {
+		return err
+	}
+	if ex.fullDuplex && len(ex.response) > 0 {
+		if err := sendBody(stream, ex.response, ex.chunk, false); err != nil {
+			return err
+		}
+	}
+	return receive(stream, ex.fullDuplex && len(ex.response) > 0, false)
+}
+
+func sendBody(stream extproc.ExternalProcessor_ProcessClient, body []byte, chunk int, request bool) error {
+	for len(body) > 0 {
+		n := min(chunk, len(body))
+		b := &extproc.HttpBody{Body: body[:n], EndOfStream: n == len(body)}
+		m := &extproc.ProcessingRequest{Request: &extproc.ProcessingRequest_ResponseBody{ResponseBody: b}}
+		if request {
+			m.Request = &extproc.ProcessingRequest_RequestBody{RequestBody: b}
+		}
+		if err := stream.Send(m); err != nil {
+			return err
+		}
+		body = body[n:]
+	}
+	return nil
+}
+
+// receive reads the replies to one direction: the headers', and the body's to
+// its end.
+func receive(stream extproc.ExternalProcessor_ProcessClient, body, request bool) error {
+	headers := false
+	for {
+		resp, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		var b *extproc.BodyResponse
+		switch m := resp.Response.(type) {
+		case *extproc.ProcessingResponse_RequestHeaders, *extproc.ProcessingResponse_ResponseHeaders:
+			headers = true
+		case *extproc.ProcessingResponse_RequestBody:
+			b = m.RequestBody
+		case *extproc.ProcessingResponse_ResponseBody:
+			b = m.ResponseBody
+		case *extproc.ProcessingResponse_ImmediateResponse:
+			return fmt.Errorf("the processor denied the exchange with %d", m.ImmediateResponse.GetStatus().GetCode())
+		}
+		if headers && !body || b != nil && b.GetResponse().GetBodyMutation().GetStreamedResponse().GetEndOfStream() {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,48 @@
+// Command bench measures Sluice against a no-op external processor: the same
+// grpc, every message read and answered, nothing changed. Both are loaded by
+// the same generator in the same run, in turns, and what is printed is their
+// ratio: the machine's noise is in both.
+//
+//	go run ./internal/bench -sluice bin/sluice [-envoy .tools/bin/envoy] [-for 3s] [-rounds 5]
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"time"
+)
+
+func main() {
+	if len(os.Args) == 3 && os.Args[1] == "noop" {
+		exit(serveNoop(os.Args[2]))
+	}
+	if len(os.Args) == 3 && os.Args[1] == "backend" {
+		exit(serveBackend(os.Args[2]))
+	}
+	var o options
+	flag.StringVar(&o.sluice, "sluice", "bin/sluice", "the sluice binary")
+	flag.StringVar(&o.envoy, "envoy", "", "the envoy binary; without it the part behind Envoy is left out, and said so")
+	flag.DurationVar(&o.length, "for", 2*time.Second, "length of one measurement")
+	flag.IntVar(&o.rounds, "rounds", 5, "rounds; the median counts")
+	flag.IntVar(&o.streams, "streams", 32, "exchanges at once, on two connections")
+	only := flag.String("only", "", "cases to run, by comma; all where empty")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if *only != "" {
+		o.only = strings.Split(*only, ",")
+	}
+	exit(o.run(ctx))
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
