@@ -190,7 +190,7 @@ func (r *Run) record(s *Step, start time.Time, took time.Duration, dec filters.D
 		mode = Observe
 	}
 	r.opt.Recorder.Decision(&Record{
-		Time: start, Exchange: r.ex.ID, Set: r.chains.Set,
+		Time: start, Exchange: r.ex.ID, In: r.ex, Set: r.chains.Set,
 		Policy: s.Policy, Step: s.Name, Filter: s.Kind,
 		Phase: r.ex.Phase, Mode: mode, Decision: dec, OnError: onError, Duration: took,
 	})

@@ -99,12 +99,15 @@ func (l Limits) WithDefaults() Limits {
 type Record struct {
 	Time     time.Time
 	Exchange string // Exchange.ID
-	Set      string // version of the policy set
-	Policy   string
-	Step     string
-	Filter   string
-	Phase    filters.Phase
-	Mode     Mode
+	// In is the exchange itself, for recorders that gather by exchange: ids
+	// come from outside and need not be unique. Valid during the call.
+	In     *filters.Exchange
+	Set    string // version of the policy set
+	Policy string
+	Step   string
+	Filter string
+	Phase  filters.Phase
+	Mode   Mode
 	// Decision is what the step concluded. In observe and shadow, what it
 	// would have done.
 	Decision filters.Decision
