@@ -47,21 +47,21 @@ func (s *Step) compile(earlier []*Step) error {
 		return fmt.Errorf("filter %s wants a streamed body and is not a streamer", s.Kind)
 	}
 	s.deferred = s.Needs.Body == filters.WholeBody
-	if s.When != nil && s.When.NeedsBody(s.Direction) {
-		s.deferred = true
-	}
-	reads := slices.Clone(s.Needs.Steps)
+	var conditionReads []string
 	if s.When != nil {
-		reads = append(reads, s.When.Steps()...)
+		s.decideLate = s.When.NeedsBody(s.Direction)
+		conditionReads = s.When.Steps()
 	}
 	for _, e := range earlier {
 		// A result that is only there when the body has ended makes its
 		// readers wait for it too.
-		late := e.deferred || e.streams
-		if late && e.Direction == s.Direction && !e.Log && slices.Contains(reads, e.Name) {
-			s.deferred = true
+		if !(e.deferred || e.streams) || e.Direction != s.Direction || e.Log {
+			continue
 		}
+		s.decideLate = s.decideLate || slices.Contains(conditionReads, e.Name)
+		s.deferred = s.deferred || slices.Contains(s.Needs.Steps, e.Name)
 	}
+	s.deferred = s.deferred || s.decideLate
 	if !s.streams {
 		return nil
 	}

@@ -207,7 +207,7 @@ func (r *Run) runWhole(ctx context.Context, l *lane, d filters.Direction, s *Ste
 	msg.Body = doc
 	r.ex.Phase = filters.BodyPhase(d)
 	defer func() { msg.Body = before }()
-	if !r.holds(ctx, s) {
+	if s.decideLate && !r.holds(ctx, s) {
 		return doc
 	}
 	l.active = append(l.active, s)

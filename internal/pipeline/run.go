@@ -31,6 +31,7 @@ type Run struct {
 	denial  *filters.Denial
 	done    bool
 	records int
+	peak    int
 	// results are what named steps left, by policy: a name is only seen
 	// within its policy.
 	results map[string]map[string]any
@@ -56,6 +57,19 @@ func NewRun(ex *filters.Exchange, c Chains, opt Options) *Run {
 
 // Exchange returns the exchange the run works on.
 func (r *Run) Exchange() *filters.Exchange { return r.ex }
+
+// Held returns how many bytes the run holds back or keeps a copy of now.
+func (r *Run) Held() int {
+	n := 0
+	for d := range r.lanes {
+		l := &r.lanes[d]
+		n += len(l.collected) + len(l.tap) + len(l.copied)
+		if l.editor != nil {
+			n += l.editor.Held()
+		}
+	}
+	return n
+}
 
 // Wants returns the most that the body of direction d may be needed for,
 // before conditions and rollouts are known.
@@ -140,6 +154,10 @@ func (r *Run) Headers(ctx context.Context, d filters.Direction, caps Caps, end b
 			r.skip(s, "upgrade")
 			continue
 		}
+		late := s.decideLate && hasBody
+		if !late && !r.holds(ctx, s) {
+			continue
+		}
 		if s.ReadsBody() && hasBody {
 			var obstacle *filters.Failure
 			switch {
@@ -182,12 +200,9 @@ func (r *Run) Headers(ctx context.Context, d filters.Direction, caps Caps, end b
 	return r.turn(l, nil)
 }
 
-// begin evaluates a step's condition and runs what of it runs with the
-// headers: Apply, and opening its stream.
+// begin runs what of a step runs with the headers: Apply, and opening its
+// stream.
 func (r *Run) begin(ctx context.Context, l *lane, s *Step, d filters.Direction, hasBody bool) {
-	if !r.holds(ctx, s) {
-		return
-	}
 	// Without a body, what waits for one has nothing to wait for.
 	if s.Needs.Headers || s.deferred && !s.streams || s.Needs.Body == filters.WholeBody && !s.streams {
 		if !r.apply(ctx, l, s) {
@@ -227,6 +242,7 @@ func (r *Run) holds(ctx context.Context, s *Step) bool {
 func (r *Run) Body(ctx context.Context, d filters.Direction, chunk []byte, end bool) Turn {
 	l := &r.lanes[d]
 	l.received += int64(len(chunk))
+	defer func() { r.peak = max(r.peak, r.Held()) }()
 	if l.ended || r.denial != nil {
 		return r.turn(l, nil)
 	}

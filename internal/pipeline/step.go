@@ -61,6 +61,8 @@ type Step struct {
 	// deferred: the step waits for the whole body, for itself or for its
 	// condition.
 	deferred bool
+	// decideLate: the condition cannot be evaluated before that.
+	decideLate bool
 	// streams: the filter edits the body value by value.
 	streams bool
 	// keeps: the condition reads the body of a direction that is over by then.

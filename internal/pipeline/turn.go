@@ -128,6 +128,8 @@ type Summary struct {
 	// Aborted says whether the exchange ended before its response did.
 	Aborted   bool
 	Decisions int
+	// PeakHeld is the most bytes of bodies that were held at once.
+	PeakHeld int
 }
 
 // Recorder is told of every decision and every exchange's end. It is called
