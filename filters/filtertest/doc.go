@@ -5,6 +5,7 @@
 // documentation: what it shows as its comment, then the parts
 //
 //	-- policy.yaml --     the policy; any other file it refers to may follow
+//	-- include --         or the path of a policy file to take
 //	-- env --             NAME=value lines for the environment
 //	-- request --         a message, as internal/replay reads it
 //	-- response --        the backend's answer; may be left out

@@ -57,7 +57,7 @@ func (s *scenario) part(name string) (string, bool) {
 }
 
 var parts = map[string]bool{
-	"request": true, "response": true, "env": true, "never": true,
+	"include": true, "request": true, "response": true, "env": true, "never": true,
 	"want.request": true, "want.response": true, "want.denial": true, "want.decisions": true,
 }
 
@@ -73,6 +73,16 @@ func runFile(t *testing.T, reg *filters.Registry, file string) {
 			continue
 		}
 		if err := os.WriteFile(filepath.Join(dir, filepath.Base(f.Name)), f.Data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if include, ok := s.part("include"); ok {
+		from := filepath.Join(filepath.Dir(file), strings.TrimSpace(include))
+		text, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(from)), text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

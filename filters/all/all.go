@@ -1,0 +1,19 @@
+// Package all is the list of the filters that ship with Sluice.
+package all
+
+import (
+	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/filters/deny"
+	"github.com/sluice-proxy/sluice/filters/pii"
+	"github.com/sluice-proxy/sluice/filters/transform"
+)
+
+// Registry returns the filters that ship with Sluice. A new filter adds a
+// line here.
+func Registry() *filters.Registry {
+	return filters.NewRegistry(
+		deny.Definition(),
+		pii.Definition(),
+		transform.Definition(),
+	)
+}
