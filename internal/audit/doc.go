@@ -1,0 +1,17 @@
+// Package audit writes one line of JSON for every decision of a step.
+//
+// A line says where and when a decision was made, under which version of the
+// policies, and what it came to: names from the policy, names from fixed
+// sets, counts and a duration. It never holds message content, and nothing
+// of the caller's identity; the exchange's correlation id (the x-request-id)
+// joins it to the access log of the data plane.
+//
+//	{"time":"2026-11-02T10:00:00.000001Z","exchange":"…","set":"4f1c…",
+//	 "policy":"customer-api","step":"mask","filter":"pii","phase":"response_body",
+//	 "mode":"enforce","verdict":"changed","findings":{"EMAIL_ADDRESS":3},
+//	 "actions":{"mask":3},"duration_us":212}
+//
+// An exchange never waits for the log: lines go through a bounded queue, and
+// where it is full, because the disk or the reader of the standard output is
+// slower than the traffic, lines are dropped and counted (Dropped).
+package audit

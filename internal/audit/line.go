@@ -1,0 +1,151 @@
+package audit
+
+import (
+	"slices"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/internal/pipeline"
+)
+
+// appendLine appends the record as one line of JSON.
+func appendLine(b []byte, r *pipeline.Record) []byte {
+	b = append(b, `{"time":"`...)
+	b = r.Time.UTC().AppendFormat(b, time.RFC3339Nano)
+	b = append(b, '"')
+	b = appendMember(b, "exchange", r.Exchange)
+	b = appendMember(b, "set", r.Set)
+	b = appendMember(b, "policy", r.Policy)
+	b = appendMember(b, "step", r.Step)
+	b = appendMember(b, "filter", r.Filter)
+	b = appendMember(b, "phase", r.Phase.String())
+	mode := r.Mode
+	if mode == "" {
+		mode = pipeline.Enforce
+	}
+	b = appendMember(b, "mode", string(mode))
+	b = appendMember(b, "verdict", r.Decision.Verdict.String())
+	if r.Decision.Reason != "" {
+		b = appendMember(b, "reason", r.Decision.Reason)
+	}
+	if r.Decision.Verdict == filters.Failed && r.OnError != "" {
+		b = appendMember(b, "onError", string(r.OnError))
+	}
+	b = appendCounts(b, "findings", r.Decision.Findings)
+	b = appendCounts(b, "actions", r.Decision.Actions)
+	b = appendDetails(b, r.Decision.Details)
+	b = append(b, `,"duration_us":`...)
+	b = strconv.AppendInt(b, r.Duration.Microseconds(), 10)
+	return append(b, '}', '\n')
+}
+
+func appendMember(b []byte, name, value string) []byte {
+	b = append(b, ',', '"')
+	b = append(b, name...)
+	b = append(b, '"', ':')
+	return appendString(b, value)
+}
+
+func appendCounts(b []byte, name string, counts map[string]int) []byte {
+	if len(counts) == 0 {
+		return b
+	}
+	b = append(b, ',', '"')
+	b = append(b, name...)
+	b = append(b, `":{`...)
+	for i, k := range sortedKeys(counts) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(b, k)
+		b = append(b, ':')
+		b = strconv.AppendInt(b, int64(counts[k]), 10)
+	}
+	return append(b, '}')
+}
+
+// appendDetails writes labels, numbers and flags. Anything else is left out:
+// what is not one of them may be content.
+func appendDetails(b []byte, details map[string]any) []byte {
+	first := true
+	for _, k := range sortedKeys(details) {
+		var value []byte
+		switch v := details[k].(type) {
+		case string:
+			value = appendString(nil, v)
+		case bool:
+			value = strconv.AppendBool(nil, v)
+		case int:
+			value = strconv.AppendInt(nil, int64(v), 10)
+		case int64:
+			value = strconv.AppendInt(nil, v, 10)
+		case float64:
+			if v-v != 0 { // infinite or not a number: JSON has neither
+				continue
+			}
+			value = strconv.AppendFloat(nil, v, 'g', -1, 64)
+		default:
+			continue
+		}
+		if first {
+			b = append(b, `,"details":{`...)
+			first = false
+		} else {
+			b = append(b, ',')
+		}
+		b = append(appendString(b, k), ':')
+		b = append(b, value...)
+	}
+	if !first {
+		b = append(b, '}')
+	}
+	return b
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	if len(m) == 0 {
+		return nil
+	}
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+const hexDigits = "0123456789abcdef"
+
+// appendString writes s as a JSON string (RFC 8259 section 7): an id from
+// outside can neither end the string nor the line.
+func appendString(b []byte, s string) []byte {
+	b = append(b, '"')
+	for i := 0; i < len(s); {
+		c := s[i]
+		switch {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case c < 0x20 || c == 0x7f:
+			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		case c < utf8.RuneSelf:
+			b = append(b, c)
+		default:
+			r, n := utf8.DecodeRuneInString(s[i:])
+			switch {
+			case r == utf8.RuneError && n == 1:
+				b = append(b, "\ufffd"...)
+			case r == '\u2028', r == '\u2029': // some readers end a line at them
+				b = append(b, `\u202`...)
+				b = append(b, hexDigits[r&15])
+			default:
+				b = append(b, s[i:i+n]...)
+			}
+			i += n
+			continue
+		}
+		i++
+	}
+	return append(b, '"')
+}

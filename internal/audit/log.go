@@ -1,0 +1,213 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluice-proxy/sluice/internal/pipeline"
+)
+
+// The sizes of the queue and of the writes.
+const (
+	// DefaultQueue is how many lines may wait to be written.
+	DefaultQueue = 8192
+	// batchBytes is how much is gathered for one write.
+	batchBytes = 64 << 10
+	// maxBuffer is the largest line whose memory is used again.
+	maxBuffer = 8 << 10
+)
+
+// Config says where the lines go.
+type Config struct {
+	// To is "stdout", "none", or the path of a file, which is made with mode
+	// 0640 or appended to. Empty means stdout.
+	To string
+	// Queue is how many lines may wait; DefaultQueue where 0.
+	Queue int
+	// Stdout stands in for the standard output where set.
+	Stdout io.Writer
+}
+
+// Log is the audit log. It is a pipeline.Recorder.
+type Log struct {
+	path    string // "" for an output that cannot be reopened
+	lines   chan *[]byte
+	reopen  chan chan error
+	stop    chan struct{}
+	stopped chan struct{}
+	closing sync.Once
+	out     io.Writer
+	file    *os.File
+	dropped atomic.Uint64
+	failed  atomic.Uint64
+	buffers sync.Pool
+}
+
+// Open opens the log and starts its writer. With To "none" the result is a
+// log that takes nothing.
+func Open(cfg Config) (*Log, error) {
+	queue := cfg.Queue
+	if queue <= 0 {
+		queue = DefaultQueue
+	}
+	l := &Log{reopen: make(chan chan error), stop: make(chan struct{}), stopped: make(chan struct{})}
+	l.buffers.New = func() any { b := make([]byte, 0, 512); return &b }
+	switch cfg.To {
+	case "none":
+		close(l.stopped)
+		return l, nil
+	case "", "stdout":
+		l.out = cfg.Stdout
+		if l.out == nil {
+			l.out = os.Stdout
+		}
+	default:
+		l.path = cfg.To
+		if err := l.openFile(); err != nil {
+			return nil, err
+		}
+	}
+	l.lines = make(chan *[]byte, queue)
+	go l.write()
+	return l, nil
+}
+
+// Dropped is how many lines were dropped because the queue was full.
+func (l *Log) Dropped() uint64 { return l.dropped.Load() }
+
+// Failed is how many writes failed; their lines are lost.
+func (l *Log) Failed() uint64 { return l.failed.Load() }
+
+// Decision implements pipeline.Recorder: it queues a line, or drops it where
+// the queue is full.
+func (l *Log) Decision(r *pipeline.Record) {
+	if l.lines == nil {
+		return
+	}
+	b := l.buffers.Get().(*[]byte)
+	*b = appendLine((*b)[:0], r)
+	select {
+	case l.lines <- b:
+	default:
+		l.dropped.Add(1)
+		l.buffers.Put(b)
+	}
+}
+
+// Exchange implements pipeline.Recorder: the decisions say it all.
+func (l *Log) Exchange(*pipeline.Summary) {}
+
+// Reopen closes the file and opens its path anew, for log rotation by
+// renaming. It does nothing for the standard output.
+func (l *Log) Reopen() error {
+	if l.path == "" {
+		return nil
+	}
+	done := make(chan error, 1)
+	select {
+	case l.reopen <- done:
+		return <-done
+	case <-l.stopped:
+		return errors.New("reopening the audit log: it is closed")
+	}
+}
+
+// Close writes what waits and closes the file. Decisions recorded after it
+// are lost. It returns early when ctx ends.
+func (l *Log) Close(ctx context.Context) error {
+	l.closing.Do(func() { close(l.stop) })
+	select {
+	case <-l.stopped:
+	case <-ctx.Done():
+		return fmt.Errorf("writing the last of the audit log: %w", ctx.Err())
+	}
+	return nil
+}
+
+func (l *Log) openFile() error {
+	f, err := os.OpenFile(l.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+	if err != nil {
+		return fmt.Errorf("opening the audit log: %w", err)
+	}
+	if l.file != nil {
+		_ = l.file.Close()
+	}
+	l.file, l.out = f, f
+	return nil
+}
+
+// write is the writer: it alone touches out and file after Open.
+func (l *Log) write() {
+	defer close(l.stopped)
+	defer func() {
+		if l.file != nil {
+			_ = l.file.Close()
+		}
+	}()
+	batch := make([]byte, 0, batchBytes)
+	for {
+		select {
+		case b := <-l.lines:
+			batch = l.gather(batch[:0], b)
+			l.flush(batch)
+		case done := <-l.reopen:
+			// What was recorded before the call belongs to the old file.
+			l.drain(batch)
+			done <- l.openFile()
+		case <-l.stop:
+			l.drain(batch)
+			return
+		}
+	}
+}
+
+// gather appends b and what else waits, up to a batch.
+func (l *Log) gather(batch []byte, b *[]byte) []byte {
+	for {
+		batch = append(batch, *b...)
+		if cap(*b) <= maxBuffer {
+			l.buffers.Put(b)
+		}
+		if len(batch) >= batchBytes {
+			return batch
+		}
+		select {
+		case b = <-l.lines:
+		default:
+			return batch
+		}
+	}
+}
+
+func (l *Log) drain(batch []byte) {
+	for {
+		select {
+		case b := <-l.lines:
+			l.flush(l.gather(batch[:0], b))
+		default:
+			return
+		}
+	}
+}
+
+// flush writes a batch, and tries once more after a moment: a full pipe or a
+// disk that has just been cleared should not cost the lines.
+func (l *Log) flush(batch []byte) {
+	for try := range 2 {
+		n, err := l.out.Write(batch)
+		if err == nil {
+			return
+		}
+		batch = batch[n:]
+		if try == 0 {
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	l.failed.Add(1)
+}

@@ -1,0 +1,215 @@
+package audit
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/internal/pipeline"
+)
+
+func record(exchange string) *pipeline.Record {
+	return &pipeline.Record{
+		Time: time.Date(2026, 11, 2, 11, 0, 0, 1000, time.FixedZone("", 3600)), Exchange: exchange, Set: "4f1c",
+		Policy: "customer-api", Step: "mask", Filter: "pii", Phase: filters.ResponseBody, Mode: pipeline.Enforce,
+		Decision: filters.Decision{
+			Verdict:  filters.Changed,
+			Findings: map[string]int{"US_SSN": 1, "EMAIL_ADDRESS": 3},
+			Actions:  map[string]int{"mask": 4},
+			Details:  map[string]any{"score": 0.5, "kind": "json", "whole": true, "n": 3, "left out": []string{"x"}},
+		},
+		Duration: 212900 * time.Nanosecond,
+	}
+}
+
+func TestLine(t *testing.T) {
+	want := `{"time":"2026-11-02T10:00:00.000001Z","exchange":"id-1","set":"4f1c","policy":"customer-api","step":"mask","filter":"pii","phase":"response_body","mode":"enforce","verdict":"changed","findings":{"EMAIL_ADDRESS":3,"US_SSN":1},"actions":{"mask":4},"details":{"kind":"json","n":3,"score":0.5,"whole":true},"duration_us":212}` + "\n"
+	if got := string(appendLine(nil, record("id-1"))); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	failed := &pipeline.Record{Exchange: "e", Decision: filters.Decision{Verdict: filters.Failed, Reason: "timeout"}, OnError: filters.Deny}
+	if got := string(appendLine(nil, failed)); !strings.Contains(got, `"mode":"enforce","verdict":"failed","reason":"timeout","onError":"deny","duration_us":0}`) {
+		t.Errorf("got %s", got)
+	}
+}
+
+// FuzzLine: whatever comes from outside, a record is one line of valid JSON
+// from which the id can be read again.
+func FuzzLine(f *testing.F) {
+	f.Add("plain", "reason")
+	f.Add("a\"b\\c\nd\x00e\x7f\u2028", "\xff\xfe")
+	f.Fuzz(func(t *testing.T, id, reason string) {
+		r := record(id)
+		r.Decision.Reason = reason
+		line := appendLine(nil, r)
+		if bytes.IndexByte(line, '\n') != len(line)-1 {
+			t.Fatal("not one line")
+		}
+		var got struct{ Exchange string }
+		if err := json.Unmarshal(line, &got); err != nil {
+			t.Fatalf("not JSON: %v", err)
+		}
+		if utf8.ValidString(id) && got.Exchange != id {
+			t.Fatalf("the id %q became %q", id, got.Exchange)
+		}
+	})
+}
+
+func closeLog(t *testing.T, l *Log) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := l.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func ids(t *testing.T, text []byte) []string {
+	t.Helper()
+	var out []string
+	sc := bufio.NewScanner(bytes.NewReader(text))
+	for sc.Scan() {
+		var line struct{ Exchange string }
+		if err := json.Unmarshal(sc.Bytes(), &line); err != nil {
+			t.Fatalf("line %d: %v", len(out)+1, err)
+		}
+		out = append(out, line.Exchange)
+	}
+	return out
+}
+
+func TestCloseWritesWhatWaits(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	l, err := Open(Config{To: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 500 {
+				l.Decision(record("id"))
+			}
+		})
+	}
+	wg.Wait()
+	closeLog(t, l)
+	closeLog(t, l) // closing again does no harm
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(ids(t, text)); n != 2000 || l.Dropped() != 0 {
+		t.Errorf("%d lines and %d dropped, want 2000 and 0", n, l.Dropped())
+	}
+	if err := l.Reopen(); err == nil {
+		t.Error("a closed log was reopened")
+	}
+}
+
+// stuck is an output that takes nothing until it is let go.
+type stuck struct {
+	release chan struct{}
+	buf     bytes.Buffer
+}
+
+func (s *stuck) Write(p []byte) (int, error) {
+	<-s.release
+	return s.buf.Write(p)
+}
+
+func TestAFullQueueDropsAndCounts(t *testing.T) {
+	out := &stuck{release: make(chan struct{})}
+	l, err := Open(Config{Queue: 4, Stdout: out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		for range 100 {
+			l.Decision(record("id"))
+		}
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(5 * time.Second):
+		t.Fatal("recording waits for the output")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	if err := l.Close(ctx); err == nil {
+		t.Error("closing did not say that lines are still to be written")
+	}
+	close(out.release)
+	closeLog(t, l)
+	if n := len(ids(t, out.buf.Bytes())); l.Dropped() == 0 || uint64(n)+l.Dropped() != 100 {
+		t.Errorf("%d lines and %d dropped, want 100 together", n, l.Dropped())
+	}
+}
+
+func TestReopenFollowsARotation(t *testing.T) {
+	dir := t.TempDir()
+	path, old := filepath.Join(dir, "audit.log"), filepath.Join(dir, "audit.log.1")
+	l, err := Open(Config{To: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Decision(record("before"))
+	if err := os.Rename(path, old); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	l.Decision(record("after"))
+	closeLog(t, l)
+	for file, want := range map[string]string{old: "before", path: "after"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := ids(t, text); len(got) != 1 || got[0] != want {
+			t.Errorf("%s holds %v, want %q", filepath.Base(file), got, want)
+		}
+	}
+}
+
+func TestNoneTakesNothing(t *testing.T) {
+	l, err := Open(Config{To: "none"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Decision(record("id"))
+	closeLog(t, l)
+	if l.Dropped() != 0 {
+		t.Error("lines that nobody wants count as dropped")
+	}
+}
+
+func TestAFileThatCannotBeOpenedIsAnError(t *testing.T) {
+	if _, err := Open(Config{To: filepath.Join(t.TempDir(), "no", "such", "folder.log")}); err == nil {
+		t.Error("no error")
+	}
+}
+
+func BenchmarkDecision(b *testing.B) {
+	l, err := Open(Config{To: filepath.Join(b.TempDir(), "audit.log")})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := record("3d5b9c1e-6c80-4ff2-9d8f-0a6b2f9f8a11")
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Decision(r)
+	}
+}

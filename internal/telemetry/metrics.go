@@ -1,0 +1,290 @@
+package telemetry
+
+import (
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/internal/pipeline"
+)
+
+// maxNames bounds the names that one label takes from filters (entities and
+// actions). Names beyond it count as "other".
+const maxNames = 512
+
+// stepBuckets are the bounds of step durations in seconds, 10 µs to 10 s.
+var stepBuckets = []float64{
+	10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6,
+	1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 5, 10,
+}
+
+// Metrics counts what happens, in a registry of its own. It is a
+// pipeline.Recorder.
+type Metrics struct {
+	registry  *prometheus.Registry
+	exchanges *prometheus.CounterVec
+	duration  prometheus.Histogram
+	streams   prometheus.Gauge
+	phases    [filters.Log + 1]prometheus.Counter
+	steps     *prometheus.HistogramVec
+	decisions *prometheus.CounterVec
+	entities  named
+	actions   named
+	bytes     [2]prometheus.Counter
+	held      prometheus.Gauge
+	reloads   *prometheus.CounterVec
+	setInfo   *prometheus.GaugeVec
+	policies  prometheus.Gauge
+	panics    prometheus.Counter
+
+	outcomes [3]prometheus.Counter
+	// series are the children of steps and decisions by step: read without a
+	// lock, copied when a step is seen for the first time.
+	series  atomic.Pointer[map[stepKey]*stepSeries]
+	growing sync.Mutex
+}
+
+// stepKey is one step's place in the metrics.
+type stepKey struct {
+	policy, step, filter string
+	phase                filters.Phase
+	mode                 pipeline.Mode
+}
+
+// stepSeries are the children of one stepKey.
+type stepSeries struct {
+	seconds  prometheus.Observer
+	verdicts [filters.Failed + 1]prometheus.Counter
+}
+
+// NewMetrics returns metrics with the Go runtime's and the process's beside
+// them.
+func NewMetrics() *Metrics {
+	reg := prometheus.NewRegistry()
+	m := &Metrics{
+		registry:  reg,
+		exchanges: counterVec(reg, "sluice_exchanges_total", "Exchanges that have ended, by outcome: completed, denied (Sluice answered in the backend's place) or aborted (ended before the response did).", "outcome"),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "sluice_exchange_duration_seconds", Help: "Time from an exchange's first message to its end, the backend's time included.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}, NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100,
+		}),
+		streams: gauge(reg, "sluice_streams_open", "Exchanges that are open."),
+		steps: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "sluice_step_duration_seconds", Help: "Time a step took in one phase. Skipped steps are not counted.",
+			Buckets: stepBuckets, NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100,
+		}, []string{"policy", "step", "filter", "phase"}),
+		decisions: counterVec(reg, "sluice_decisions_total", "Decisions of steps, by verdict. In the modes observe and shadow the verdict is what the step would have done.", "policy", "step", "filter", "mode", "verdict"),
+		entities:  named{vec: counterVec(reg, "sluice_entities_total", "Findings of detectors, by entity.", "entity")},
+		actions:   named{vec: counterVec(reg, "sluice_actions_total", "What was done to findings, by action.", "action")},
+		held:      gauge(reg, "sluice_held_bytes", "Body bytes that are held back in all open exchanges."),
+		reloads:   counterVec(reg, "sluice_reloads_total", "Loads of the policies, by result: loaded, unchanged or refused (the set before stays in force).", "result"),
+		setInfo: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "sluice_policy_set_info", Help: "1 for the version of the policy set in force.",
+		}, []string{"version"}),
+		policies: gauge(reg, "sluice_policies", "Policies in the set in force."),
+		panics:   counter(reg, "sluice_panics_total", "Exchanges that ended by a panic."),
+	}
+	reg.MustRegister(m.duration, m.steps, m.setInfo,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	phases := counterVec(reg, "sluice_phases_total", "Messages of the data plane, by phase.", "phase")
+	for p := range m.phases {
+		m.phases[p] = phases.WithLabelValues(filters.Phase(p).String())
+	}
+	body := counterVec(reg, "sluice_body_bytes_total", "Body bytes received from the data plane, by direction.", "direction")
+	for d := range m.bytes {
+		m.bytes[d] = body.WithLabelValues(filters.Direction(d).String())
+	}
+	for i, o := range [...]string{"completed", "denied", "aborted"} {
+		m.outcomes[i] = m.exchanges.WithLabelValues(o)
+	}
+	for _, r := range [...]string{ReloadLoaded, ReloadUnchanged, ReloadRefused} {
+		m.reloads.WithLabelValues(r)
+	}
+	m.series.Store(&map[stepKey]*stepSeries{})
+	return m
+}
+
+// Registry is where further collectors are registered.
+func (m *Metrics) Registry() prometheus.Registerer { return m.registry }
+
+// Handler serves the metrics.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
+}
+
+// CounterFunc registers a counter whose value somebody else keeps.
+func (m *Metrics) CounterFunc(name, help string, value func() float64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value))
+}
+
+// StreamOpened and StreamClosed count the open exchanges.
+func (m *Metrics) StreamOpened() { m.streams.Inc() }
+
+// StreamClosed is called once for each StreamOpened.
+func (m *Metrics) StreamClosed() { m.streams.Dec() }
+
+// Message counts a message of the data plane.
+func (m *Metrics) Message(p filters.Phase) {
+	if int(p) < len(m.phases) {
+		m.phases[p].Inc()
+	}
+}
+
+// Held adds n bytes, which may be negative, to those held back.
+func (m *Metrics) Held(n int) { m.held.Add(float64(n)) }
+
+// Panicked counts an exchange that ended by a panic.
+func (m *Metrics) Panicked() { m.panics.Inc() }
+
+// The results of a load.
+const (
+	ReloadLoaded    = "loaded"
+	ReloadUnchanged = "unchanged"
+	ReloadRefused   = "refused"
+)
+
+// Reloaded counts a load of the policies. With ReloadLoaded, version is that
+// of the set now in force and policies the names in it: the series of
+// policies that are gone go too, so that reloads do not grow the metrics.
+func (m *Metrics) Reloaded(result, version string, policies []string) {
+	m.reloads.WithLabelValues(result).Inc()
+	if result != ReloadLoaded {
+		return
+	}
+	m.setInfo.Reset()
+	m.setInfo.WithLabelValues(version).Set(1)
+	m.policies.Set(float64(len(policies)))
+	stay := make(map[string]bool, len(policies))
+	for _, p := range policies {
+		stay[p] = true
+	}
+	m.growing.Lock()
+	defer m.growing.Unlock()
+	kept := map[stepKey]*stepSeries{}
+	for k, s := range *m.series.Load() {
+		if stay[k.policy] {
+			kept[k] = s
+			continue
+		}
+		m.steps.DeletePartialMatch(prometheus.Labels{"policy": k.policy})
+		m.decisions.DeletePartialMatch(prometheus.Labels{"policy": k.policy})
+	}
+	m.series.Store(&kept)
+}
+
+// Decision implements pipeline.Recorder.
+func (m *Metrics) Decision(r *pipeline.Record) {
+	s := m.of(stepKey{r.Policy, r.Step, r.Filter, r.Phase, r.Mode})
+	if v := r.Decision.Verdict; int(v) < len(s.verdicts) {
+		s.verdicts[v].Inc()
+	}
+	if r.Decision.Verdict != filters.Skipped {
+		s.seconds.Observe(r.Duration.Seconds())
+	}
+	for name, n := range r.Decision.Findings {
+		m.entities.of(name).Add(float64(max(n, 0)))
+	}
+	for name, n := range r.Decision.Actions {
+		m.actions.of(name).Add(float64(max(n, 0)))
+	}
+}
+
+// Exchange implements pipeline.Recorder.
+func (m *Metrics) Exchange(s *pipeline.Summary) {
+	outcome := 0
+	switch {
+	case s.Denied:
+		outcome = 1
+	case s.Aborted:
+		outcome = 2
+	}
+	m.outcomes[outcome].Inc()
+	m.duration.Observe(s.Duration.Seconds())
+	m.bytes[filters.Request].Add(float64(s.RequestBytes))
+	m.bytes[filters.Response].Add(float64(s.ResponseBytes))
+}
+
+// of returns the children of a step, and makes them the first time.
+func (m *Metrics) of(k stepKey) *stepSeries {
+	if s, ok := (*m.series.Load())[k]; ok {
+		return s
+	}
+	m.growing.Lock()
+	defer m.growing.Unlock()
+	old := *m.series.Load()
+	if s, ok := old[k]; ok {
+		return s
+	}
+	mode := string(k.mode)
+	if mode == "" {
+		mode = string(pipeline.Enforce)
+	}
+	s := &stepSeries{seconds: m.steps.WithLabelValues(k.policy, k.step, k.filter, k.phase.String())}
+	for v := range s.verdicts {
+		s.verdicts[v] = m.decisions.WithLabelValues(k.policy, k.step, k.filter, mode, filters.Verdict(v).String())
+	}
+	grown := make(map[stepKey]*stepSeries, len(old)+1)
+	for k, s := range old {
+		grown[k] = s
+	}
+	grown[k] = s
+	m.series.Store(&grown)
+	return s
+}
+
+// named is a counter by one label whose values come from filters: few, and
+// bounded by maxNames.
+type named struct {
+	vec     *prometheus.CounterVec
+	known   atomic.Pointer[map[string]prometheus.Counter]
+	growing sync.Mutex
+}
+
+func (n *named) of(name string) prometheus.Counter {
+	if known := n.known.Load(); known != nil {
+		if c, ok := (*known)[name]; ok {
+			return c
+		}
+	}
+	n.growing.Lock()
+	defer n.growing.Unlock()
+	grown := map[string]prometheus.Counter{}
+	if known := n.known.Load(); known != nil {
+		if c, ok := (*known)[name]; ok {
+			return c
+		}
+		if len(*known) >= maxNames {
+			return n.vec.WithLabelValues("other")
+		}
+		for k, c := range *known {
+			grown[k] = c
+		}
+	}
+	c := n.vec.WithLabelValues(name)
+	grown[name] = c
+	n.known.Store(&grown)
+	return c
+}
+
+func counter(reg *prometheus.Registry, name, help string) prometheus.Counter {
+	c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	reg.MustRegister(c)
+	return c
+}
+
+func counterVec(reg *prometheus.Registry, name, help string, labels ...string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	reg.MustRegister(c)
+	return c
+}
+
+func gauge(reg *prometheus.Registry, name, help string) prometheus.Gauge {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+	reg.MustRegister(g)
+	return g
+}
