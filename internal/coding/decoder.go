@@ -35,7 +35,6 @@ var (
 	ErrTooLarge  = errors.New("the decoded body is too large")
 	ErrRatio     = errors.New("the body grows too much by decoding")
 	ErrTruncated = errors.New("the coded body is cut short")
-	ErrTrailing  = errors.New("bytes follow the coded body")
 )
 
 // Decoder undoes a stack of codings. Use it by one goroutine, and Close it.
@@ -158,17 +157,12 @@ func (l *layer) stop() { l.stopFn() }
 // pull returns decoded bytes, or nil when the input is used up.
 func (l *layer) pull() ([]byte, error) {
 	if l.done {
-		if len(l.input) > 0 {
-			return nil, ErrTrailing
-		}
 		return nil, nil
 	}
 	s, ok := l.next()
 	if !ok {
+		// What follows the coded body is nobody's, and is left out.
 		l.done = true
-		if len(l.input) > 0 {
-			return nil, ErrTrailing
-		}
 		return nil, nil
 	}
 	return s.out, s.err
