@@ -2,11 +2,11 @@ package pipeline
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/body"
+	"github.com/sluice-proxy/sluice/internal/coding"
 )
 
 // lane is one direction of a run.
@@ -27,6 +27,12 @@ type lane struct {
 	// spent is the time that the editor took, its stages included.
 	spent time.Duration
 	out   []byte
+
+	// decoder and encoder stand around the edit of a body in a content coding.
+	decoder *coding.Decoder
+	encoder *coding.Encoder
+	plain   []byte
+	coded   []byte
 
 	collected []byte // the body so far, while it is collected
 	tap       []byte // a copy of what came, for steps in shadow that need the whole
@@ -285,17 +291,5 @@ func (r *Run) overflow(ctx context.Context, l *lane, d filters.Direction, chunk 
 	}
 	held := append(l.collected, chunk...)
 	l.collected, l.course = nil, StreamBody
-	return r.turn(l, l.kept(r, d, r.stream(ctx, l, d, held, end), end))
-}
-
-// isEncoded reports whether the body is in a content coding.
-func isEncoded(h *filters.Headers) bool {
-	for _, v := range h.Values("content-encoding") {
-		for coding := range strings.SplitSeq(v, ",") {
-			if c := strings.TrimSpace(coding); c != "" && !strings.EqualFold(c, "identity") {
-				return true
-			}
-		}
-	}
-	return false
+	return r.forward(l, d, r.stream(ctx, l, d, held, end), end)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/body"
+	"github.com/sluice-proxy/sluice/internal/coding"
 )
 
 // Options are what a Run is given besides its exchange and steps.
@@ -139,7 +140,7 @@ func (r *Run) Headers(ctx context.Context, d filters.Direction, caps Caps, end b
 	r.ex.Phase = filters.HeadersPhase(d)
 	msg := r.ex.Message(d)
 	hasBody := !end && !r.upgrade
-	encoded := hasBody && isEncoded(&msg.Headers)
+	codings, codingErr := coding.Parse(msg.Headers.Values("content-encoding"))
 	known := true
 	l.format, known = body.FormatOf(msg.Headers.Get("content-type"))
 	for _, s := range l.steps {
@@ -163,11 +164,11 @@ func (r *Run) Headers(ctx context.Context, d filters.Direction, caps Caps, end b
 			switch {
 			case !caps.Body:
 				obstacle = &filters.Failure{Reason: "the data plane sends no body"}
-			case encoded && s.Needs.Unparsed != filters.PassUnparsed:
-				obstacle = &filters.Failure{Reason: "content encoding"}
-			case encoded:
-				r.skip(s, "content encoding")
+			case codingErr != nil && s.Needs.Unparsed == filters.PassUnparsed:
+				r.skip(s, "unknown content coding")
 				continue
+			case codingErr != nil:
+				obstacle = &filters.Failure{Reason: "unknown content coding"}
 			case !known && s.streams && s.Needs.Unparsed == filters.DenyUnparsed:
 				obstacle = &filters.Failure{Reason: "content type"}
 			case !known && s.streams && s.Needs.Unparsed == filters.PassUnparsed:
@@ -196,6 +197,12 @@ func (r *Run) Headers(ctx context.Context, d filters.Direction, caps Caps, end b
 		l.course = CollectBody
 	case len(l.stages) > 0 || len(l.deferred) > 0 || l.keep:
 		l.course = StreamBody
+	}
+	if r.denial == nil {
+		if l.course != PassBody {
+			r.openCodings(l, codings)
+		}
+		r.amend(l, d)
 	}
 	return r.turn(l, nil)
 }
@@ -252,6 +259,9 @@ func (r *Run) Body(ctx context.Context, d filters.Direction, chunk []byte, end b
 	}
 	r.ex.Phase = filters.BodyPhase(d)
 	l.ended = end
+	if chunk = r.decode(l, chunk, end); r.denial != nil {
+		return r.turn(l, nil)
+	}
 	if l.course == CollectBody && int64(len(l.collected)+len(chunk)) > r.limits.CollectBytes {
 		return r.overflow(ctx, l, d, chunk, end)
 	}
@@ -260,9 +270,9 @@ func (r *Run) Body(ctx context.Context, d filters.Direction, chunk []byte, end b
 		if !end {
 			return r.turn(l, nil)
 		}
-		return r.turn(l, l.kept(r, d, r.runCollected(ctx, l, d), true))
+		return r.forward(l, d, r.runCollected(ctx, l, d), true)
 	}
-	return r.turn(l, l.kept(r, d, r.stream(ctx, l, d, chunk, end), end))
+	return r.forward(l, d, r.stream(ctx, l, d, chunk, end), end)
 }
 
 // Trailers runs the trailers phase of direction d; the trailers are in the
@@ -308,9 +318,9 @@ func (r *Run) Truncated(ctx context.Context, d filters.Direction) Turn {
 		r.fail(ctx, st.step, r.opt.Now(), cause)
 	}
 	if l.course == CollectBody {
-		return r.turn(l, l.collected)
+		return r.forward(l, d, l.collected, true)
 	}
-	return r.turn(l, r.stream(ctx, l, d, nil, true))
+	return r.forward(l, d, r.stream(ctx, l, d, nil, true), true)
 }
 
 // Finish ends the run: once, when the exchange's stream has ended for
@@ -325,6 +335,7 @@ func (r *Run) Finish(ctx context.Context) {
 		l := &r.lanes[d]
 		r.ex.Phase = filters.BodyPhase(filters.Direction(d))
 		r.closeStages(ctx, l)
+		l.closeCodings()
 		aborted = aborted || l.course != PassBody && !l.ended
 	}
 	r.ex.Phase = filters.Log
@@ -343,6 +354,14 @@ func (r *Run) Finish(ctx context.Context) {
 			Decisions:     r.records,
 		})
 	}
+}
+
+// forward hands out what goes on to the other side, coded as it came.
+func (r *Run) forward(l *lane, d filters.Direction, plain []byte, end bool) Turn {
+	if r.denial != nil {
+		return r.turn(l, nil)
+	}
+	return r.turn(l, r.encode(l, l.kept(r, d, plain, end), end))
 }
 
 // turn hands out what has gathered since the last one.

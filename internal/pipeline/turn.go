@@ -72,10 +72,14 @@ type Limits struct {
 	// NameBytes is the longest name of an object's member; beyond it the
 	// document counts as unparsed.
 	NameBytes int
+	// DecodedBytes is the most that a body in a content coding may decode to,
+	// and DecodedRatio the most that it may grow by it. Beyond either the
+	// exchange is denied.
+	DecodedBytes, DecodedRatio int64
 }
 
 // DefaultLimits are used for the zero values of Limits.
-var DefaultLimits = Limits{CollectBytes: 10 << 20, Depth: 512, PieceBytes: 64 << 10, NameBytes: 16 << 10}
+var DefaultLimits = Limits{CollectBytes: 10 << 20, Depth: 512, PieceBytes: 64 << 10, NameBytes: 16 << 10, DecodedBytes: 100 << 20, DecodedRatio: 200}
 
 // WithDefaults returns l with its zero values replaced.
 func (l Limits) WithDefaults() Limits {
@@ -91,6 +95,12 @@ func (l Limits) WithDefaults() Limits {
 	}
 	if l.NameBytes > 0 {
 		d.NameBytes = l.NameBytes
+	}
+	if l.DecodedBytes > 0 {
+		d.DecodedBytes = l.DecodedBytes
+	}
+	if l.DecodedRatio > 0 {
+		d.DecodedRatio = l.DecodedRatio
 	}
 	return d
 }
