@@ -1,0 +1,73 @@
+# Everything here needs Go, make and Python 3, and nothing else.
+#
+#   make demo      a real Envoy, Sluice and an example backend; raw beside masked
+#   make test      everything: format, vet, staticcheck, unit, race, end to end
+#   make build     bin/sluice
+#   make bench     Sluice against a no-op processor, as ratios
+#   make fuzz      each fuzz target for TIME (make fuzz TIME=60s)
+
+GO          ?= go
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+TIME        ?= 20s
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+# Envoy is the one on PATH, else the pinned one that `make envoy` gets.
+ENVOY_OURS := $(CURDIR)/.tools/bin/envoy
+SLUICE_ENVOY ?= $(or $(shell command -v envoy 2>/dev/null),$(ENVOY_OURS))
+export SLUICE_ENVOY
+
+.DEFAULT_GOAL := build
+.PHONY: build demo test lint fmt vet staticcheck unit race envoy bench fuzz generate clean
+
+build:
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sluice ./cmd/sluice
+
+# With ONCE=1 it sends its requests and exits, with an error where an answer is
+# not as expected.
+demo: build envoy
+	$(GO) build -o bin/demo ./examples/envoy/demo
+	@bin/demo -envoy '$(SLUICE_ENVOY)' -sluice bin/sluice -dir examples/envoy $(if $(ONCE),-once)
+
+envoy:
+ifeq ($(SLUICE_ENVOY),$(ENVOY_OURS))
+	@sh scripts/envoy.sh
+else
+	@'$(SLUICE_ENVOY)' --version >/dev/null || { echo 'SLUICE_ENVOY=$(SLUICE_ENVOY) does not run' >&2; exit 1; }
+endif
+
+test: lint envoy unit race
+
+lint: fmt vet staticcheck
+
+fmt:
+	@files="$$(gofmt -l .)"; test -z "$$files" || { echo "these files are not as gofmt writes them:"; echo "$$files"; exit 1; } >&2
+
+vet:
+	$(GO) vet ./...
+
+staticcheck:
+	$(GO) run $(STATICCHECK) ./...
+
+# All tests, with the fuzz targets' seeds and the real Envoy.
+unit: envoy
+	$(GO) test -timeout 5m ./...
+
+# Once more under the race detector, without the tests that measure
+# allocations or time, and the ones behind Envoy.
+race:
+	$(GO) test -race -short -timeout 5m $$($(GO) list ./... | grep -v -e /internal/e2e -e /examples/ -e /internal/bench)
+
+bench: build envoy
+	$(GO) run ./internal/bench -sluice bin/sluice -envoy '$(SLUICE_ENVOY)'
+
+fuzz:
+	@sh scripts/fuzz.sh '$(TIME)'
+
+# The pages and files that are made from the code.
+generate:
+	$(GO) generate ./...
+
+clean:
+	rm -rf bin dist
