@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/filters/all"
+	"github.com/sluice-proxy/sluice/policies"
+)
+
+// loader loads policies with every filter this binary has.
+func loader(log *slog.Logger) *policies.Loader {
+	return &policies.Loader{
+		Registry: all.Registry(),
+		Env:      filters.Env{Now: time.Now, Rand: rand.Reader, Log: log},
+	}
+}
+
+// load loads the policies for a command that works on a set. Problems are
+// printed, and without a set the command has failed.
+func load(ctx context.Context, cmd *cobra.Command, paths []string) (*policies.Set, error) {
+	set, problems := loader(slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))).Load(ctx, paths...)
+	if err := printProblems(cmd.ErrOrStderr(), problems); err != nil {
+		return nil, err
+	}
+	if set == nil {
+		return nil, errReported
+	}
+	return set, nil
+}
+
+func printProblems(w io.Writer, problems []policies.Problem) error {
+	for _, p := range problems {
+		if _, err := fmt.Fprintln(w, p.String()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
