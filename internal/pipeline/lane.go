@@ -159,7 +159,11 @@ func (r *Run) newEditor(f body.Format, stages []*stage) *body.Editor {
 	for i, st := range stages {
 		bs[i] = body.Stage{Stream: st, Paths: st.paths, Exact: st.step.Needs.Exact, Unparsed: st.step.Needs.Unparsed, OnUnparsed: st.unparsed}
 	}
-	return body.NewEditor(f, bs, body.Limits{Depth: r.limits.Depth, PieceBytes: r.limits.PieceBytes, NameBytes: r.limits.NameBytes})
+	return body.NewEditor(f, bs, r.bodyLimits())
+}
+
+func (r *Run) bodyLimits() body.Limits {
+	return body.Limits{Depth: r.limits.Depth, PieceBytes: r.limits.PieceBytes, NameBytes: r.limits.NameBytes}
 }
 
 // closeStages ends the streams and records their decisions.
@@ -235,7 +239,7 @@ func (r *Run) runWhole(ctx context.Context, l *lane, d filters.Direction, s *Ste
 		return doc
 	}
 	if s.Paths != nil && s.Paths.NeedsDocument() {
-		paths, err := s.Paths.Locate(doc)
+		paths, err := s.Paths.Locate(doc, r.bodyLimits())
 		if err != nil {
 			// The paths mean nothing in what does not parse; the editor finds
 			// the same and goes by the step's rule.

@@ -1,0 +1,146 @@
+package body
+
+import (
+	"context"
+
+	"github.com/sluice-proxy/sluice/filters"
+)
+
+// beforeBytes is how much text is kept for a stage as context for the next
+// piece of a value.
+const beforeBytes = 256
+
+// Stage is one step's work on one body.
+type Stage struct {
+	Stream filters.Stream
+	// Paths select what the stream is shown; nil is everything.
+	Paths *Paths
+	// Exact: a selected container does not stand for what is beneath it.
+	Exact bool
+	// Unparsed is what the step wants when the body does not parse; scan as
+	// text where empty.
+	Unparsed filters.Unparsed
+	// OnUnparsed is called once then, where Unparsed is deny: an error ends the
+	// edit, nil drops the stage.
+	OnUnparsed func(context.Context) error
+}
+
+// runner is a stage at work.
+type runner struct {
+	stage   Stage
+	match   matcher
+	shaper  filters.Shaper
+	value   filters.Value
+	dropped bool
+	// carry is what the stage holds of a value that comes in pieces, and
+	// before what stood ahead of it.
+	carry  flow
+	before []byte
+}
+
+func newRunner(s Stage) *runner {
+	r := &runner{stage: s, match: newMatcher(s.Paths, s.Exact)}
+	r.shaper, _ = s.Stream.(filters.Shaper)
+	if s.Paths == nil {
+		r.shaper = nil // it selects no object
+	}
+	return r
+}
+
+// prepare fills in the value that the stage is shown.
+func (r *runner) prepare(kind filters.Kind, key []byte, l level) *filters.Value {
+	v := &r.value
+	v.Reset()
+	v.Kind, v.Key, v.Paths, v.Inside = kind, stringOf(key), l.bits, false
+	v.Text, v.Before, v.More = nil, nil, false
+	if r.stage.Paths == nil {
+		v.Paths = ^uint64(0)
+	} else if !l.any {
+		v.Paths, v.Inside = l.insideBits, true
+	}
+	return v
+}
+
+// piece shows the stage its carry with more behind it, and appends what it
+// settles to out.
+func (r *runner) piece(ctx context.Context, v *filters.Value, in *flow, more bool, limit int, json bool, out *flow) error {
+	r.carry.append(in, 0, len(in.text))
+	v.Text, v.Before, v.More = r.carry.text, r.before, more
+	if len(v.Text) == 0 {
+		return nil
+	}
+	if len(r.carry.text) >= limit {
+		v.More = false // it has held on for long enough
+	}
+	if err := r.stage.Stream.Value(ctx, v); err != nil {
+		return err
+	}
+	upto := v.Settled()
+	out.edit(&r.carry, v.Edits(), upto, json)
+	r.remember(r.carry.text[:upto])
+	r.carry.dropFront(upto)
+	return nil
+}
+
+func (r *runner) remember(text []byte) {
+	if len(text) >= beforeBytes {
+		r.before = append(r.before[:0], text[len(text)-beforeBytes:]...)
+		return
+	}
+	if over := len(r.before) + len(text) - beforeBytes; over > 0 {
+		r.before = append(r.before[:0], r.before[over:]...)
+	}
+	r.before = append(r.before, text...)
+}
+
+func (r *runner) forget() {
+	r.carry.reset()
+	r.before = r.before[:0]
+}
+
+// pieces sends one piece of a value through the stages that are on, each
+// getting what the one before it settled, and returns what the last settled.
+// The flow is valid until the next call.
+type pieces struct {
+	stages []*runner
+	flows  [2]flow
+	json   bool
+	limit  int
+	held   int
+}
+
+func (p *pieces) start(json bool, limit int) {
+	p.stages, p.json, p.limit, p.held = p.stages[:0], json, limit, 0
+}
+
+func (p *pieces) add(r *runner) {
+	r.forget()
+	p.stages = append(p.stages, r)
+}
+
+// push gives a piece to the first stage. prepare fills in each stage's value;
+// outcome looks at it afterwards and says whether to go on.
+func (p *pieces) push(ctx context.Context, in *flow, more bool, prepare func(*runner) *filters.Value, outcome func(*runner, *filters.Value) bool) (*flow, error) {
+	cur := in
+	p.held = 0
+	for i, r := range p.stages {
+		if r.dropped {
+			continue
+		}
+		out := &p.flows[i%2]
+		if cur == out {
+			out = &p.flows[(i+1)%2]
+		}
+		out.reset()
+		v := prepare(r)
+		if err := r.piece(ctx, v, cur, more, p.limit, p.json, out); err != nil {
+			return nil, err
+		}
+		p.held += len(r.carry.raw)
+		cur = out
+		if outcome != nil && !outcome(r, v) {
+			break
+		}
+	}
+	return cur, nil
+}

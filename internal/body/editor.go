@@ -1,0 +1,283 @@
+package body
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/sluice-proxy/sluice/filters"
+)
+
+// Limits bound an editor. A zero value means the default.
+type Limits struct {
+	// Depth is the deepest nesting of a document (512). Beyond it, it counts
+	// as unparsed.
+	Depth int
+	// PieceBytes is how long a string may be, as it is written, before it is
+	// shown in pieces of that length (64 KiB). A stage that holds text back
+	// without end is shown it as complete at four times that.
+	PieceBytes int
+	// NameBytes is how long a member's name may be, as it is written (16 KiB).
+	// Beyond it the document counts as unparsed.
+	NameBytes int
+}
+
+// Editor rewrites one body through a chain of stages. It is for one
+// goroutine, and each body has its own. It does not close the stages' streams.
+type Editor struct {
+	stages   []*runner
+	limits   Limits
+	format   Format
+	mode     mode
+	walker   *walker
+	held     []byte // not settled: the walker's, or the beginning of a character
+	text     pieces
+	dst      []byte
+	mute     bool // nothing is given back: the editor only checks
+	sniffed  bool
+	unparsed bool
+	closed   bool
+	err      error
+}
+
+type mode uint8
+
+const (
+	atStart mode = iota
+	inDocument
+	inText
+)
+
+// NewEditor returns an editor for a body in format f.
+func NewEditor(f Format, stages []Stage, lim Limits) *Editor {
+	if lim.Depth <= 0 {
+		lim.Depth = 512
+	}
+	if lim.PieceBytes <= 0 {
+		lim.PieceBytes = 64 << 10
+	}
+	if lim.NameBytes <= 0 {
+		lim.NameBytes = 16 << 10
+	}
+	e := &Editor{format: f, limits: lim, stages: make([]*runner, len(stages))}
+	for i, s := range stages {
+		e.stages[i] = newRunner(s)
+	}
+	return e
+}
+
+// Unparsed reports whether the body turned out not to be what its format
+// says.
+func (e *Editor) Unparsed() bool { return e.unparsed }
+
+// Held returns how many bytes are held back now.
+func (e *Editor) Held() int {
+	n := len(e.held) + e.text.held
+	if e.walker != nil {
+		n += e.walker.parts.held
+	}
+	return n
+}
+
+// Write takes a chunk and appends to dst what is settled. The error is a
+// stage's, and final.
+func (e *Editor) Write(ctx context.Context, dst, chunk []byte) ([]byte, error) {
+	if len(chunk) == 0 || e.closed {
+		return dst, e.err
+	}
+	return e.feed(ctx, dst, chunk, false)
+}
+
+// Close tells that the body has ended and appends what is left to dst.
+func (e *Editor) Close(ctx context.Context, dst []byte) ([]byte, error) {
+	if e.closed {
+		return dst, e.err
+	}
+	e.closed = true
+	return e.feed(ctx, dst, nil, true)
+}
+
+func (e *Editor) feed(ctx context.Context, dst, chunk []byte, end bool) ([]byte, error) {
+	if e.err != nil {
+		return dst, e.err
+	}
+	e.dst = dst
+	switch e.mode {
+	case atStart:
+		e.err = e.begin(ctx, chunk, end)
+	case inDocument:
+		e.err = e.document(ctx, chunk, end)
+	case inText:
+		e.err = e.plain(ctx, chunk, end)
+	}
+	dst, e.dst = e.dst, nil
+	return dst, e.err
+}
+
+// out gives back settled bytes.
+func (e *Editor) out(p []byte) {
+	if !e.mute {
+		e.dst = append(e.dst, p...)
+	}
+}
+
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
+// begin looks for a byte order mark and, in a text, for what may be JSON.
+func (e *Editor) begin(ctx context.Context, chunk []byte, end bool) error {
+	data := chunk
+	if len(e.held) > 0 {
+		e.held = append(e.held, chunk...)
+		data = e.held
+	}
+	e.held = nil
+	if !e.sniffed {
+		if len(data) < len(byteOrderMark) && bytes.HasPrefix(byteOrderMark, data) && !end {
+			e.held = append(e.held, data...)
+			return nil
+		}
+		if bytes.HasPrefix(data, byteOrderMark) {
+			e.out(byteOrderMark)
+			data = data[len(byteOrderMark):]
+		}
+		e.sniffed = true
+	}
+	if e.format == Text {
+		i := 0
+		for i < len(data) && isSpace(data[i]) {
+			i++
+		}
+		e.out(data[:i]) // nothing is ever found in white space
+		data = data[i:]
+		if len(data) == 0 {
+			return nil
+		}
+		if data[0] != '{' && data[0] != '[' {
+			return e.asText(ctx, data, end)
+		}
+	}
+	e.mode = inDocument
+	e.walker = newWalker(e, e.format == Lines)
+	return e.document(ctx, data, end)
+}
+
+// document feeds the walker.
+func (e *Editor) document(ctx context.Context, chunk []byte, end bool) error {
+	w := e.walker
+	w.data, w.end = chunk, end
+	if len(e.held) > 0 {
+		e.held = append(e.held, chunk...)
+		w.data = e.held
+	}
+	parsed, err := w.run(ctx)
+	if err != nil {
+		return err
+	}
+	if end && parsed {
+		parsed = w.complete()
+	}
+	settled := w.settled()
+	if w.drop >= 0 {
+		w.mark = settled
+	}
+	w.emit(settled)
+	rest := w.data[settled:]
+	if !parsed {
+		if w.state == inPieces && w.drop < 0 {
+			out, err := w.pushPiece(ctx, nil, false, nil)
+			if err != nil {
+				return err
+			}
+			e.out(out.raw)
+		}
+		w.parts.held = 0
+		return e.asText(ctx, append([]byte(nil), rest...), end)
+	}
+	e.held = append(e.held[:0], rest...)
+	w.data = nil
+	w.shift(settled)
+	return nil
+}
+
+// asText shows the rest of the body as text: to the stages that see
+// everything where that is what the body is, otherwise as each of them asks.
+func (e *Editor) asText(ctx context.Context, rest []byte, end bool) error {
+	broken := e.format != Text
+	e.unparsed = e.unparsed || broken
+	for _, r := range e.stages {
+		if r.dropped || !broken && r.stage.Paths == nil {
+			continue
+		}
+		switch r.stage.Unparsed {
+		case filters.PassUnparsed:
+			r.dropped = true
+		case filters.DenyUnparsed:
+			if r.stage.OnUnparsed != nil {
+				if err := r.stage.OnUnparsed(ctx); err != nil {
+					return err
+				}
+			}
+			r.dropped = true
+		}
+	}
+	e.mode, e.held = inText, nil
+	e.text.start(false, 4*e.limits.PieceBytes)
+	for _, r := range e.stages {
+		if !r.dropped {
+			e.text.add(r)
+		}
+	}
+	return e.plain(ctx, rest, end)
+}
+
+// plain passes text through the stages, whole characters at a time.
+func (e *Editor) plain(ctx context.Context, chunk []byte, end bool) error {
+	if len(e.text.stages) == 0 {
+		e.out(chunk)
+		return nil
+	}
+	data := chunk
+	if len(e.held) > 0 {
+		e.held = append(e.held, chunk...)
+		data = e.held
+	}
+	n := len(data)
+	if !end {
+		n = wholeCharacters(data)
+	}
+	in := flow{text: data[:n], raw: data[:n]}
+	out, err := e.text.push(ctx, &in, !end, func(r *runner) *filters.Value {
+		v := r.prepare(filters.Text, nil, level{})
+		v.Paths, v.Inside = ^uint64(0), false
+		return v
+	}, nil)
+	if err != nil {
+		return err
+	}
+	e.out(out.raw)
+	e.held = append(e.held[:0], data[n:]...)
+	return nil
+}
+
+// wholeCharacters returns how much of b does not end within a UTF-8 sequence.
+func wholeCharacters(b []byte) int {
+	for i := 1; i <= 3 && i <= len(b); i++ {
+		c := b[len(b)-i]
+		if c < 0x80 {
+			return len(b)
+		}
+		if c >= 0xC0 { // it begins here: is all of it there?
+			need := 2
+			if c >= 0xE0 {
+				need = 3
+			}
+			if c >= 0xF0 {
+				need = 4
+			}
+			if need > i {
+				return len(b) - i
+			}
+			return len(b)
+		}
+	}
+	return len(b)
+}

@@ -1,0 +1,238 @@
+package body
+
+import (
+	"unicode/utf8"
+
+	"github.com/sluice-proxy/sluice/filters"
+)
+
+// flow is text on its way through the stages, with the bytes it is written
+// as. Where nothing is escaped the two are the same, and offsets is nil.
+type flow struct {
+	text []byte
+	raw  []byte
+	// offsets has, for each byte of text and for its end, where in raw it
+	// begins. The bytes that one escape stands for begin at the same place.
+	offsets []uint32
+}
+
+// rawFrom returns where text[i:] begins in raw; what is escaped together
+// belongs to the beginning.
+func (f *flow) rawFrom(i int) int {
+	if f.offsets == nil {
+		return i
+	}
+	return int(f.offsets[i])
+}
+
+// rawTo returns where text[:i] ends in raw, the escape around i included.
+func (f *flow) rawTo(i int) int {
+	if f.offsets == nil {
+		return i
+	}
+	for i > 0 && i < len(f.text) && f.offsets[i] == f.offsets[i-1] {
+		i++
+	}
+	return int(f.offsets[i])
+}
+
+func (f *flow) reset() { f.text, f.raw, f.offsets = f.text[:0], f.raw[:0], nil }
+
+// dropFront takes away text[:n].
+func (f *flow) dropFront(n int) {
+	cut := f.rawTo(n)
+	if f.offsets != nil {
+		rest := f.offsets[:copy(f.offsets, f.offsets[n:])]
+		for i := range rest {
+			rest[i] = max(rest[i], uint32(cut)) - uint32(cut)
+		}
+		f.offsets = rest
+	}
+	f.text = f.text[:copy(f.text, f.text[n:])]
+	f.raw = f.raw[:copy(f.raw, f.raw[cut:])]
+	if len(f.text) == 0 {
+		f.offsets = nil
+	}
+}
+
+// append adds part [from:to) of g.
+func (f *flow) append(g *flow, from, to int) {
+	if from >= to {
+		return
+	}
+	rawFrom, rawTo := g.rawFrom(from), g.rawTo(to)
+	if f.offsets != nil || g.offsets != nil {
+		f.explicit()
+		base := uint32(len(f.raw)) - uint32(rawFrom)
+		f.offsets = f.offsets[:len(f.offsets)-1]
+		for i := from; i < to; i++ {
+			f.offsets = append(f.offsets, uint32(g.rawFrom(i))+base)
+		}
+		f.offsets = append(f.offsets, uint32(rawTo)+base)
+	}
+	f.text = append(f.text, g.text[from:to]...)
+	f.raw = append(f.raw, g.raw[rawFrom:rawTo]...)
+}
+
+// insert adds text that has to be escaped where json is set.
+func (f *flow) insert(text []byte, json bool) {
+	if !json || !needsEscape(text) {
+		if f.offsets != nil {
+			f.offsets = f.offsets[:len(f.offsets)-1]
+			for i := range len(text) + 1 {
+				f.offsets = append(f.offsets, uint32(len(f.raw)+i))
+			}
+		}
+		f.text = append(f.text, text...)
+		f.raw = append(f.raw, text...)
+		return
+	}
+	f.explicit()
+	f.offsets = f.offsets[:len(f.offsets)-1]
+	for i := range text {
+		f.offsets = append(f.offsets, uint32(len(f.raw)))
+		f.raw = appendEscaped(f.raw, text[i:i+1])
+	}
+	f.offsets = append(f.offsets, uint32(len(f.raw)))
+	f.text = append(f.text, text...)
+}
+
+// explicit writes the offsets down.
+func (f *flow) explicit() {
+	if f.offsets != nil {
+		return
+	}
+	f.offsets = make([]uint32, len(f.text)+1, len(f.text)+64)
+	for i := range f.offsets {
+		f.offsets[i] = uint32(i)
+	}
+}
+
+// edit appends to f what becomes of g[:upto] by the edits.
+func (f *flow) edit(g *flow, edits []filters.Edit, upto int, json bool) {
+	at := 0
+	for _, e := range edits {
+		start, end := max(e.Start, at), min(e.End, upto)
+		if end < start {
+			continue
+		}
+		f.append(g, at, start)
+		f.insert(e.With, json)
+		at = end
+	}
+	f.append(g, at, upto)
+}
+
+// decode fills f with the JSON string content raw, which has been checked. It
+// refers to raw where nothing is escaped.
+func (f *flow) decode(raw []byte, scratch []byte) []byte {
+	f.offsets = nil
+	i := 0
+	for i < len(raw) && raw[i] != '\\' {
+		i++
+	}
+	f.raw = raw
+	if i == len(raw) {
+		f.text = raw
+		return scratch
+	}
+	text := append(scratch[:0], raw[:i]...)
+	offsets := make([]uint32, i, len(raw)+1)
+	for j := range offsets {
+		offsets[j] = uint32(j)
+	}
+	for i < len(raw) {
+		if raw[i] != '\\' {
+			text = append(text, raw[i])
+			offsets = append(offsets, uint32(i))
+			i++
+			continue
+		}
+		r, n := decodeEscape(raw[i:])
+		before := len(text)
+		text = utf8.AppendRune(text, r)
+		for range len(text) - before {
+			offsets = append(offsets, uint32(i))
+		}
+		i += n
+	}
+	f.text, f.offsets = text, append(offsets, uint32(len(raw)))
+	return text
+}
+
+// decodeEscape reads one escape, or a surrogate pair of two. A lone surrogate
+// is shown as U+FFFD.
+func decodeEscape(b []byte) (r rune, n int) {
+	switch b[1] {
+	case 'b':
+		return '\b', 2
+	case 'f':
+		return '\f', 2
+	case 'n':
+		return '\n', 2
+	case 'r':
+		return '\r', 2
+	case 't':
+		return '\t', 2
+	case 'u':
+		hi := hexRune(b[2:6])
+		if hi < 0xD800 || hi > 0xDFFF {
+			return hi, 6
+		}
+		if hi < 0xDC00 && len(b) >= 12 && b[6] == '\\' && b[7] == 'u' {
+			if lo := hexRune(b[8:12]); lo >= 0xDC00 && lo <= 0xDFFF {
+				return (hi-0xD800)<<10 + (lo - 0xDC00) + 0x10000, 12
+			}
+		}
+		return utf8.RuneError, 6
+	}
+	return rune(b[1]), 2
+}
+
+func hexRune(b []byte) rune {
+	var r rune
+	for _, c := range b {
+		r <<= 4
+		switch {
+		case c >= '0' && c <= '9':
+			r |= rune(c - '0')
+		case c >= 'a' && c <= 'f':
+			r |= rune(c-'a') + 10
+		default:
+			r |= rune(c-'A') + 10
+		}
+	}
+	return r
+}
+
+func needsEscape(b []byte) bool {
+	for _, c := range b {
+		if c < 0x20 || c == '"' || c == '\\' {
+			return true
+		}
+	}
+	return false
+}
+
+const hexDigits = "0123456789abcdef"
+
+// appendEscaped appends text as the content of a JSON string.
+func appendEscaped(dst, text []byte) []byte {
+	for _, c := range text {
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c == '\n':
+			dst = append(dst, '\\', 'n')
+		case c == '\r':
+			dst = append(dst, '\\', 'r')
+		case c == '\t':
+			dst = append(dst, '\\', 't')
+		case c < 0x20:
+			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}

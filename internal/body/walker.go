@@ -1,0 +1,864 @@
+package body
+
+import (
+	"context"
+	"unsafe"
+
+	"github.com/sluice-proxy/sluice/filters"
+)
+
+const (
+	maxScalar  = 4 << 10  // the longest number or literal
+	maxPending = 64 << 10 // the most white space around a member's colon
+)
+
+// expect is what may come next in the document.
+type expect uint8
+
+const (
+	expectValue expect = iota
+	expectFirstElement
+	expectFirstName
+	expectName
+	expectColon
+	expectCommaOrEnd
+	expectNothing
+	inSkippedString // a string that no stage looks at
+	inPieces        // a string that is shown in pieces
+)
+
+// walker is a push parser for JSON that forwards what it reads.
+//
+// It works on data: what it held back, and the chunk. data[:mark] has been
+// dealt with, data[mark:] is emitted up to where the parser stands when the
+// chunk has been used up, except for what is pending: a member whose fate is
+// open, from its comma on, or a token that is not complete.
+type walker struct {
+	e     *Editor
+	lines bool
+
+	state  expect
+	frames []frame
+	names  []byte // decoded names of the members that are open
+	root   frame  // stands for the place of the top-level value
+
+	data []byte
+	end  bool // data ends the body
+	mark int
+	pos  int
+
+	// pending is where the open member begins (its comma, or itself), or -1.
+	pending int
+	comma   int // where its comma is, or -1
+	// The name of the open member in data, quotes included, and what is to be
+	// written in its place.
+	nameFrom, nameTo int
+	newName          []byte
+	dropMember       bool
+	hasName          bool
+
+	token int // where the token being scanned begins, or -1
+	scan  int // up to where it has been scanned
+	// drop is the depth of the container that is being removed, or -1.
+	drop    int
+	parts   pieces
+	scratch []byte
+	name    []byte
+	flow    flow
+	flows   [2]flow
+}
+
+// frame is an open container.
+type frame struct {
+	array  bool
+	index  int // of the next element
+	kept   int // members and elements that were forwarded
+	base   int // where its own members' names begin
+	shaped bool
+}
+
+func newWalker(e *Editor, lines bool) *walker {
+	w := &walker{e: e, lines: lines}
+	w.restart()
+	return w
+}
+
+func (w *walker) restart() {
+	w.state, w.frames, w.names = expectValue, w.frames[:0], w.names[:0]
+	w.root = frame{array: true}
+	w.pending, w.token, w.drop, w.comma = -1, -1, -1, -1
+	w.hasName, w.dropMember = false, false
+	for _, r := range w.e.stages {
+		r.match.root()
+	}
+}
+
+// settled is up to where data can be forwarded: before a member whose fate is
+// open, or an incomplete token.
+func (w *walker) settled() int {
+	switch {
+	case w.pending >= 0:
+		return w.pending
+	case w.token >= 0:
+		return w.token
+	}
+	return w.pos
+}
+
+// run parses data. parsed is false from where on it is not JSON; settled then
+// tells where.
+func (w *walker) run(ctx context.Context) (parsed bool, err error) {
+	for {
+		if w.pos >= len(w.data) && !(w.end && w.token >= 0) {
+			return true, nil
+		}
+		if w.pending >= 0 && w.pos-w.pending > w.e.limits.NameBytes+maxPending && w.token < 0 {
+			return false, nil
+		}
+		before, state := w.pos, w.state
+		ok, err := w.step(ctx)
+		if err != nil || !ok {
+			return ok, err
+		}
+		if w.pos == before && w.state == state && w.token >= 0 {
+			return true, nil // more bytes are needed
+		}
+	}
+}
+
+// step parses one token, or a part of one.
+func (w *walker) step(ctx context.Context) (ok bool, err error) {
+	switch w.state {
+	case inSkippedString:
+		return w.skipString(), nil
+	case inPieces:
+		return w.stringPiece(ctx)
+	}
+	if w.token >= 0 {
+		return w.resume(ctx)
+	}
+	c := w.data[w.pos]
+	if isSpace(c) || c == 0x1e && w.lines && (w.state == expectNothing || len(w.frames) == 0) {
+		w.pos++
+		for w.pos < len(w.data) && isSpace(w.data[w.pos]) {
+			w.pos++
+		}
+		return true, nil
+	}
+	switch w.state {
+	case expectValue, expectFirstElement:
+		if c == ']' && w.state == expectFirstElement {
+			return w.closeContainer(ctx, true)
+		}
+		if w.pending < 0 {
+			w.pending = w.pos
+		}
+		return w.beginValue(ctx, c)
+	case expectFirstName, expectName:
+		if c == '}' && w.state == expectFirstName {
+			return w.closeContainer(ctx, false)
+		}
+		if c != '"' {
+			return false, nil
+		}
+		if w.pending < 0 {
+			w.pending = w.pos
+		}
+		w.token, w.scan = w.pos, w.pos+1
+		return w.resume(ctx)
+	case expectColon:
+		if c != ':' {
+			return false, nil
+		}
+		w.pos++
+		w.state = expectValue
+		return true, nil
+	case expectCommaOrEnd:
+		top := &w.frames[len(w.frames)-1]
+		switch {
+		case c == ',':
+			w.pending, w.comma = w.pos, w.pos
+			w.pos++
+			w.state = expectName
+			if top.array {
+				w.state = expectValue
+			}
+			return true, nil
+		case c == ']' && top.array, c == '}' && !top.array:
+			return w.closeContainer(ctx, top.array)
+		}
+		return false, nil
+	case expectNothing:
+		if !w.lines {
+			return false, nil
+		}
+		w.restart()
+		return true, nil
+	}
+	return false, nil
+}
+
+// top is the innermost container, or the place of the top-level value.
+func (w *walker) top() *frame {
+	if len(w.frames) == 0 {
+		return &w.root
+	}
+	return &w.frames[len(w.frames)-1]
+}
+
+// resume goes on with the token that began at w.token.
+func (w *walker) resume(ctx context.Context) (bool, error) {
+	if w.state == expectName || w.state == expectFirstName {
+		return w.scanName(ctx)
+	}
+	if w.data[w.token] == '"' {
+		return w.scanString(ctx)
+	}
+	return w.scanScalar(ctx)
+}
+
+// plainToQuote scans a string from w.scan to its closing quote, or to limit.
+// done: the quote is at w.scan. bad: it is no JSON string.
+func (w *walker) plainToQuote(limit int) (done, bad bool) {
+	for {
+		stop := min(len(w.data), limit)
+		if w.scan >= stop {
+			return false, false
+		}
+		w.scan = plainEnd(w.data[:stop], w.scan)
+		if w.scan >= stop {
+			return false, false
+		}
+		switch w.data[w.scan] {
+		case '"':
+			return true, false
+		case '\\':
+			n := escapeLen(w.data[w.scan:], w.end)
+			if n < 0 {
+				return false, true
+			}
+			if n == 0 {
+				return false, false
+			}
+			w.scan += n
+		default:
+			return false, true
+		}
+	}
+}
+
+func (w *walker) scanName(ctx context.Context) (bool, error) {
+	done, bad := w.plainToQuote(w.token + 1 + w.e.limits.NameBytes + 16)
+	if bad || !done && (w.scan-w.token > w.e.limits.NameBytes || w.end) {
+		return false, nil
+	}
+	if !done {
+		return true, nil
+	}
+	w.nameFrom, w.nameTo = w.token, w.scan+1
+	if w.nameTo-w.nameFrom-2 > w.e.limits.NameBytes {
+		return false, nil
+	}
+	var f flow
+	w.name = f.decode(w.data[w.token+1:w.scan], w.name)
+	top := w.top()
+	w.names = append(w.names[:top.base], f.text...)
+	w.hasName, w.newName, w.dropMember = true, nil, false
+	w.token, w.pos = -1, w.nameTo
+	w.state = expectColon
+	if w.drop < 0 {
+		if err := w.showName(ctx, &f); err != nil {
+			return false, err
+		}
+	}
+	w.descend()
+	return true, nil
+}
+
+// descend moves the matchers to the value that comes: a member of the
+// innermost object by its name, or the next element of an array.
+func (w *walker) descend() {
+	top, depth := w.top(), len(w.frames)
+	if depth == 0 || w.drop >= 0 {
+		return
+	}
+	var name []byte
+	index := 0
+	if top.array {
+		index = top.index
+		top.index++
+	} else {
+		name = w.names[top.base:]
+	}
+	for _, r := range w.e.stages {
+		r.match.child(depth, name, index)
+	}
+}
+
+// key is the nearest member name around the value that comes.
+func (w *walker) key() []byte {
+	top := w.top()
+	if len(w.frames) == 0 {
+		return nil
+	}
+	if !top.array {
+		return w.names[top.base:]
+	}
+	// An array's elements go by the array's name.
+	return w.names[w.keyBase(len(w.frames)-1):top.base]
+}
+
+// keyBase returns where the name of the container frames[i] begins: the name
+// that the innermost object around it had open.
+func (w *walker) keyBase(i int) int {
+	for i--; i >= 0; i-- {
+		if !w.frames[i].array {
+			return w.frames[i].base
+		}
+	}
+	return w.frames[0].base
+}
+
+// looks reports whether stage r is to see the value at depth.
+func (w *walker) looks(r *runner, depth int) bool {
+	if r.dropped {
+		return false
+	}
+	if r.stage.Paths == nil {
+		return true
+	}
+	l := &r.match.levels[depth]
+	return l.any || l.inside
+}
+
+func (w *walker) levelOf(r *runner, depth int) level {
+	if r.stage.Paths == nil {
+		return level{}
+	}
+	return r.match.levels[depth]
+}
+
+// watched reports whether any stage is to see the value that comes.
+func (w *walker) watched() bool {
+	if w.drop >= 0 {
+		return false
+	}
+	for _, r := range w.e.stages {
+		if w.looks(r, len(w.frames)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *walker) beginValue(ctx context.Context, c byte) (bool, error) {
+	if top := w.top(); top.array && len(w.frames) > 0 {
+		w.descend()
+	}
+	if w.dropMember && w.drop < 0 {
+		w.startDrop()
+	}
+	switch {
+	case c == '{' || c == '[':
+		return w.openContainer(ctx, c == '[')
+	case c == '"':
+		if !w.watched() {
+			w.pos++
+			w.commit()
+			w.state = inSkippedString
+			return true, nil
+		}
+		w.token, w.scan = w.pos, w.pos+1
+		return w.scanString(ctx)
+	case c == '-' || c >= '0' && c <= '9' || c == 't' || c == 'f' || c == 'n':
+		w.token, w.scan = w.pos, w.pos+1
+		return w.scanScalar(ctx)
+	}
+	return false, nil
+}
+
+// commit decides that the open member stays: what was pending is forwarded,
+// with its new name.
+func (w *walker) commit() {
+	if w.drop < 0 {
+		top := w.top()
+		if w.comma >= 0 && top.kept == 0 {
+			// Everything before it was removed, so its comma goes too.
+			w.emit(w.comma)
+			w.mark = w.comma + 1
+		}
+		if w.hasName && w.newName != nil {
+			w.emit(w.nameFrom)
+			w.e.out(w.newName)
+			w.mark = w.nameTo
+		}
+		top.kept++
+	}
+	w.pending, w.comma, w.hasName = -1, -1, false
+}
+
+// startDrop decides that the open member goes, with all that its value holds.
+func (w *walker) startDrop() {
+	w.emit(w.pending)
+	w.pending, w.comma, w.hasName, w.dropMember = -1, -1, false, false
+	w.drop = len(w.frames)
+	if w.drop == 0 {
+		w.e.out([]byte("null")) // nothing at all would be no JSON
+	}
+}
+
+// emit forwards data[mark:to].
+func (w *walker) emit(to int) {
+	if to > w.mark {
+		w.e.out(w.data[w.mark:to])
+		w.mark = to
+	}
+}
+
+// afterValue is called when a value has ended at w.pos.
+func (w *walker) afterValue() {
+	if w.drop == len(w.frames) {
+		w.drop, w.mark = -1, w.pos
+	}
+	w.state = expectCommaOrEnd
+	if len(w.frames) == 0 {
+		w.state = expectNothing
+	}
+}
+
+func (w *walker) openContainer(ctx context.Context, array bool) (bool, error) {
+	if len(w.frames) >= w.e.limits.Depth {
+		return false, nil
+	}
+	depth, shaped := len(w.frames), false
+	if w.drop < 0 {
+		kind := filters.Object
+		if array {
+			kind = filters.Array
+		}
+		for _, r := range w.e.stages {
+			if r.dropped || r.stage.Paths == nil || !r.match.levels[depth].any {
+				continue
+			}
+			v := r.prepare(kind, w.key(), r.match.levels[depth])
+			if err := r.stage.Stream.Value(ctx, v); err != nil {
+				return false, err
+			}
+			if name := v.Renamed(); name != "" && w.hasName {
+				w.rename(name)
+			}
+			verb, json := v.Outcome()
+			if verb == filters.Remove {
+				w.startDrop()
+				break
+			}
+			if verb == filters.Replace {
+				w.commit()
+				w.emit(w.pos)
+				w.e.out(json)
+				w.drop = depth
+				break
+			}
+			shaped = shaped || r.shaper != nil && !array
+		}
+	}
+	w.commit()
+	w.pos++
+	w.frames = append(w.frames, frame{array: array, base: len(w.names), shaped: shaped})
+	w.state = expectFirstName
+	if array {
+		w.state = expectFirstElement
+	}
+	return true, nil
+}
+
+func (w *walker) closeContainer(ctx context.Context, array bool) (bool, error) {
+	if len(w.frames) == 0 {
+		return false, nil
+	}
+	top := w.frames[len(w.frames)-1]
+	depth := len(w.frames) - 1
+	if top.shaped && w.drop < 0 {
+		w.emit(w.pos)
+		for _, r := range w.e.stages {
+			if r.dropped || r.shaper == nil || !r.match.levels[depth].any {
+				continue
+			}
+			o := filters.ObjectEnd{Paths: r.match.levels[depth].bits}
+			if err := r.shaper.End(ctx, &o); err != nil {
+				return false, err
+			}
+			for _, m := range o.Added {
+				if top.kept > 0 {
+					w.e.out([]byte{','})
+				}
+				top.kept++
+				w.e.out([]byte{'"'})
+				w.e.out(appendEscaped(nil, []byte(m.Name)))
+				w.e.out([]byte{'"', ':'})
+				w.e.out(m.JSON)
+			}
+		}
+	}
+	w.pos++
+	w.names = w.names[:top.base]
+	w.frames = w.frames[:depth]
+	w.afterValue()
+	return true, nil
+}
+
+func (w *walker) rename(name string) {
+	w.newName = append(appendEscaped([]byte{'"'}, []byte(name)), '"')
+}
+
+// skipString passes over a string that no stage looks at.
+func (w *walker) skipString() bool {
+	w.scan, w.token = w.pos, -1
+	done, bad := w.plainToQuote(len(w.data))
+	w.pos = w.scan
+	if bad || !done && w.end {
+		return false
+	}
+	if done {
+		w.pos++
+		w.afterValue()
+		return true
+	}
+	if w.pos < len(w.data) {
+		w.token = w.pos // an escape that is cut: it is held
+	}
+	return true
+}
+
+func (w *walker) scanScalar(ctx context.Context) (bool, error) {
+	for w.scan < len(w.data) && !isDelimiter(w.data[w.scan]) {
+		w.scan++
+	}
+	if w.scan-w.token > maxScalar {
+		return false, nil
+	}
+	if w.scan == len(w.data) && !w.end {
+		return true, nil
+	}
+	raw := w.data[w.token:w.scan]
+	kind := filters.Number
+	switch {
+	case string(raw) == "true", string(raw) == "false":
+		kind = filters.Bool
+	case string(raw) == "null":
+		kind = filters.Null
+	case !isNumber(raw):
+		return false, nil
+	}
+	w.flow = flow{text: raw, raw: raw}
+	return true, w.showScalar(ctx, kind, w.scan)
+}
+
+func isDelimiter(c byte) bool {
+	return isSpace(c) || c == ',' || c == ']' || c == '}' || c == ':' || c == '"' || c == '[' || c == '{' || c == 0x1e
+}
+
+func (w *walker) scanString(ctx context.Context) (bool, error) {
+	limit := w.token + 1 + w.e.limits.PieceBytes
+	done, bad := w.plainToQuote(limit)
+	if bad || !done && w.end && w.scan >= len(w.data) {
+		return false, nil
+	}
+	if done {
+		w.scratch = w.flow.decode(w.data[w.token+1:w.scan], w.scratch)
+		return true, w.showScalar(ctx, filters.String, w.scan+1)
+	}
+	if w.scan < limit {
+		if w.end {
+			return false, nil
+		}
+		return true, nil
+	}
+	cut, known := w.cutAt(w.scan)
+	if !known {
+		if w.end {
+			return false, nil
+		}
+		return true, nil
+	}
+	return true, w.beginPieces(ctx, cut)
+}
+
+// cutAt moves a cut forward to the end of the UTF-8 sequence that it is in.
+func (w *walker) cutAt(at int) (cut int, known bool) {
+	for n := 0; n < 3; n++ {
+		if at >= len(w.data) {
+			return 0, false
+		}
+		if w.data[at]&0xC0 != 0x80 {
+			return at, true
+		}
+		at++
+	}
+	return at, true
+}
+
+// showScalar shows a complete value, data[token:to], to the stages and
+// forwards what becomes of it.
+func (w *walker) showScalar(ctx context.Context, kind filters.Kind, to int) error {
+	depth := len(w.frames)
+	w.pos = to
+	if w.drop >= 0 {
+		w.token = -1
+		w.commit()
+		w.afterValue()
+		return nil
+	}
+	cur, quoted, touched, final := &w.flow, kind == filters.String, false, false
+	from := w.token
+	w.token = -1
+	for _, r := range w.e.stages {
+		if !w.looks(r, depth) {
+			continue
+		}
+		v := r.prepare(kind, w.key(), w.levelOf(r, depth))
+		v.Text = cur.text
+		if err := r.stage.Stream.Value(ctx, v); err != nil {
+			return err
+		}
+		if !v.Touched() {
+			continue
+		}
+		touched = true
+		if name := v.Renamed(); name != "" && w.hasName {
+			w.rename(name)
+		}
+		verb, json := v.Outcome()
+		if verb == filters.Remove {
+			w.startDrop()
+			w.afterValue()
+			return nil
+		}
+		out := &w.flows[0]
+		if cur == out {
+			out = &w.flows[1]
+		}
+		out.reset()
+		if verb == filters.Replace {
+			kind, quoted, final = w.takeJSON(out, json)
+		} else if len(v.Edits()) > 0 {
+			out.edit(cur, v.Edits(), len(cur.text), true)
+			kind, quoted = filters.String, true
+		} else {
+			continue
+		}
+		cur = out
+		if final {
+			break
+		}
+	}
+	w.commit()
+	if touched {
+		w.emit(from)
+		w.mark = to
+		if quoted {
+			w.e.out(quote)
+		}
+		w.e.out(cur.raw)
+		if quoted {
+			w.e.out(quote)
+		}
+	}
+	w.afterValue()
+	return nil
+}
+
+var quote = []byte{'"'}
+
+// takeJSON fills f with a replacement. final: it is a container, and the next
+// stages are not shown it.
+func (w *walker) takeJSON(f *flow, json []byte) (kind filters.Kind, quoted, final bool) {
+	switch {
+	case len(json) >= 2 && json[0] == '"':
+		var text []byte
+		text = f.decode(append([]byte(nil), json[1:len(json)-1]...), text)
+		return filters.String, true, false
+	case len(json) > 0 && (json[0] == '{' || json[0] == '['):
+		f.raw = append(f.raw, json...)
+		return filters.Object, false, true
+	}
+	f.text, f.raw = append(f.text, json...), append(f.raw, json...)
+	switch string(json) {
+	case "true", "false":
+		return filters.Bool, false, false
+	case "null":
+		return filters.Null, false, false
+	}
+	return filters.Number, false, false
+}
+
+// showName shows a member's name to the stages that see names: those that see
+// everything, and those one of whose paths selects a container around it.
+func (w *walker) showName(ctx context.Context, f *flow) error {
+	depth := len(w.frames) - 1
+	cur := f
+	for _, r := range w.e.stages {
+		if r.dropped {
+			continue
+		}
+		var l level
+		if r.stage.Paths != nil {
+			at := r.match.levels[depth]
+			if r.match.exact || !at.any && !at.inside {
+				continue
+			}
+			l = level{inside: true, insideBits: at.bits | at.insideBits}
+		}
+		v := r.prepare(filters.Name, w.names[w.top().base:], l)
+		v.Text = cur.text
+		if err := r.stage.Stream.Value(ctx, v); err != nil {
+			return err
+		}
+		if verb, _ := v.Outcome(); verb == filters.Remove {
+			w.dropMember = true
+			return nil
+		}
+		if name := v.Renamed(); name != "" {
+			w.rename(name)
+			return nil
+		}
+		if len(v.Edits()) > 0 {
+			out := &w.flows[0]
+			if cur == out {
+				out = &w.flows[1]
+			}
+			out.reset()
+			out.edit(cur, v.Edits(), len(cur.text), true)
+			cur = out
+		}
+	}
+	if cur != f {
+		w.newName = append(append([]byte{'"'}, cur.raw...), '"')
+	}
+	return nil
+}
+
+// beginPieces starts to show a string in pieces: its first ends at cut.
+func (w *walker) beginPieces(ctx context.Context, cut int) error {
+	w.parts.start(true, 4*w.e.limits.PieceBytes)
+	if w.drop < 0 {
+		for _, r := range w.e.stages {
+			if w.looks(r, len(w.frames)) {
+				w.parts.add(r)
+			}
+		}
+	}
+	w.state = inPieces
+	from := w.token + 1
+	removed := false
+	var replacement []byte
+	out, err := w.pushPiece(ctx, w.data[from:cut], true, func(_ *runner, v *filters.Value) bool {
+		if name := v.Renamed(); name != "" && w.hasName {
+			w.rename(name)
+		}
+		verb, json := v.Outcome()
+		removed = removed || verb == filters.Remove
+		if verb == filters.Replace {
+			replacement = json
+		}
+		return verb == filters.Keep
+	})
+	if err != nil {
+		return err
+	}
+	switch {
+	case w.drop >= 0:
+		w.commit()
+	case removed:
+		w.startDrop()
+	case replacement != nil:
+		w.commit()
+		w.emit(w.token)
+		w.e.out(replacement)
+		w.drop = len(w.frames)
+	default:
+		w.commit()
+		w.emit(from)
+		w.e.out(out.raw)
+		w.mark = cut
+	}
+	w.pos, w.token, w.scan = cut, cut, cut
+	return nil
+}
+
+func (w *walker) pushPiece(ctx context.Context, raw []byte, more bool, outcome func(*runner, *filters.Value) bool) (*flow, error) {
+	var in flow
+	w.scratch = in.decode(raw, w.scratch)
+	depth := len(w.frames)
+	return w.parts.push(ctx, &in, more, func(r *runner) *filters.Value {
+		return r.prepare(filters.String, w.key(), w.levelOf(r, depth))
+	}, outcome)
+}
+
+// stringPiece goes on with a string that is shown in pieces.
+func (w *walker) stringPiece(ctx context.Context) (bool, error) {
+	limit := w.token + w.e.limits.PieceBytes
+	done, bad := w.plainToQuote(limit)
+	if bad {
+		return false, nil
+	}
+	at := w.scan
+	if !done {
+		known := false
+		if w.scan >= limit {
+			at, known = w.cutAt(w.scan)
+		}
+		if !known {
+			if w.end {
+				return false, nil
+			}
+			w.pos = w.token
+			return true, nil
+		}
+	}
+	if w.drop < 0 {
+		out, err := w.pushPiece(ctx, w.data[w.token:at], !done, nil)
+		if err != nil {
+			return false, err
+		}
+		w.e.out(out.raw)
+		w.mark = at
+	}
+	w.pos, w.token, w.scan = at, at, at
+	if !done {
+		return true, nil
+	}
+	w.pos++
+	w.token = -1
+	w.parts.held = 0
+	w.afterValue()
+	return true, nil
+}
+
+// stringOf views bytes as a string for the length of a call.
+func stringOf(b []byte) string {
+	if len(b) == 0 {
+		return ""
+	}
+	return unsafe.String(&b[0], len(b))
+}
+
+// shift moves the walker's offsets when the first n bytes of data go.
+func (w *walker) shift(n int) {
+	w.mark -= n
+	w.pos -= n
+	w.scan -= n
+	for _, p := range []*int{&w.pending, &w.comma, &w.token} {
+		if *p >= 0 {
+			*p -= n
+		}
+	}
+	w.nameFrom -= n
+	w.nameTo -= n
+}
+
+// complete reports whether the document may end here. White space alone is
+// no document, and nothing that could hold anything.
+func (w *walker) complete() bool {
+	return w.state == expectNothing || w.state == expectValue && len(w.frames) == 0 && w.pending < 0 && w.token < 0
+}
