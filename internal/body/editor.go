@@ -192,7 +192,11 @@ func (e *Editor) document(ctx context.Context, chunk []byte, end bool) error {
 		w.parts.held = 0
 		return e.asText(ctx, append([]byte(nil), rest...), end)
 	}
-	e.held = append(e.held[:0], rest...)
+	if len(e.held) == 0 || settled > 0 {
+		// Otherwise it is there already: a value that comes in a thousand
+		// pieces is not copied a thousand times.
+		e.held = append(e.held[:0], rest...)
+	}
 	w.data = nil
 	w.shift(settled)
 	return nil
