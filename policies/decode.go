@@ -175,18 +175,18 @@ func (d *decoder) decode(n ast.Node, v reflect.Value, path string) {
 // field is a struct's field as YAML sees it.
 type field struct {
 	name     string
-	index    int
+	index    []int
 	required bool
 }
 
 func fieldsOf(t reflect.Type) []field {
 	var fs []field
-	for i := range t.NumField() {
-		name, opts, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+	for _, f := range reflect.VisibleFields(t) {
+		name, opts, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if name == "" || name == "-" {
 			continue
 		}
-		fs = append(fs, field{name, i, !strings.Contains(opts, "omitempty")})
+		fs = append(fs, field{name, f.Index, !strings.Contains(opts, "omitempty")})
 	}
 	return fs
 }
@@ -200,13 +200,13 @@ func (d *decoder) structure(n ast.Node, v reflect.Value, path string) {
 	fs := fieldsOf(v.Type())
 	given := map[string]bool{}
 	for _, e := range es {
-		i := -1
+		var at []int
 		for _, f := range fs {
 			if f.name == e.key {
-				i = f.index
+				at = f.index
 			}
 		}
-		if i < 0 {
+		if at == nil {
 			names := make([]string, len(fs))
 			for j, f := range fs {
 				names[j] = f.name
@@ -215,10 +215,10 @@ func (d *decoder) structure(n ast.Node, v reflect.Value, path string) {
 			continue
 		}
 		given[e.key] = true
-		d.decode(e.value, v.Field(i), join(path, e.key))
+		d.decode(e.value, v.FieldByIndex(at), join(path, e.key))
 	}
 	for _, f := range fs {
-		if f.required && !given[f.name] && v.Field(f.index).IsZero() {
+		if f.required && !given[f.name] && v.FieldByIndex(f.index).IsZero() {
 			d.at(n, join(path, f.name), "is missing", "")
 		}
 	}

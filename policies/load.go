@@ -232,7 +232,7 @@ func (b *build) provider(d *decoder, spec ast.Node, p *Provider) {
 func enum(d *decoder, spec ast.Node, path, value string, allowed ...string) {
 	if value != "" && !slices.Contains(allowed, value) {
 		_, below, _ := strings.Cut(path, ".")
-		d.at(d.find(spec, below), path, fmt.Sprintf("%q is not one of %s", value, strings.Join(allowed, ", ")), nearest(value, allowed))
+		d.at(d.find(spec, below), path, fmt.Sprintf("%q is not one of %s", value, strings.Join(allowed, ", ")), "")
 	}
 }
 
@@ -269,12 +269,12 @@ func (b *build) settings(d *decoder, n ast.Node, h header) {
 		d.at(d.find(h.Spec, "telemetry.sample"), "spec.telemetry.sample", "is not between 0 and 1", "")
 	}
 	b.identityErr = func(err error) {
-		path := "identity"
+		path, msg, hint := "identity", err.Error(), ""
 		var fe *filters.FieldError
 		if errors.As(err, &fe) {
-			path = join(path, fe.Path)
+			path, msg, hint = join(path, fe.Path), fe.Msg, fe.Hint
 		}
-		d.at(d.find(h.Spec, path), "spec."+path, err.Error(), "")
+		d.at(d.find(h.Spec, path), "spec."+path, msg, hint)
 		b.problems = append(b.problems, d.problems[len(d.problems)-1])
 		d.problems = d.problems[:len(d.problems)-1]
 	}

@@ -235,3 +235,9 @@ func (x *index) candidates(t *target, yield func(*Policy)) {
 		yield(x.ordered[best])
 	}
 }
+
+// Matches reports whether the named policy matches the exchange.
+func (s *Set) Matches(policy string, ex *filters.Exchange) bool {
+	t := newTarget(ex)
+	return slices.ContainsFunc(s.policies, func(p *Policy) bool { return p.Name == policy && p.match.matches(&t) })
+}
