@@ -151,7 +151,7 @@ type TLS struct {
 
 // Admin is the admin port.
 type Admin struct {
-	Address string `json:"address,omitempty" doc:"host:port; default 127.0.0.1:9901."`
+	Address string `json:"address,omitempty" doc:"host:port; default 127.0.0.1:9003."`
 	Pprof   bool   `json:"pprof,omitempty" doc:"Serve /debug/pprof/."`
 }
 

@@ -36,6 +36,9 @@ func load(ctx context.Context, cmd *cobra.Command, paths []string) (*policies.Se
 	return set, nil
 }
 
+// quiet is for commands whose output is all there is to say.
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
 func printProblems(w io.Writer, problems []policies.Problem) error {
 	for _, p := range problems {
 		if _, err := fmt.Fprintln(w, p.String()); err != nil {

@@ -20,6 +20,8 @@ func main() { os.Exit(run()) }
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// The first signal ends a command in order, the second at once.
+	context.AfterFunc(ctx, stop)
 	root := newRoot()
 	if err := root.ExecuteContext(ctx); err != nil {
 		if !errors.Is(err, errReported) {

@@ -82,7 +82,7 @@ func NewMetrics() *Metrics {
 		entities:  named{vec: counterVec(reg, "sluice_entities_total", "Findings of detectors, by entity.", "entity")},
 		actions:   named{vec: counterVec(reg, "sluice_actions_total", "What was done to findings, by action.", "action")},
 		held:      gauge(reg, "sluice_held_bytes", "Body bytes that are held back in all open exchanges."),
-		reloads:   counterVec(reg, "sluice_reloads_total", "Loads of the policies, by result: loaded, unchanged or refused (the set before stays in force).", "result"),
+		reloads:   counterVec(reg, "sluice_reloads_total", "Loads of the policies, by result: loaded or refused (the set before stays in force).", "result"),
 		setInfo: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "sluice_policy_set_info", Help: "1 for the version of the policy set in force.",
 		}, []string{"version"}),
@@ -102,7 +102,7 @@ func NewMetrics() *Metrics {
 	for i, o := range [...]string{"completed", "denied", "aborted"} {
 		m.outcomes[i] = m.exchanges.WithLabelValues(o)
 	}
-	for _, r := range [...]string{ReloadLoaded, ReloadUnchanged, ReloadRefused} {
+	for _, r := range [...]string{ReloadLoaded, ReloadRefused} {
 		m.reloads.WithLabelValues(r)
 	}
 	m.series.Store(&map[stepKey]*stepSeries{})
@@ -143,9 +143,8 @@ func (m *Metrics) Panicked() { m.panics.Inc() }
 
 // The results of a load.
 const (
-	ReloadLoaded    = "loaded"
-	ReloadUnchanged = "unchanged"
-	ReloadRefused   = "refused"
+	ReloadLoaded  = "loaded"
+	ReloadRefused = "refused"
 )
 
 // Reloaded counts a load of the policies. With ReloadLoaded, version is that
