@@ -280,10 +280,11 @@ func (r *Run) Body(ctx context.Context, d filters.Direction, chunk []byte, end b
 // is its tail.
 func (r *Run) Trailers(ctx context.Context, d filters.Direction) Turn {
 	l := &r.lanes[d]
-	var tail []byte
+	var end Turn
 	if !l.ended && r.denial == nil {
-		tail = r.Body(ctx, d, nil, true).Body
+		end = r.Body(ctx, d, nil, true)
 	}
+	tail := end.Body
 	if len(tail) > 0 && !l.caps.HoldTail && r.denial == nil {
 		// It cannot be sent any more. A body that is cut short in silence is
 		// worse than one that fails.
@@ -298,7 +299,30 @@ func (r *Run) Trailers(ctx context.Context, d filters.Direction) Turn {
 			r.apply(ctx, l, s)
 		}
 	}
-	return r.turn(l, tail)
+	t := r.turn(l, tail)
+	if t.Denial == nil {
+		t.HeaderChanges = end.Changes
+		t.ClearRouteCache = t.ClearRouteCache || end.ClearRouteCache
+		t.Metadata = merged(end.Metadata, t.Metadata)
+	}
+	return t
+}
+
+// merged adds the keys of b to a.
+func merged(a, b map[string]map[string]any) map[string]map[string]any {
+	if a == nil {
+		return b
+	}
+	for ns, kv := range b {
+		if a[ns] == nil {
+			a[ns] = kv
+			continue
+		}
+		for k, v := range kv {
+			a[ns][k] = v
+		}
+	}
+	return a
 }
 
 // Truncated tells that the rest of the body will bypass Sluice. The steps

@@ -47,6 +47,9 @@ type Turn struct {
 	// Changes to the headers (from Headers, or from Body at the end of a
 	// collected body) or to the trailers (from Trailers), in order.
 	Changes []filters.Change
+	// HeaderChanges are to the headers, from Trailers, where they ended a
+	// collected body.
+	HeaderChanges []filters.Change
 	// Body is what is to be forwarded now. From Trailers: the tail, to be
 	// sent before them.
 	Body []byte
