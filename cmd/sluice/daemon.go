@@ -225,7 +225,10 @@ func (d *daemon) loaded(set *policies.Set, problems []policies.Problem, refused 
 		d.log.Error("policies refused; the set before stays in force", "set", set.Version(), "problems", load.Problems)
 	} else {
 		d.metrics.Reloaded(load.Result, set.Version(), names(set))
-		d.log.Info("policies loaded", "set", set.Version(), "policies", names(set), "problems", load.Problems)
+		d.log.Info("policies loaded", "set", set.Version(), "policies", names(set))
+		for _, p := range load.Problems {
+			d.log.Warn("a policy has a problem", "problem", p)
+		}
 	}
 	d.mu.Lock()
 	d.lastLoad = load

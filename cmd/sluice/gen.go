@@ -15,6 +15,7 @@ func newGen() *cobra.Command {
 		Use:   "gen",
 		Short: "Write the data plane's configuration that policies need",
 		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newGenEnvoy(), newGenKuma())
 	return cmd

@@ -44,7 +44,6 @@ plane streams each HTTP exchange to it; it runs the filters that your policies
 name, such as the masking of personal data, and answers with the changes.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
 	}
 	root.SetOut(os.Stdout)
 	root.SetErr(os.Stderr)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,8 +31,19 @@ func TestScripts(t *testing.T) {
 			"freeport":   freePort,
 			"httpget":    httpGet,
 			"eventually": eventually,
+			"signal":     sendSignal,
 		},
 	})
+}
+
+// sendSignal TERM|HUP sends a signal to the program in the background.
+func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
+	known := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}
+	background := ts.BackgroundCmds()
+	if neg || len(args) != 1 || known[args[0]] == 0 || len(background) != 1 {
+		ts.Fatalf("usage: signal TERM|HUP, with one program in the background")
+	}
+	ts.Check(background[0].Process.Signal(known[args[0]]))
 }
 
 // freePort NAME... sets each variable to a port that nobody listens on.
