@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/sluice-proxy/sluice/internal/audit"
+	"github.com/sluice-proxy/sluice/internal/pipeline"
+	"github.com/sluice-proxy/sluice/internal/replay"
+	"github.com/sluice-proxy/sluice/internal/telemetry"
+)
+
+// policiesThatFail put every value of the exchange where it could get into an
+// error: conversions in conditions that cannot be made, a denial with a
+// detail, a filter that finds, a step that fails, a log step.
+const policiesThatFail = `apiVersion: sluice/v1
+kind: Policy
+metadata: {name: everything}
+spec:
+  match:
+    when: 'int(request.headers["x-secret"]) > 3'
+  request:
+    - name: converts-a-header
+      filter: transform
+      when: 'int(request.headers["cookie"]) > 3'
+      onError: continue
+      with: {headers: [{set: x-a, value: b}]}
+    - name: converts-the-body
+      filter: transform
+      when: 'int(request.body.email) > 3'
+      onError: continue
+      with: {headers: [{set: x-a, cel: 'request.body.email'}]}
+    - name: a-value-that-fails
+      filter: transform
+      onError: continue
+      with: {headers: [{set: x-b, cel: 'string(int(request.query["mail"]))'}]}
+    - name: mask
+      filter: pii
+      onError: deny
+  response:
+    - name: mask-answer
+      filter: pii
+    - name: watch
+      filter: pii
+      mode: observe
+---
+apiVersion: sluice/v1
+kind: Settings
+spec:
+  identity:
+    header: {trusted: true}
+`
+
+// sentinels stand in every place of the exchange that content can stand in.
+var sentinels = []string{
+	"query.canary@example.com", "path-canary", "cookie-canary", "secret-canary", "token-canary",
+	"caller-canary", "group-canary", "body.canary@example.com", "text canary",
+	"answer.canary@example.com", "4111111111111111", "header-canary", "key-canary", "trailer-canary",
+}
+
+// TestNothingPersonalIsRecorded greps the audit log, the metrics, the spans
+// and the program's own log for what was in an exchange.
+func TestNothingPersonalIsRecorded(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "policies.yaml")
+	if err := os.WriteFile(file, []byte(policiesThatFail), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	request, err := replay.ParseRequest([]byte("POST /v1/path-canary?mail=query.canary@example.com HTTP/1.1\n" +
+		"host: api.example.com\ncontent-type: application/json\ncookie: id=cookie-canary\nx-secret: secret-canary\n" +
+		"authorization: Bearer token-canary\nx-consumer-id: caller-canary\nx-consumer-groups: group-canary\n" +
+		"x-request-id: request-1\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\n\n" +
+		`{"email": "body.canary@example.com", "text": "text canary"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := replay.ParseResponse([]byte("HTTP/1.1 200\ncontent-type: application/json\nx-note: header-canary\ntrailer x-end: trailer-canary\n\n" +
+		`{"mail": "answer.canary@example.com", "card": "4111111111111111", "key-canary": 1}` + " not JSON text canary"))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	var log, lines bytes.Buffer
+	set, problems := loader(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))).Load(context.Background(), file)
+	if set == nil {
+		t.Fatal(problems)
+	}
+	res := replay.Play(context.Background(), fixed{set}, request, response, replay.Options{})
+
+	metrics := telemetry.NewMetrics()
+	auditLog, err := audit.Open(audit.Config{Stdout: &lines})
+	if err != nil {
+		t.Fatal(err)
+	}
+	spans := tracetest.NewInMemoryExporter()
+	tracing, err := telemetry.NewTracing(sdktrace.NewSimpleSpanProcessor(spans), telemetry.TracingConfig{Sample: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := telemetry.NewFanout(metrics, auditLog, tracing)
+	for _, d := range res.Decisions {
+		all.Decision(d)
+	}
+	all.Exchange(res.Summary)
+	if err := auditLog.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	scrape := httptest.NewRecorder()
+	metrics.Handler().ServeHTTP(scrape, httptest.NewRequest("GET", "/metrics", nil))
+
+	if !strings.Contains(lines.String(), `"verdict":"failed"`) || !strings.Contains(lines.String(), "request-1") {
+		t.Errorf("the exchange did not go as this test needs it:\n%s", lines.String())
+	}
+	var spanText strings.Builder
+	for _, s := range spans.GetSpans() {
+		fmt.Fprintf(&spanText, "%s %v %v %v\n", s.Name, s.Attributes, s.Status, s.Events)
+	}
+	if n := len(spans.GetSpans()); n < 5 {
+		t.Errorf("%d spans", n)
+	}
+	for where, text := range map[string]string{
+		"the audit log": lines.String(), "the metrics": scrape.Body.String(), "the spans": spanText.String(), "the program's log": log.String(),
+		"a decision": fmt.Sprintf("%+v", decisionsOf(res.Decisions)),
+	} {
+		for i, s := range sentinels {
+			if strings.Contains(text, s) {
+				t.Errorf("sentinel %d is in %s", i, where)
+			}
+		}
+	}
+}
+
+func decisionsOf(records []*pipeline.Record) []any {
+	var ds []any
+	for _, r := range records {
+		ds = append(ds, r.Decision)
+	}
+	return ds
+}
