@@ -1,0 +1,89 @@
+package detect
+
+// localChars are what the part of an e-mail address before the @ is made of
+// (RFC 5322 dot-atom, and what RFC 6531 adds).
+var localChars = func() (t [256]bool) {
+	for b := range t {
+		t[b] = isAlnum(byte(b)) || b >= 0x80
+	}
+	// Of the characters that RFC 5322 allows, those that are far more often
+	// around an address than in it are left out: = / ? & { | } and the grave.
+	for _, c := range "!#$%'*+-^_~." {
+		t[c] = true
+	}
+	return t
+}()
+
+// email looks at the @ at i.
+func (s *scan) email(i int) {
+	if !s.want[Email] {
+		return
+	}
+	start := i
+	for start > -len(s.ctx.Before) && i-start <= maxLocal && localChars[s.at(start-1)] {
+		start--
+	}
+	if i-start > maxLocal {
+		return
+	}
+	// What opens or closes something around an address is not a part of it.
+	for start < i && (isOpening(s.at(start)) || s.at(start) == '.') {
+		start++
+	}
+	if start == i || s.at(i-1) == '.' || start < 0 {
+		return
+	}
+	end, dot := i+1, -1
+	for end < len(s.text) && end-i <= maxDomain {
+		c := s.text[end]
+		if c == '.' {
+			if end == i+1 || s.text[end-1] == '.' || s.text[end-1] == '-' {
+				break
+			}
+			dot = end
+		} else if !isAlnum(c) && c != '-' && c < 0x80 {
+			break
+		}
+		end++
+	}
+	s.touch(start, end)
+	for end > i+1 && (s.text[end-1] == '.' || s.text[end-1] == '-') {
+		end--
+	}
+	for dot >= end {
+		dot--
+		for dot > i && s.text[dot] != '.' {
+			dot--
+		}
+	}
+	if dot <= i+1 || end-dot-1 < 2 || end-i-1 > maxDomain || !topLevel(s.text[dot+1:end]) {
+		return
+	}
+	score := 0.9
+	if s.hints().email {
+		score = 1
+	}
+	s.add(start, end, Email, score)
+}
+
+func isOpening(c byte) bool {
+	switch c {
+	case '\'', '*', '~', '#', '!', '^', '$', '%':
+		return true
+	}
+	return false
+}
+
+// topLevel reports whether label may be a top-level domain: letters, or an
+// international name.
+func topLevel(label []byte) bool {
+	if len(label) > 4 && string(label[:4]) == "xn--" {
+		return true
+	}
+	for _, c := range label {
+		if c < 0x80 && (c|0x20 < 'a' || c|0x20 > 'z') {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,216 @@
+package detect_test
+
+import (
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/sluice-proxy/sluice/internal/detect"
+)
+
+func scanner(t testing.TB, opt detect.Options) *detect.Scanner {
+	t.Helper()
+	s, err := detect.New(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// found writes findings as ENTITY:text.
+func found(s *detect.Scanner, key, text string) []string {
+	var out []string
+	fs, settled := s.Scan(nil, detect.Context{Key: key}, []byte(text), false)
+	if settled != len(text) {
+		panic("a whole text is settled")
+	}
+	for _, f := range fs {
+		out = append(out, string(f.Entity)+":"+text[f.Start:f.End])
+	}
+	return out
+}
+
+// jwt is the example token of RFC 7519, section 3.1.
+const jwt = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+
+const pem = "-----BEGIN RSA PRIVATE KEY-----\nMIIBOgIBAAJBAKj34GkxFhD90vcNLYLInFEX6Ppy1tPf9Cnzj4p4WGeKLs1Pt8Qu\n-----END RSA PRIVATE KEY-----"
+
+func TestFindings(t *testing.T) {
+	for _, tt := range []struct {
+		name, key, text string
+		want            []string
+	}{
+		// E-mail.
+		{"plain", "", "write to jane.doe+x@mail.example.com, please", []string{"EMAIL_ADDRESS:jane.doe+x@mail.example.com"}},
+		{"end of sentence", "", "it is joe@example.org.", []string{"EMAIL_ADDRESS:joe@example.org"}},
+		{"in brackets", "", "Joe <joe@example.org> (joe2@example.org)", []string{"EMAIL_ADDRESS:joe@example.org", "EMAIL_ADDRESS:joe2@example.org"}},
+		{"in a query", "", "?mail=joe@example.org&x", []string{"EMAIL_ADDRESS:joe@example.org"}},
+		{"international", "", "ask jürgen@müller.example", []string{"EMAIL_ADDRESS:jürgen@müller.example"}},
+		{"no domain", "", "joe@example and @handle and a@b.c1", nil},
+		{"dots", "", "joe.@example.org and .@example.org", nil},
+		{"long local part", "", strings.Repeat("a", 65) + "@example.org", nil},
+		// Cards.
+		{"visa", "", "paid with 4111 1111 1111 1111 today", []string{"CREDIT_CARD:4111 1111 1111 1111"}},
+		{"hyphens", "", "4111-1111-1111-1111", []string{"CREDIT_CARD:4111-1111-1111-1111"}},
+		{"amex", "", "378282246310005", []string{"CREDIT_CARD:378282246310005"}},
+		{"amex in groups", "", "3782 822463 10005", []string{"CREDIT_CARD:3782 822463 10005"}},
+		{"mastercard of the new range", "", "2223003122003222", []string{"CREDIT_CARD:2223003122003222"}},
+		{"bad checksum", "", "4111 1111 1111 1112", nil},
+		{"no issuer", "", "9999999999999995", nil},
+		{"an order number", "orderId", "4111111111111111", nil},
+		{"in a card field", "cardNumber", "4111111111111111", []string{"CREDIT_CARD:4111111111111111"}},
+		{"part of a word", "", "x4111111111111111 4111111111111111y", nil},
+		// Social security numbers.
+		{"ssn", "", "his is 078-05-1120.", []string{"US_SSN:078-05-1120"}},
+		{"ssn by key", "ssn", "078051120", []string{"US_SSN:078051120"}},
+		{"ssn by word", "", "SSN: 078051120", []string{"US_SSN:078051120"}},
+		{"nine digits", "", "in 078051120 ways", nil},
+		{"never issued", "", "000-12-3456 666-12-3456 900-12-3456 123-00-4567 123-45-0000", nil},
+		{"longer", "", "1-078-05-1120-3", nil},
+		// Telephone numbers.
+		{"international", "", "call +1 202 555 0143 or +44 20 7946 0958", []string{"PHONE_NUMBER:+1 202 555 0143", "PHONE_NUMBER:+44 20 7946 0958"}},
+		{"us form", "", "(202) 555-0143 or 202-555-0143", []string{"PHONE_NUMBER:(202) 555-0143", "PHONE_NUMBER:202-555-0143"}},
+		{"by key", "mobile", "02079460958", []string{"PHONE_NUMBER:02079460958"}},
+		{"by word", "", "Tel. 030 90182820", []string{"PHONE_NUMBER:030 90182820"}},
+		{"digits alone", "", "20255501430 and 2025550143", nil},
+		{"a date", "", "2024-01-15 and 15.01.2024 10:30", nil},
+		{"an amount", "", "12 500 000 dollars", nil},
+		{"a timestamp", "createdAt", "1700000000", nil},
+		// IBAN.
+		{"iban", "", "DE89370400440532013000", []string{"IBAN_CODE:DE89370400440532013000"}},
+		{"iban in groups", "", "to GB29 NWBK 6016 1331 9268 19 today", []string{"IBAN_CODE:GB29 NWBK 6016 1331 9268 19"}},
+		{"bad check digits", "", "DE88370400440532013000", nil},
+		{"too long", "", "DE893704004405320130001", nil},
+		// Network.
+		{"ipv4", "", "from 192.0.2.44:8080", []string{"IP_ADDRESS:192.0.2.44"}},
+		{"ipv6", "", "at 2001:db8::8a2e:370:7334, port", []string{"IP_ADDRESS:2001:db8::8a2e:370:7334"}},
+		{"loopback", "", "to ::1 only", nil},
+		{"version", "", "Chrome/version 1.2.3.4", nil},
+		{"version by key", "appVersion", "10.2.3.4", nil},
+		{"oid", "", "1.3.6.1.4.1 and 256.1.1.1", nil},
+		{"time", "", "at 10:30:45 on", nil},
+		{"mac", "", "00:1B:44:11:3A:B7 and 00-1b-44-11-3a-b8", []string{"MAC_ADDRESS:00:1B:44:11:3A:B7", "MAC_ADDRESS:00-1b-44-11-3a-b8"}},
+		{"not a mac", "", "00:1B:44:11:3A and 00:1B-44:11:3A:B7", nil},
+		// Secrets.
+		{"jwt", "", "Bearer " + jwt + " ok", []string{"JWT:" + jwt}},
+		{"not a jwt", "", "eyJhIjoxfQ.eyJhIjoxfQ.abc", nil},
+		{"pem", "", "key:\n" + pem + "\nend", []string{"PRIVATE_KEY:" + pem}},
+		{"pem without an end", "", "-----BEGIN PRIVATE KEY-----\nMIIB", []string{"PRIVATE_KEY:-----BEGIN PRIVATE KEY-----\nMIIB"}},
+		{"certificate", "", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----", nil},
+		{"url with password", "", "postgres://app:hunter2@db.example.com:5432/app", []string{"URL_CREDENTIALS:app:hunter2"}},
+		{"url without", "", "https://example.com/a:b@c and http://user@example.com:80", []string{"EMAIL_ADDRESS:user@example.com"}},
+		// Nothing.
+		{"prose", "", "The quick brown fox jumps over 13 lazy dogs in 2024, for $1,234.56 (or 7%).", nil},
+		{"uuid", "", "3f2a6c1e-1234-4000-8000-123456789012", nil},
+		{"hash", "", "d41d8cd98f00b204e9800998ecf8427e", nil},
+		{"empty", "", "", nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := scanner(t, detect.Options{})
+			if got := found(s, tt.key, tt.text); !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("got  %q\nwant %q", got, tt.want)
+			}
+			for at := range len(tt.text) {
+				if got, want := inPieces(s, tt.key, []byte(tt.text[:at]), []byte(tt.text[at:])), found(s, tt.key, tt.text); !reflect.DeepEqual(got, want) {
+					t.Fatalf("cut at %d: got %q, want %q", at, got, want)
+				}
+			}
+			var bytewise [][]byte
+			for i := range len(tt.text) {
+				bytewise = append(bytewise, []byte(tt.text[i:i+1]))
+			}
+			if got, want := inPieces(s, tt.key, bytewise...), found(s, tt.key, tt.text); !reflect.DeepEqual(got, want) {
+				t.Fatalf("cut at every byte: got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// inPieces scans a text in pieces as a stream does.
+func inPieces(s *detect.Scanner, key string, pieces ...[]byte) []string {
+	var out []string
+	var carry, before []byte
+	for i, p := range pieces {
+		carry = append(carry, p...)
+		fs, settled := s.Scan(nil, detect.Context{Key: key, Before: before}, carry, i < len(pieces)-1)
+		for _, f := range fs {
+			if f.End > settled {
+				panic("a finding reaches past what is settled")
+			}
+			out = append(out, string(f.Entity)+":"+string(carry[f.Start:f.End]))
+		}
+		before = append(before, carry[:settled]...)
+		before = before[max(0, len(before)-256):]
+		carry = append([]byte(nil), carry[settled:]...)
+	}
+	return out
+}
+
+func TestEntitiesAndScores(t *testing.T) {
+	const text = "joe@example.org 4111 1111 1111 1111"
+	s := scanner(t, detect.Options{Entities: []detect.Entity{detect.CreditCard}})
+	if got := found(s, "", text); len(got) != 1 || !strings.HasPrefix(got[0], "CREDIT_CARD") {
+		t.Errorf("got %q", got)
+	}
+	if got := found(scanner(t, detect.Options{MinScore: 0.95}), "", text); len(got) != 0 {
+		t.Errorf("got %q", got)
+	}
+	if _, err := detect.New(detect.Options{Entities: []detect.Entity{"NOTHING"}}); err == nil {
+		t.Error("an unknown entity is taken")
+	}
+}
+
+// TestProseFlows: what is held of prose is no more than the last word.
+func TestProseFlows(t *testing.T) {
+	s := scanner(t, detect.Options{})
+	text := []byte("All happy families are alike; each unhappy family is unhappy in its own way")
+	_, settled := s.Scan(nil, detect.Context{}, text, true)
+	if held := len(text) - settled; held > len("way") {
+		t.Errorf("%d bytes are held", held)
+	}
+}
+
+func TestNoAllocation(t *testing.T) {
+	s := scanner(t, detect.Options{})
+	text := []byte(strings.Repeat("All happy families are alike, each of the 7 in its own way. ", 20))
+	if n := testing.AllocsPerRun(100, func() { s.Scan(nil, detect.Context{Key: "notes"}, text, false) }); n > 0 {
+		t.Errorf("%.0f allocations", n)
+	}
+}
+
+func FuzzPieces(f *testing.F) {
+	for _, s := range []string{"joe@example.org 4111 1111 1111 1111 +1 (202) 555-0143", "DE89 3704 0044 0532 0130 00", jwt, pem, "http://a:b@c 00:1B:44:11:3A:B7 2001:db8::1", "1,2,3,4,5,6,7,8 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9"} {
+		f.Add(s, uint64(1))
+	}
+	s := scanner(f, detect.Options{MinScore: 0.1})
+	f.Fuzz(func(t *testing.T, text string, seed uint64) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		var pieces [][]byte
+		for rest := []byte(text); len(rest) > 0; {
+			n := min(1+r.IntN(20), len(rest))
+			pieces, rest = append(pieces, rest[:n]), rest[n:]
+		}
+		want := found(s, "", text)
+		if got := inPieces(s, "", pieces...); len(pieces) > 0 && !reflect.DeepEqual(got, want) {
+			t.Fatalf("in pieces %q\nwhole %q", got, want)
+		}
+	})
+}
+
+func BenchmarkScan(b *testing.B) {
+	for name, text := range map[string]string{
+		"prose": strings.Repeat("All happy families are alike; each unhappy family is unhappy in its own way. ", 100),
+		"dense": strings.Repeat("joe@example.org, 4111 1111 1111 1111, 078-05-1120, +1 202 555 0143, 192.0.2.44; ", 100),
+	} {
+		b.Run(name, func(b *testing.B) {
+			s := scanner(b, detect.Options{})
+			data := []byte(text)
+			var fs []detect.Finding
+			b.SetBytes(int64(len(data)))
+			for b.Loop() {
+				fs, _ = s.Scan(fs[:0], detect.Context{}, data, false)
+			}
+		})
+	}
+}
