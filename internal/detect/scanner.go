@@ -132,7 +132,7 @@ func (s *scan) run() {
 			i++
 			continue
 		case plusByte:
-			if i+1 < len(text) && !isDigit(text[i+1]) && text[i+1] != '(' || !s.beginsWord(i) && !isDigitBefore(s, i) {
+			if i+1 < len(text) && !isDigit(text[i+1]) && text[i+1] != '(' {
 				i++
 				continue
 			}
@@ -220,8 +220,6 @@ func (s *scan) letterBefore(i int) bool {
 	c := s.at(i - 1)
 	return c == '_' || c >= 0x80 || isAlnum(c) && !isDigit(c)
 }
-
-func isDigitBefore(s *scan, i int) bool { return isDigit(s.at(i - 1)) }
 
 // endsWord reports whether no letter or digit stands at i, and keeps i live
 // where that is not known yet.

@@ -1,0 +1,15 @@
+package transform_test
+
+import (
+	"testing"
+
+	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/filters/filtertest"
+	"github.com/sluice-proxy/sluice/filters/transform"
+)
+
+func TestConformance(t *testing.T) { filtertest.Conform(t, transform.Definition()) }
+
+func TestScenarios(t *testing.T) {
+	filtertest.Scenarios(t, filters.NewRegistry(transform.Definition()), "testdata/*.txtar")
+}
