@@ -51,6 +51,9 @@ func mutation(changes []filters.Change, h *filters.Headers) (*extprocv3.HeaderMu
 			return nil, fmt.Errorf("a header name is not valid")
 		}
 		if !h.Has(c.Name) {
+			if c.Name[0] == ':' {
+				continue // no message is without it
+			}
 			m.RemoveHeaders = append(m.RemoveHeaders, c.Name)
 			continue
 		}
@@ -84,17 +87,12 @@ func mentioned(changes []filters.Change, name string) bool {
 	return false
 }
 
-// ignored are headers whose change the data plane ignores in silence.
-func ignored(name string) bool {
-	switch name {
-	case ":authority", "host", ":method", ":scheme":
-		return true
-	}
-	return strings.HasPrefix(name, "x-envoy-")
-}
+// ignored are headers whose change no configuration of the data plane allows.
+func ignored(name string) bool { return strings.HasPrefix(name, "x-envoy-") }
 
 func validName(s string) bool {
-	if s == ":path" || s == ":status" {
+	switch s {
+	case ":path", ":status", ":authority", ":method", ":scheme":
 		return true
 	}
 	for i := range len(s) {
@@ -206,7 +204,7 @@ func exchangeID(h *filters.Headers) string {
 // the exchange, and stays out of the log.
 func panicSite() string {
 	var pcs [32]uintptr
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(4, pcs[:])])
 	for {
 		f, more := frames.Next()
 		if !strings.HasPrefix(f.Function, "runtime.") {

@@ -19,8 +19,8 @@ type emitter interface {
 	body(st *stream, l *lane, t pipeline.Turn, chunk []byte, eos bool) error
 	// trailers replies to the trailers; t.Body is the body's tail.
 	trailers(st *stream, l *lane, t pipeline.Turn) error
-	// empty replies to a message that comes after the end.
-	empty(st *stream, l *lane) error
+	// empty replies to a message that comes after the end; chunk goes nowhere.
+	empty(st *stream, l *lane, chunk []byte) error
 }
 
 // maxChunk is the largest body chunk that is sent in full duplex.
@@ -113,7 +113,7 @@ func (e duplexEmitter) trailers(st *stream, l *lane, t pipeline.Turn) error {
 	return st.trailersReply(l, t)
 }
 
-func (duplexEmitter) empty(*stream, *lane) error { return nil }
+func (duplexEmitter) empty(*stream, *lane, []byte) error { return nil }
 
 // streamedEmitter is STREAMED: exactly one reply a message.
 type streamedEmitter struct{}
@@ -123,11 +123,15 @@ func (streamedEmitter) body(st *stream, l *lane, t pipeline.Turn, chunk []byte, 
 }
 
 func (streamedEmitter) trailers(st *stream, l *lane, t pipeline.Turn) error {
+	if len(t.HeaderChanges) > 0 {
+		// There was no body message in whose reply they could have gone.
+		return st.deny(l.direction, refusedMutation())
+	}
 	return st.trailersReply(l, t)
 }
 
-func (streamedEmitter) empty(st *stream, l *lane) error {
-	return st.bodyReply(l.direction, &extprocv3.CommonResponse{}, nil)
+func (streamedEmitter) empty(st *stream, l *lane, chunk []byte) error {
+	return st.bodyReply(l.direction, &extprocv3.CommonResponse{BodyMutation: replacement(nil, chunk)}, nil)
 }
 
 // bufferedEmitter is BUFFERED and BUFFERED_PARTIAL: one message with the
@@ -138,8 +142,9 @@ func (bufferedEmitter) body(st *stream, l *lane, t pipeline.Turn, chunk []byte, 
 	msg := st.run.Exchange().Message(l.direction)
 	c := &extprocv3.CommonResponse{BodyMutation: replacement(t.Body, chunk)}
 	changes := t.Changes
-	if c.BodyMutation != nil && msg.Headers.Has("content-length") {
-		// The data plane answers 500 to a length that is not the body's.
+	if c.BodyMutation != nil && l.mode == buffered && msg.Headers.Has("content-length") {
+		// The data plane answers 500 to a length that is not the body's. In
+		// BUFFERED_PARTIAL, where more may follow, it drops the length itself.
 		length := filters.Change{Op: filters.SetField, Name: "content-length", Value: strconv.Itoa(len(t.Body))}
 		msg.Headers.Apply(length)
 		changes = append(changes[:len(changes):len(changes)], length)
@@ -153,11 +158,15 @@ func (bufferedEmitter) body(st *stream, l *lane, t pipeline.Turn, chunk []byte, 
 }
 
 func (bufferedEmitter) trailers(st *stream, l *lane, t pipeline.Turn) error {
+	if len(t.HeaderChanges) > 0 {
+		// There was no body message in whose reply they could have gone.
+		return st.deny(l.direction, refusedMutation())
+	}
 	return st.trailersReply(l, t)
 }
 
-func (bufferedEmitter) empty(st *stream, l *lane) error {
-	return st.bodyReply(l.direction, &extprocv3.CommonResponse{}, nil)
+func (bufferedEmitter) empty(st *stream, l *lane, chunk []byte) error {
+	return st.bodyReply(l.direction, &extprocv3.CommonResponse{BodyMutation: replacement(nil, chunk)}, nil)
 }
 
 // replacement is the body mutation that puts body in chunk's place; nil where

@@ -1,8 +1,6 @@
 package extproc
 
 import (
-	"strconv"
-
 	modev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 
@@ -23,15 +21,19 @@ type lane struct {
 	answered bool // their reply has been sent
 	ended    bool // the body has ended
 	finished bool // the trailers have come
-	received int64
-	extended [3]bool
+	// announced is the content-length the message came with, or -1.
+	announced int64
+	received  int64
+	extended  [3]bool
 	// held are the header changes of a reply that waits for the body.
 	heldChanges  []filters.Change
 	heldMetadata map[string]map[string]any
 	heldClear    bool
 }
 
-func (l *lane) configure(m modev3.ProcessingMode_BodySendMode) { l.configured, l.mode = m, m }
+func (l *lane) configure(m modev3.ProcessingMode_BodySendMode) {
+	l.configured, l.mode, l.announced = m, m, -1
+}
 
 // plan decides which body mode the direction is to have for what the steps
 // may want. The configured one stays where nothing else is allowed, or
@@ -60,7 +62,11 @@ func (l *lane) plan(st *stream, wants pipeline.Course, end bool) {
 }
 
 // caps is what the data plane can do in the planned mode.
-func (l *lane) caps() pipeline.Caps {
+func (l *lane) caps(st *stream) pipeline.Caps {
+	if st.observe {
+		// Nothing goes out, and nothing has to.
+		return pipeline.Caps{Body: l.planned != none, HeadersAfterBody: true, HoldTail: true}
+	}
 	switch l.planned {
 	case buffered, partial, fullDuplex:
 		return pipeline.Caps{Body: true, HeadersAfterBody: true, HoldTail: true}
@@ -147,13 +153,16 @@ func (l *lane) replyHeaders(st *stream, changes []filters.Change, md map[string]
 }
 
 // isEnd reports whether a body message is the last that is to be looked at.
-func (l *lane) isEnd(st *stream, eos bool, chunk []byte) bool {
+func (l *lane) isEnd(eos bool, chunk []byte) bool {
 	switch {
 	case eos, l.mode == buffered:
 		// BUFFERED has one message, with or without trailers behind it.
 		return true
 	case l.mode == partial:
-		return !l.cutOff(st, eos, chunk)
+		return !l.cutOff(eos, chunk)
+	case l.mode == streamed:
+		// Trailers may follow, and nothing can be sent with them.
+		return l.received == l.announced
 	}
 	return false
 }
@@ -165,13 +174,11 @@ const smallestBuffer = 16 << 10
 // of a body whose rest goes by unseen. Without the end-of-stream mark it is
 // either that, or trailers follow: the length that was announced tells, or a
 // size that no buffer limit has.
-func (l *lane) cutOff(st *stream, eos bool, chunk []byte) bool {
+func (l *lane) cutOff(eos bool, chunk []byte) bool {
 	if l.mode != partial || eos || len(chunk) < smallestBuffer {
 		return false
 	}
-	h := &st.run.Exchange().Message(l.direction).Headers
-	n, err := strconv.ParseInt(h.Get("content-length"), 10, 64)
-	return err != nil || n != int64(len(chunk))
+	return l.announced != int64(len(chunk))
 }
 
 // emitter returns what replies to the bodies of the mode in force.

@@ -136,12 +136,18 @@ func (s *Server) Process(g extprocv3.ExternalProcessor_ProcessServer) (err error
 	defer func() {
 		// A panic costs this one stream.
 		if p := recover(); p != nil {
-			s.opt.Metrics.Panicked()
-			s.opt.Log.Error("an exchange panicked", "exchange", st.id(), "kind", fmt.Sprintf("%T", p), "at", panicSite())
+			s.panicked(st, p)
 			err = status.Error(codes.Internal, "internal error")
 		}
 	}()
 	return st.serve()
+}
+
+// panicked counts and logs a panic, from the function that recovered it. The
+// panic's own text may quote the exchange.
+func (s *Server) panicked(st *stream, p any) {
+	s.opt.Metrics.Panicked()
+	s.opt.Log.Error("an exchange panicked", "exchange", st.id(), "kind", fmt.Sprintf("%T", p), "at", panicSite())
 }
 
 // Listener is a place to serve at.
@@ -167,13 +173,20 @@ func (s *Server) Serve(ctx context.Context, ready func(addrs []net.Addr), listen
 	}
 	var all []served
 	var addrs []net.Addr
+	closeAll := func() {
+		for _, x := range all {
+			_ = x.lis.Close()
+		}
+	}
 	for _, l := range listeners {
 		creds, err := l.credentials()
 		if err != nil {
+			closeAll()
 			return fmt.Errorf("listening at %s: %w", l.Address, err)
 		}
 		lis, err := listen(ctx, l.Address)
 		if err != nil {
+			closeAll()
 			return fmt.Errorf("listening at %s: %w", l.Address, err)
 		}
 		srv, h := s.newGRPC(creds)

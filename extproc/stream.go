@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,6 +34,8 @@ type stream struct {
 	observe bool
 	// early: bodies come without waiting for the reply to the headers.
 	early bool
+	// upgrade: the request asks for another protocol.
+	upgrade bool
 	// denied: an immediate response has been given; nothing else is.
 	denied bool
 	held   int
@@ -64,6 +67,11 @@ func (st *stream) finish() {
 	if st.run == nil {
 		return
 	}
+	defer func() {
+		if p := recover(); p != nil {
+			st.server.panicked(st, p)
+		}
+	}()
 	// The stream's context is over; the log steps are not.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(st.ctx), 10*time.Second)
 	defer cancel()
@@ -173,14 +181,19 @@ func (st *stream) headers(d filters.Direction, h *extprocv3.HttpHeaders, req *ex
 		ex.Metadata = metadataOf(req.GetMetadataContext())
 	}
 	end := h.GetEndOfStream()
-	if d == filters.Request && isUpgrade(&hs) {
+	switch {
+	case d == filters.Request && isUpgrade(&hs):
+		st.upgrade = true
 		st.run.Upgrade()
+	case d == filters.Response && st.upgrade && !switched(&ex.Request.Headers, &hs):
+		st.run.UpgradeRefused()
 	}
+	l.announced = announcedLength(&hs)
 	l.plan(st, st.run.Wants(d), end)
 	if err := st.extend(l, filters.HeadersPhase(d)); err != nil {
 		return err
 	}
-	t := st.run.Headers(st.ctx, d, l.caps(), end)
+	t := st.run.Headers(st.ctx, d, l.caps(st), end)
 	l.ended = end
 	return l.repliedHeaders(st, t, end)
 }
@@ -196,7 +209,7 @@ func (st *stream) body(d filters.Direction, b *extprocv3.HttpBody, req *extprocv
 		// there is.
 		l.began = true
 		l.plan(st, st.run.Wants(d), false)
-		t := st.run.Headers(st.ctx, d, l.caps(), false)
+		t := st.run.Headers(st.ctx, d, l.caps(st), false)
 		if t.Denial != nil {
 			return st.deny(d, t.Denial)
 		}
@@ -204,8 +217,9 @@ func (st *stream) body(d filters.Direction, b *extprocv3.HttpBody, req *extprocv
 	}
 	if l.ended {
 		// In full duplex the end can be delivered twice; elsewhere every
-		// message wants its reply.
-		return l.emitter().empty(st, l)
+		// message wants its reply. Bytes that come after the end have been
+		// looked at by nobody, and go nowhere.
+		return l.emitter().empty(st, l, b.GetBody())
 	}
 	if err := st.extend(l, filters.BodyPhase(d)); err != nil {
 		return err
@@ -213,9 +227,9 @@ func (st *stream) body(d filters.Direction, b *extprocv3.HttpBody, req *extprocv
 	eos := b.GetEndOfStream()
 	chunk := b.GetBody()
 	l.received += int64(len(chunk))
-	end := l.isEnd(st, eos, chunk)
+	end := l.isEnd(eos, chunk)
 	var t pipeline.Turn
-	if l.cutOff(st, eos, chunk) {
+	if l.cutOff(eos, chunk) {
 		t = st.run.Body(st.ctx, d, chunk, false)
 		if t.Denial == nil {
 			out := append([]byte(nil), t.Body...)
@@ -247,7 +261,7 @@ func (st *stream) trailers(d filters.Direction, tr *extprocv3.HttpTrailers, req 
 	if !l.began {
 		l.began, l.answered = true, true
 		l.plan(st, pipeline.PassBody, true)
-		if t := st.run.Headers(st.ctx, d, l.caps(), true); t.Denial != nil {
+		if t := st.run.Headers(st.ctx, d, l.caps(st), true); t.Denial != nil {
 			return st.deny(d, t.Denial)
 		}
 	}
@@ -304,12 +318,14 @@ func (st *stream) countHeld() {
 	}
 }
 
-// isUpgrade reports whether the request asks for another protocol.
+// isUpgrade reports whether the request asks for another protocol, and has no
+// body of its own: a backend that does not switch would read that as HTTP, and
+// it has to be looked at.
 func isUpgrade(h *filters.Headers) bool {
 	if h.Get(":method") == "CONNECT" {
 		return true
 	}
-	if !h.Has("upgrade") {
+	if !h.Has("upgrade") || h.Has("transfer-encoding") || announcedLength(h) > 0 {
 		return false
 	}
 	for _, v := range h.Values("connection") {
@@ -320,6 +336,26 @@ func isUpgrade(h *filters.Headers) bool {
 		}
 	}
 	return false
+}
+
+// switched reports whether the response's status agrees to the upgrade that
+// the request asked for.
+func switched(request, response *filters.Headers) bool {
+	status := response.Get(":status")
+	if request.Get(":method") == "CONNECT" {
+		return strings.HasPrefix(status, "2")
+	}
+	return status == "101"
+}
+
+// announcedLength is the content-length, or -1 where there is none that means
+// anything.
+func announcedLength(h *filters.Headers) int64 {
+	n, err := strconv.ParseInt(h.Get("content-length"), 10, 64)
+	if err != nil || n < 0 {
+		return -1
+	}
+	return n
 }
 
 // Short names for the body modes.

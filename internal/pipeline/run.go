@@ -132,6 +132,11 @@ func (r *Run) Upgrade() {
 	}
 }
 
+// UpgradeRefused tells that the exchange stays HTTP after all: the backend did
+// not switch, and its answer is a response like any other. Call it before
+// Headers(Response).
+func (r *Run) UpgradeRefused() { r.upgrade = false }
+
 // Headers runs the headers phase of direction d. The headers are in the
 // exchange already. end: no body follows.
 func (r *Run) Headers(ctx context.Context, d filters.Direction, caps Caps, end bool) Turn {
