@@ -28,6 +28,9 @@ with positions in Unicode code points, and the object's other members as they
 were.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, files []string) error {
+			if opt.MinScore <= 0 || opt.MinScore > 1 {
+				return fmt.Errorf("--min-score %v: it must be more than 0 and at most 1", opt.MinScore)
+			}
 			for _, e := range entities {
 				opt.Entities = append(opt.Entities, detect.Entity(e))
 			}
@@ -46,10 +49,10 @@ were.`,
 	cmd.Flags().BoolVar(&jsonl, "jsonl", false, "read and write JSON objects, one a line")
 	cmd.Flags().BoolVar(&keepText, "keep-text", false, "with --jsonl, keep the text in the line written")
 	cmd.Flags().StringSliceVar(&entities, "entities", nil, "`entities` to look for, by comma; all where empty")
-	cmd.Flags().Float64Var(&opt.MinScore, "min-score", 0, "least `score`, 0 to 1, of a finding")
+	cmd.Flags().Float64Var(&opt.MinScore, "min-score", 0.5, "least `score`, more than 0 and at most 1, of a finding")
 	_ = cmd.RegisterFlagCompletionFunc("entities", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		var names []string
-		for _, e := range detect.Catalogue() {
+		for _, e := range detect.Entities() {
 			names = append(names, string(e.Entity)+"\t"+e.Description)
 		}
 		return names, cobra.ShellCompDirectiveNoFileComp

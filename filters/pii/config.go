@@ -205,7 +205,7 @@ is cut, but ` + "`remove`" + ` then only cuts the finding out.
 | --- | --- | --- | --- |
 `)
 	for _, i := range detect.Entities() {
-		fmt.Fprintf(&b, "| %s | %s | %s | %d |\n", i.Entity, i.What, i.Validation, i.MaxBytes)
+		fmt.Fprintf(&b, "| %s | %s | %s | %d |\n", i.Entity, i.Description, i.Validation, i.MaxBytes)
 	}
 	b.WriteString(`
 The decision counts findings by entity and actions by kind. It never holds a

@@ -20,8 +20,8 @@ const (
 // Info describes an entity.
 type Info struct {
 	Entity Entity
-	// What it is, and what has to hold for a finding.
-	What, Validation string
+	// Description says what it is, Validation what has to hold for a finding.
+	Description, Validation string
 	// MaxBytes is the longest finding, in bytes.
 	MaxBytes int
 }
