@@ -131,6 +131,13 @@ func (l *lane) override(st *stream, course pipeline.Course, end bool) *modev3.Pr
 func (l *lane) replyHeaders(st *stream, changes []filters.Change, md map[string]map[string]any, clearRoute bool, override *modev3.ProcessingMode) error {
 	l.answered = true
 	msg := st.run.Exchange().Message(l.direction)
+	if l.mode != l.configured && (l.mode == fullDuplex || l.mode == streamed) && l.course != pipeline.PassBody && msg.Headers.Has("content-length") {
+		// The data plane drops the length by itself only in modes that it was
+		// configured with.
+		drop := filters.Change{Op: filters.RemoveField, Name: "content-length"}
+		msg.Headers.Apply(drop)
+		changes = append(changes[:len(changes):len(changes)], drop)
+	}
 	m, err := mutation(changes, &msg.Headers)
 	if err != nil {
 		return st.deny(l.direction, refusedMutation())

@@ -112,6 +112,9 @@ func everySplit(t *testing.T, c *client, p plane, d filters.Direction, e ending,
 		if res.body != want {
 			t.Fatalf("%s: got\n%s\nwant\n%s", where, res.body, want)
 		}
+		if n := res.headers.Get("content-length"); n != "" && n != strconv.Itoa(len(want)) {
+			t.Fatalf("%s: the length is %s, and the body's %d", where, n, len(want))
+		}
 		if judged && (res.headers.Get("x-length") != strconv.Itoa(len(want)) || res.headers.Has("x-drop")) {
 			t.Fatalf("%s: the headers did not wait for the body: %s", where, join(res.headers))
 		}

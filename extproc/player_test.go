@@ -422,8 +422,16 @@ func (x *exchange) bufferedBody(d filters.Direction, m message, res *result) err
 	return nil
 }
 
+// dropLength: the data plane takes the length away where the mode that it was
+// configured with lets a body change on its way, not where that was overridden.
+func (x *exchange) dropLength(d filters.Direction, res *result) {
+	if x.p.modes[d] == x.modes[d] {
+		res.headers.Apply(filters.Change{Op: filters.RemoveField, Name: "content-length"})
+	}
+}
+
 func (x *exchange) streamedBody(d filters.Direction, m message, res *result) error {
-	res.headers.Apply(filters.Change{Op: filters.RemoveField, Name: "content-length"})
+	x.dropLength(d, res)
 	chunks := m.chunks()
 	if m.ending == eosEmpty {
 		chunks = append(chunks, "")
@@ -454,7 +462,7 @@ func (x *exchange) streamedBody(d filters.Direction, m message, res *result) err
 }
 
 func (x *exchange) duplexBody(d filters.Direction, m message, res *result, waiting bool) error {
-	res.headers.Apply(filters.Change{Op: filters.RemoveField, Name: "content-length"})
+	x.dropLength(d, res)
 	chunks := m.chunks()
 	if m.body == "" {
 		chunks = nil

@@ -1,0 +1,163 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sluice-proxy/sluice/extproc"
+	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/filters/deny"
+	"github.com/sluice-proxy/sluice/filters/pii"
+	"github.com/sluice-proxy/sluice/filters/transform"
+	"github.com/sluice-proxy/sluice/internal/e2e"
+	"github.com/sluice-proxy/sluice/internal/pipeline"
+	"github.com/sluice-proxy/sluice/policies"
+)
+
+// What all the tests share: one Envoy with a listener for each configuration,
+// one Sluice, one backend.
+var (
+	envoy    *e2e.Envoy
+	backend  *e2e.Backend
+	recorded = &records{}
+)
+
+var listeners = []e2e.Listener{
+	{Name: "none"},
+	{Name: "buffered", Request: "BUFFERED", Response: "BUFFERED", Trailers: true},
+	{Name: "buffered-skip", Request: "BUFFERED", Response: "BUFFERED"},
+	{Name: "partial", Request: "BUFFERED_PARTIAL", Response: "BUFFERED_PARTIAL", Trailers: true},
+	{Name: "partial-skip", Request: "BUFFERED_PARTIAL", Response: "BUFFERED_PARTIAL"},
+	{Name: "streamed", Request: "STREAMED", Response: "STREAMED", Trailers: true},
+	{Name: "streamed-skip", Request: "STREAMED", Response: "STREAMED"},
+	{Name: "duplex", Request: "FULL_DUPLEX_STREAMED", Response: "FULL_DUPLEX_STREAMED", Trailers: true},
+	{Name: "none-override", Override: true},
+	{Name: "none-override-slow", Override: true, MessageTimeout: "0.3s"},
+	{Name: "streamed-override", Request: "STREAMED", Response: "STREAMED", Override: true},
+	{Name: "buffered-override", Request: "BUFFERED", Response: "BUFFERED", Override: true},
+	{Name: "impatient", Request: "BUFFERED", Response: "BUFFERED", MessageTimeout: "0.3s", MaxMessageTimeout: "5s"},
+	{Name: "impatient-duplex", Request: "FULL_DUPLEX_STREAMED", Response: "FULL_DUPLEX_STREAMED", Trailers: true, MessageTimeout: "0.3s", MaxMessageTimeout: "5s"},
+	{Name: "small-buffered", Request: "BUFFERED", Response: "BUFFERED", BufferLimit: 32 << 10},
+	{Name: "small-partial", Request: "BUFFERED_PARTIAL", Response: "BUFFERED_PARTIAL", BufferLimit: 32 << 10},
+	{Name: "small-duplex", Request: "FULL_DUPLEX_STREAMED", Response: "FULL_DUPLEX_STREAMED", Trailers: true, BufferLimit: 32 << 10},
+	{Name: "observe", Request: "STREAMED", Response: "STREAMED", Observe: true},
+	{Name: "response-only", Response: "FULL_DUPLEX_STREAMED", Trailers: true, NoRequestHeaders: true},
+}
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	fail := func(err error) int {
+		fmt.Fprintln(os.Stderr, "setting up:", err)
+		return 1
+	}
+	store, err := policies.Open(ctx, &policies.Loader{
+		Registry: filters.NewRegistry(pii.Definition(), deny.Definition(), transform.Definition(), pause()),
+		Env:      filters.Env{Now: time.Now},
+	}, "testdata/policies.yaml")
+	if err != nil {
+		return fail(err)
+	}
+	if backend, err = e2e.NewBackend(); err != nil {
+		return fail(err)
+	}
+	defer backend.Close()
+	server := extproc.New(store, extproc.Options{Recorder: recorded, DrainTimeout: time.Second})
+	up := make(chan net.Addr, 1)
+	failed := make(chan error, 1)
+	go func() {
+		failed <- server.Serve(ctx, func(a []net.Addr) { up <- a[0] }, extproc.Listener{Address: "127.0.0.1:0"})
+	}()
+	var addr net.Addr
+	select {
+	case addr = <-up:
+	case err := <-failed:
+		return fail(err)
+	}
+	if envoy, err = e2e.Start(ctx, backend.Addr(), addr, listeners...); err != nil {
+		return fail(err)
+	}
+	defer envoy.Stop()
+	return m.Run()
+}
+
+// pause is a filter that takes its time, in the headers phase.
+func pause() filters.Definition {
+	type config struct {
+		Milliseconds int `json:"milliseconds"`
+	}
+	return filters.Define(filters.Spec[config]{
+		Kind: "pause", Summary: "Takes its time.", OnError: filters.Deny,
+		New: func(c config, _ filters.Env) (filters.Filter, error) {
+			return pausing(time.Duration(c.Milliseconds) * time.Millisecond), nil
+		},
+	})
+}
+
+type pausing time.Duration
+
+func (pausing) Needs(filters.Direction) filters.Needs { return filters.Needs{Headers: true} }
+
+func (p pausing) Apply(ctx context.Context, _ *filters.Exchange, _ *filters.Ledger) (filters.Decision, error) {
+	select {
+	case <-time.After(time.Duration(p)):
+		return filters.Decision{}, nil
+	case <-ctx.Done():
+		return filters.Decision{}, ctx.Err()
+	}
+}
+
+// records keeps what is recorded, by x-request-id.
+type records struct {
+	mu        sync.Mutex
+	decisions []pipeline.Record
+	summaries []pipeline.Summary
+}
+
+func (r *records) Decision(rec *pipeline.Record) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.decisions = append(r.decisions, *rec)
+}
+
+func (r *records) Exchange(s *pipeline.Summary) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.summaries = append(r.summaries, *s)
+}
+
+// decided reports whether a decision of the case's exchange is like that.
+func (r *records) decided(name string, like func(*pipeline.Record) bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.decisions, func(d pipeline.Record) bool {
+		return d.In.Request.Headers.Get("x-case") == name && like(&d)
+	})
+}
+
+// finished waits for the end of the case's exchange.
+func (r *records) finished(t *testing.T, name string) pipeline.Summary {
+	t.Helper()
+	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		r.mu.Lock()
+		for _, s := range r.summaries {
+			if s.Exchange.Request.Headers.Get("x-case") == name {
+				r.mu.Unlock()
+				return s
+			}
+		}
+		r.mu.Unlock()
+	}
+	t.Fatalf("the exchange of %s does not end", name)
+	return pipeline.Summary{}
+}
