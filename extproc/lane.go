@@ -88,6 +88,17 @@ func (l *lane) repliedHeaders(st *stream, t pipeline.Turn, end bool) error {
 	l.course = t.Course
 	hold := !end && t.Course == pipeline.CollectBody && l.planned == fullDuplex
 	override := l.override(st, t.Course, end)
+	if override != nil && l.mode == fullDuplex {
+		// The data plane takes the length away only where the mode is
+		// configured; the old one would make the other side wait for bytes that
+		// never come.
+		msg := st.run.Exchange().Message(l.direction)
+		if msg.Headers.Has("content-length") {
+			gone := filters.Change{Op: filters.RemoveField, Name: "content-length"}
+			msg.Headers.Apply(gone)
+			t.Changes = append(t.Changes[:len(t.Changes):len(t.Changes)], gone)
+		}
+	}
 	if !hold {
 		return l.replyHeaders(st, t.Changes, t.Metadata, t.ClearRouteCache, override)
 	}
