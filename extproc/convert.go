@@ -64,7 +64,8 @@ func mutation(changes []filters.Change, h *filters.Headers) (*extprocv3.HeaderMu
 			o := &corev3.HeaderValueOption{Header: &corev3.HeaderValue{Key: c.Name, RawValue: []byte(v)}}
 			if j > 0 {
 				// Every append_action overwrites; only this one appends.
-				o.Append = wrapperspb.Bool(true) //nolint:staticcheck // the field that Envoy reads
+				//lint:ignore SA1019 it is the field that Envoy reads
+				o.Append = wrapperspb.Bool(true)
 			}
 			m.SetHeaders = append(m.SetHeaders, o)
 		}

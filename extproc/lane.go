@@ -64,8 +64,9 @@ func (l *lane) plan(st *stream, wants pipeline.Course, end bool) {
 // caps is what the data plane can do in the planned mode.
 func (l *lane) caps(st *stream) pipeline.Caps {
 	if st.observe {
-		// Nothing goes out, and nothing has to.
-		return pipeline.Caps{Body: l.planned != none, HeadersAfterBody: true, HoldTail: true}
+		// Nothing goes out, and nothing has to. The modes need not be told then;
+		// where no body is sent, its steps have nothing to look at.
+		return pipeline.Caps{Body: true, HeadersAfterBody: true, HoldTail: true}
 	}
 	switch l.planned {
 	case buffered, partial, fullDuplex:

@@ -275,7 +275,8 @@ func mutate(h *filters.Headers, m *extprocv3.HeaderMutation) error {
 		if strings.ContainsAny(c.Value, "\r\n\x00") || c.Name == "" || c.Name != strings.ToLower(c.Name) {
 			return errors.New("header_mutation_invalid_character")
 		}
-		if o.GetAppend().GetValue() { //nolint:staticcheck // the field that Envoy reads
+		//lint:ignore SA1019 it is the field that Envoy reads
+		if o.GetAppend().GetValue() {
 			c.Op = filters.AddField
 		}
 		h.Apply(c)

@@ -80,12 +80,6 @@ var judge = part{needs: filters.Needs{Body: filters.WholeBody}, apply: func(_ co
 	return nil
 }}
 
-// rewrite sees the whole body and replaces it.
-var rewrite = part{needs: filters.Needs{Body: filters.WholeBody}, apply: func(_ context.Context, ex *filters.Exchange, led *filters.Ledger) error {
-	led.SetBody(bytes.ReplaceAll(ex.Message(ex.Phase.Direction()).Body, []byte("jane@example.com"), []byte("-")))
-	return nil
-}}
-
 // keep sees the whole body and changes nothing.
 var keep = part{needs: filters.Needs{Body: filters.WholeBody}}
 

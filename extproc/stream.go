@@ -145,7 +145,8 @@ func (st *stream) begin(ex *filters.Exchange, req *extprocv3.ProcessingRequest) 
 	ex.ID = exchangeID(&ex.Request.Headers)
 	ex.Metadata = metadataOf(req.GetMetadataContext())
 	for _, as := range []*extprocv3.HttpHeaders{req.GetRequestHeaders(), req.GetResponseHeaders()} {
-		attributes(ex, as.GetAttributes()) //nolint:staticcheck // older data planes write them there
+		//lint:ignore SA1019 older data planes write them there
+		attributes(ex, as.GetAttributes())
 	}
 	attributes(ex, req.GetAttributes())
 	chains, limits := st.server.policies.Begin(st.ctx, ex)

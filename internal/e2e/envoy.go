@@ -133,6 +133,9 @@ static_resources:
               {{- end}}
               failure_mode_allow: {{.FailureModeAllow}}
               observability_mode: {{.Observe}}
+              {{- if .Observe}}
+              deferred_close_timeout: 0.2s
+              {{- end}}
               allow_mode_override: {{.Override}}
               request_attributes: [source.address, xds.route_name]
               metadata_options: {receiving_namespaces: {untyped: [sluice]}}

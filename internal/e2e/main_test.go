@@ -146,18 +146,26 @@ func (r *records) decided(name string, like func(*pipeline.Record) bool) bool {
 }
 
 // finished waits for the end of the case's exchange.
-func (r *records) finished(t *testing.T, name string) pipeline.Summary {
+func (r *records) finished(t *testing.T, name string) {
+	t.Helper()
+	r.summary(t, func(s *pipeline.Summary) bool { return s.Exchange.Request.Headers.Get("x-case") == name })
+}
+
+// summary waits for the summary that is wanted.
+func (r *records) summary(t *testing.T, wanted func(*pipeline.Summary) bool) pipeline.Summary {
 	t.Helper()
 	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		r.mu.Lock()
-		for _, s := range r.summaries {
-			if s.Exchange.Request.Headers.Get("x-case") == name {
-				r.mu.Unlock()
-				return s
-			}
+		i := slices.IndexFunc(r.summaries, func(s pipeline.Summary) bool { return wanted(&s) })
+		var found pipeline.Summary
+		if i >= 0 {
+			found = r.summaries[i]
 		}
 		r.mu.Unlock()
+		if i >= 0 {
+			return found
+		}
 	}
-	t.Fatalf("the exchange of %s does not end", name)
+	t.Fatal("the exchange does not end")
 	return pipeline.Summary{}
 }
