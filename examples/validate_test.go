@@ -9,7 +9,6 @@ import (
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
@@ -141,8 +140,14 @@ func fromBootstrap(t *testing.T, doc map[string]any) part {
 	return p
 }
 
-// bootstrap makes a complete configuration around a part.
+// bootstrap makes a complete configuration around a part, for Envoy to judge.
 func (p part) bootstrap(t *testing.T) []byte {
+	t.Helper()
+	return p.listening(t, "127.0.0.1:10000", "127.0.0.1:8080")
+}
+
+// listening is a bootstrap that listens at one address and leads to another.
+func (p part) listening(t *testing.T, listen, backend string) []byte {
 	t.Helper()
 	pack := func(m proto.Message) *anypb.Any {
 		a, err := anypb.New(m)
@@ -166,16 +171,17 @@ func (p part) bootstrap(t *testing.T) []byte {
 			ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: pack(&routerv3.Router{})},
 		}},
 		RouteSpecifier: &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: &routev3.RouteConfiguration{
-			VirtualHosts: []*routev3.VirtualHost{{Name: "all", Domains: []string{"*"}}},
+			VirtualHosts: []*routev3.VirtualHost{{Name: "all", Domains: []string{"*"}, Routes: []*routev3.Route{{
+				Match:  &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
+				Action: &routev3.Route_Route{Route: &routev3.RouteAction{ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: "backend"}}},
+			}}}},
 		}},
 	}
 	text, err := protojson.Marshal(&bootstrapv3.Bootstrap{StaticResources: &bootstrapv3.Bootstrap_StaticResources{
-		Clusters: []*clusterv3.Cluster{p.cluster},
+		Clusters: []*clusterv3.Cluster{p.cluster, clusterFor(t, "backend", backend)},
 		Listeners: []*listenerv3.Listener{{
-			Name: "test",
-			Address: &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
-				Address: "127.0.0.1", PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: 10000},
-			}}},
+			Name:    "test",
+			Address: socketAddress(t, listen),
 			FilterChains: []*listenerv3.FilterChain{{Filters: []*listenerv3.Filter{{
 				Name:       "envoy.filters.network.http_connection_manager",
 				ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: pack(hcm)},

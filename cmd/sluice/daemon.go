@@ -105,11 +105,18 @@ func (d *daemon) run(ctx context.Context) (err error) {
 // signals beside each other. The admin port outlives the others: while it
 // drains, the process is healthy and not ready.
 func (d *daemon) serve(ctx context.Context, server *extproc.Server, settings *policies.Settings, log *audit.Log) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	adminCtx, stopAdmin := context.WithCancel(context.WithoutCancel(ctx))
 	var beside sync.WaitGroup
 	defer beside.Wait()
+	asked := ctx
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	beside.Go(func() {
+		<-ctx.Done()
+		if asked.Err() != nil {
+			d.log.Info("draining", "timeout", d.drain.String())
+		}
+	})
+	adminCtx, stopAdmin := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopAdmin()
 
 	address, pprof := d.adminAddress(settings)
@@ -148,7 +155,6 @@ func (d *daemon) serve(ctx context.Context, server *extproc.Server, settings *po
 			}
 		}
 	})
-	context.AfterFunc(ctx, func() { d.log.Info("draining", "timeout", d.drain.String()) })
 	ready := func(addrs []net.Addr) {
 		var at []string
 		for _, a := range addrs {
@@ -160,7 +166,6 @@ func (d *daemon) serve(ctx context.Context, server *extproc.Server, settings *po
 	if err := server.Serve(ctx, ready, d.listeners(settings)...); err != nil {
 		return fmt.Errorf("serving the data plane: %w", err)
 	}
-	stop()
 	return nil
 }
 

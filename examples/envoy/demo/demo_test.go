@@ -24,6 +24,11 @@ func TestBeside(t *testing.T) {
 	if strings.Contains(lines[2], "#") || !strings.Contains(lines[3], "#") {
 		t.Error("the lines that differ are not the ones that are marked")
 	}
+	b.Reset()
+	beside(&b, "raw", "masked", strings.Repeat("x", column+1)+"\nnext", "short\nnext")
+	if lines := strings.Split(b.String(), "\n"); !strings.HasPrefix(lines[4], "   next") || !strings.HasSuffix(lines[4], "| next") {
+		t.Errorf("a long line pushes the ones after it apart:\n%s", b.String())
+	}
 	for _, l := range fold(strings.Repeat("ü", 200)) {
 		if n := len([]rune(l)); n > column {
 			t.Errorf("a line has %d characters", n)

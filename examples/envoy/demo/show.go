@@ -106,7 +106,7 @@ func (s *show) one(ctx context.Context, c call) (problems []string) {
 		return []string{err.Error()}
 	}
 	got := s.backend.received()
-	left, right := "the backend's answer", "through Envoy and Sluice"
+	left, right := "the backend's answer", fmt.Sprintf("through Envoy and Sluice: %d", status)
 	switch {
 	case c.inRequest:
 		left, right, raw, after = "sent", "what the backend gets", before, got
@@ -162,39 +162,42 @@ func send(ctx context.Context, base string, c call) (status int, body string, er
 // column is the width of each of the two columns.
 const column = 62
 
-// beside prints two texts in two columns, with a mark between lines that
-// differ.
+// beside prints two texts line by line in two columns, with a mark between
+// lines that differ.
 func beside(out io.Writer, leftTitle, rightTitle, left, right string) {
-	l, r := fold(left), fold(right)
 	fmt.Fprintf(out, "   %s | %s\n   %s-+-%s\n", pad(leftTitle), rightTitle, strings.Repeat("-", column), strings.Repeat("-", column))
+	l := strings.Split(strings.TrimRight(left, "\n"), "\n")
+	r := strings.Split(strings.TrimRight(right, "\n"), "\n")
 	for i := range max(len(l), len(r)) {
-		var a, b string
-		if i < len(l) {
-			a = l[i]
-		}
-		if i < len(r) {
-			b = r[i]
-		}
+		a, b := at(l, i), at(r, i)
 		mark := "|"
 		if a != b {
 			mark = "#"
 		}
-		fmt.Fprintf(out, "   %s %s %s\n", pad(a), mark, b)
+		fa, fb := fold(a), fold(b)
+		for j := range max(len(fa), len(fb)) {
+			fmt.Fprintf(out, "   %s %s %s\n", pad(at(fa, j)), mark, at(fb, j))
+		}
 	}
 }
 
-// fold splits a text into lines that fit into a column.
-func fold(text string) []string {
-	var lines []string
-	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
-		rs := []rune(line)
-		for len(rs) > column {
-			lines = append(lines, string(rs[:column]))
-			rs = rs[column:]
-		}
-		lines = append(lines, string(rs))
+// at is line i, or nothing behind the last.
+func at(lines []string, i int) string {
+	if i < len(lines) {
+		return lines[i]
 	}
-	return lines
+	return ""
+}
+
+// fold splits a line into pieces that fit into a column.
+func fold(line string) []string {
+	var pieces []string
+	rs := []rune(line)
+	for len(rs) > column {
+		pieces = append(pieces, string(rs[:column]))
+		rs = rs[column:]
+	}
+	return append(pieces, string(rs))
 }
 
 func pad(s string) string {
