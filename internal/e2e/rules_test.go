@@ -310,8 +310,8 @@ func TestBeyondTheBuffer(t *testing.T) {
 		}
 		a, err := try(t.Context(), "small-partial", "GET", "/mask/x", nil, func(w http.ResponseWriter, _ *http.Request) { s.respond(w, long) })
 		// What Envoy has buffered in one go may be all of it.
-		whole := a.body == strings.ReplaceAll(long, "jane@example.com", "<mail>")
-		if err == nil && (a.StatusCode == 200 && a.err == nil && !whole || strings.Contains(a.body, "jane@")) {
+		complete := a.body == strings.ReplaceAll(long, "jane@example.com", "<mail>")
+		if err == nil && (a.StatusCode == 200 && a.err == nil && !complete || strings.Contains(a.body, "jane@")) {
 			t.Errorf("partial response, %s: %d", s.name, a.StatusCode)
 		}
 	}
