@@ -57,7 +57,7 @@ func startBackend(addr string) (*backend, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/customers", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Server", "example-backend/1.2.3")
+		w.Header().Set("X-Powered-By", "example-backend/1.2.3")
 		_, _ = io.WriteString(w, customers)
 	})
 	mux.HandleFunc("GET /v1/notes", func(w http.ResponseWriter, _ *http.Request) {
