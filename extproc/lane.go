@@ -24,7 +24,6 @@ type lane struct {
 	// announced is the content-length the message came with, or -1.
 	announced int64
 	received  int64
-	extended  [3]bool
 	// held are the header changes of a reply that waits for the body.
 	heldChanges  []filters.Change
 	heldMetadata map[string]map[string]any

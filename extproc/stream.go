@@ -283,17 +283,17 @@ func (st *stream) trailers(d filters.Direction, tr *extprocv3.HttpTrailers, req 
 }
 
 // extend asks for more time where the steps of a phase declare more than the
-// data plane waits by itself: a message of its own, once a phase.
+// data plane waits by itself: a message of its own, once for each message that
+// it waits for.
 func (st *stream) extend(l *lane, p filters.Phase) error {
 	// In full duplex nobody waits.
-	if st.observe || st.plane.MaxMessageTimeout <= 0 || l.mode == fullDuplex || l.extended[p%3] {
+	if st.observe || st.plane.MaxMessageTimeout <= 0 || l.mode == fullDuplex {
 		return nil
 	}
 	need := st.run.Budget(p)
 	if need <= st.plane.MessageTimeout/2 {
 		return nil
 	}
-	l.extended[p%3] = true
 	d := min(need+st.plane.MessageTimeout/2, st.plane.MaxMessageTimeout)
 	if d <= st.plane.MessageTimeout {
 		return nil

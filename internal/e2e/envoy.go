@@ -37,8 +37,6 @@ type Listener struct {
 	Observe bool
 	// FailureModeAllow is failure_mode_allow.
 	FailureModeAllow bool
-	// NoRequestHeaders: the request's headers are not sent.
-	NoRequestHeaders bool
 }
 
 // Find returns the path of the Envoy to test with.
@@ -140,7 +138,7 @@ static_resources:
               request_attributes: [source.address, xds.route_name]
               metadata_options: {receiving_namespaces: {untyped: [sluice]}}
               processing_mode:
-                request_header_mode: {{if .NoRequestHeaders}}SKIP{{else}}SEND{{end}}
+                request_header_mode: SEND
                 response_header_mode: SEND
                 request_body_mode: {{.Request}}
                 response_body_mode: {{.Response}}

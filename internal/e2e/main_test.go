@@ -47,7 +47,7 @@ var listeners = []e2e.Listener{
 	{Name: "small-partial", Request: "BUFFERED_PARTIAL", Response: "BUFFERED_PARTIAL", BufferLimit: 32 << 10},
 	{Name: "small-duplex", Request: "FULL_DUPLEX_STREAMED", Response: "FULL_DUPLEX_STREAMED", Trailers: true, BufferLimit: 32 << 10},
 	{Name: "observe", Request: "STREAMED", Response: "STREAMED", Observe: true},
-	{Name: "response-only", Response: "FULL_DUPLEX_STREAMED", Trailers: true, NoRequestHeaders: true},
+	{Name: "impatient-streamed", Request: "STREAMED", Response: "STREAMED", Trailers: true, MessageTimeout: "0.3s", MaxMessageTimeout: "5s"},
 }
 
 func TestMain(m *testing.M) {
@@ -91,30 +91,56 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// pause is a filter that takes its time, in the headers phase.
+// pause is a filter that takes its time: with the headers, or with each value
+// of the body.
 func pause() filters.Definition {
 	type config struct {
-		Milliseconds int `json:"milliseconds"`
+		Milliseconds int  `json:"milliseconds"`
+		Values       bool `json:"values,omitempty"`
 	}
 	return filters.Define(filters.Spec[config]{
 		Kind: "pause", Summary: "Takes its time.", OnError: filters.Deny,
 		New: func(c config, _ filters.Env) (filters.Filter, error) {
-			return pausing(time.Duration(c.Milliseconds) * time.Millisecond), nil
+			p := pausing{time.Duration(c.Milliseconds) * time.Millisecond}
+			if c.Values {
+				return dragging{p}, nil
+			}
+			return p, nil
 		},
 	})
 }
 
-type pausing time.Duration
+type pausing struct{ d time.Duration }
 
 func (pausing) Needs(filters.Direction) filters.Needs { return filters.Needs{Headers: true} }
 
 func (p pausing) Apply(ctx context.Context, _ *filters.Exchange, _ *filters.Ledger) (filters.Decision, error) {
+	return filters.Decision{}, p.wait(ctx)
+}
+
+func (p pausing) wait(ctx context.Context) error {
 	select {
-	case <-time.After(time.Duration(p)):
-		return filters.Decision{}, nil
+	case <-time.After(p.d):
+		return nil
 	case <-ctx.Done():
-		return filters.Decision{}, ctx.Err()
+		return ctx.Err()
 	}
+}
+
+type dragging struct{ pausing }
+
+func (dragging) Needs(filters.Direction) filters.Needs {
+	return filters.Needs{Body: filters.StreamedBody, Paths: []string{"$[*]"}}
+}
+
+func (d dragging) Open(context.Context, *filters.Exchange, filters.Direction) (filters.Stream, error) {
+	return d, nil
+}
+
+func (d dragging) Value(ctx context.Context, _ *filters.Value) error { return d.wait(ctx) }
+
+func (dragging) Close(context.Context, *filters.Ledger) (filters.Decision, error) {
+	return filters.Decision{}, nil
 }
 
 // records keeps what is recorded, by x-request-id.

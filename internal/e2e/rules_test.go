@@ -129,7 +129,7 @@ func TestNoBodyIsSent(t *testing.T) {
 // TestHeaders: changes of headers in both directions, in every mode.
 func TestHeaders(t *testing.T) {
 	for _, l := range listeners {
-		if l.Observe || l.NoRequestHeaders {
+		if l.Observe {
 			continue
 		}
 		got := make(chan http.Header, 1)
@@ -182,6 +182,23 @@ func TestMoreTime(t *testing.T) {
 	for _, name := range []string{"impatient", "impatient-duplex", "none-override"} {
 		if a := ask(t, name, "POST", "/slow/x", strings.NewReader(document), reply("{}")); a.StatusCode != 200 {
 			t.Errorf("%s: %d %s", name, a.StatusCode, a.body)
+		}
+	}
+}
+
+// TestMoreTimeForBodies: each message of a body is waited for anew.
+func TestMoreTimeForBodies(t *testing.T) {
+	for _, name := range []string{"impatient", "impatient-streamed", "impatient-duplex"} {
+		a := ask(t, name, "GET", "/drag/x", nil, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			for _, part := range []string{"[1,", "2,", "3]"} {
+				_, _ = io.WriteString(w, part)
+				_ = http.NewResponseController(w).Flush()
+				time.Sleep(100 * time.Millisecond)
+			}
+		})
+		if a.StatusCode != 200 || a.err != nil || a.body != "[1,2,3]" {
+			t.Errorf("%s: %d %v %s", name, a.StatusCode, a.err, a.body)
 		}
 	}
 }
