@@ -34,12 +34,20 @@ func (l *lane) configure(m modev3.ProcessingMode_BodySendMode) {
 	l.configured, l.mode, l.announced = m, m, -1
 }
 
+// overridable reports whether the body modes can be overridden. Where full
+// duplex is configured in either direction, the data plane ignores an override
+// of both, in silence.
+func (st *stream) overridable() bool {
+	return st.plane.ModeOverride && !st.early && !st.observe &&
+		st.lanes[filters.Request].configured != fullDuplex && st.lanes[filters.Response].configured != fullDuplex
+}
+
 // plan decides which body mode the direction is to have for what the steps
 // may want. The configured one stays where nothing else is allowed, or
 // needed.
 func (l *lane) plan(st *stream, wants pipeline.Course, end bool) {
 	l.planned = l.configured
-	if !st.plane.ModeOverride || st.early || end || st.observe || l.configured == fullDuplex {
+	if end || !st.overridable() {
 		return
 	}
 	switch wants {
@@ -113,7 +121,7 @@ func (l *lane) repliedHeaders(st *stream, t pipeline.Turn, end bool) error {
 // override returns the mode override that asks for what the course needs and
 // no more, or nil. From here on the mode is the one in force.
 func (l *lane) override(st *stream, course pipeline.Course, end bool) *modev3.ProcessingMode {
-	if !st.plane.ModeOverride || st.early || end || l.configured == fullDuplex {
+	if end || !st.overridable() {
 		return nil
 	}
 	l.mode = l.planned

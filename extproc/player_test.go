@@ -246,15 +246,10 @@ func (x *exchange) recv(d filters.Direction, res *result) (reply, error) {
 }
 
 func (x *exchange) override(o *modev3.ProcessingMode) error {
-	if !x.p.allowOverride {
+	if !x.p.allowOverride || x.p.modes[0] == fullDuplex || x.p.modes[1] == fullDuplex {
 		return nil // ignored in silence
 	}
-	for d, m := range []bodyMode{o.GetRequestBodyMode(), o.GetResponseBodyMode()} {
-		if x.modes[d] == fullDuplex && x.p.modes[d] == fullDuplex {
-			continue
-		}
-		x.modes[d] = m
-	}
+	x.modes = [2]bodyMode{o.GetRequestBodyMode(), o.GetResponseBodyMode()}
 	if o.GetRequestBodyMode() == fullDuplex && o.GetRequestTrailerMode() != modev3.ProcessingMode_SEND ||
 		o.GetResponseBodyMode() == fullDuplex && o.GetResponseTrailerMode() != modev3.ProcessingMode_SEND {
 		return errors.New("full duplex needs the trailers")

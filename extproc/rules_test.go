@@ -187,6 +187,15 @@ func TestModeOverride(t *testing.T) {
 			}
 		}
 	}
+	t.Run("full duplex in one direction prevents it in the other", func(t *testing.T) {
+		opt := extproc.Options{DataPlane: extproc.DataPlane{ModeOverride: true}}
+		for d, modes := range map[filters.Direction][2]bodyMode{filters.Request: {none, fullDuplex}, filters.Response: {fullDuplex, none}} {
+			x := dial(t, extproc.New(one(t, d, mask), opt)).open(plane{modes: modes, allowOverride: true})
+			if res, err := side(x, d, message{headers: jsonType, body: document}); !errors.Is(err, errDenied) {
+				t.Errorf("%s: %v, %s", d, err, res.body)
+			}
+		}
+	})
 	t.Run("not where it was not declared", func(t *testing.T) {
 		x := dial(t, extproc.New(one(t, filters.Request, headersOnly), extproc.Options{})).open(plane{modes: [2]bodyMode{buffered, buffered}, allowOverride: true})
 		if _, err := x.play(filters.Request, message{headers: post("/"), body: document}); err != nil || x.modes[0] != buffered {

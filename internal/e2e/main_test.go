@@ -38,6 +38,8 @@ var listeners = []e2e.Listener{
 	{Name: "streamed-skip", Request: "STREAMED", Response: "STREAMED"},
 	{Name: "duplex", Request: "FULL_DUPLEX_STREAMED", Response: "FULL_DUPLEX_STREAMED", Trailers: true},
 	{Name: "none-override", Override: true},
+	{Name: "request-duplex-override", Request: "FULL_DUPLEX_STREAMED", Trailers: true, Override: true},
+	{Name: "response-duplex-override", Response: "FULL_DUPLEX_STREAMED", Trailers: true, Override: true},
 	{Name: "none-override-slow", Override: true, MessageTimeout: "0.3s"},
 	{Name: "streamed-override", Request: "STREAMED", Response: "STREAMED", Override: true},
 	{Name: "buffered-override", Request: "BUFFERED", Response: "BUFFERED", Override: true},
