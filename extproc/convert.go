@@ -65,6 +65,7 @@ func mutation(changes []filters.Change, h *filters.Headers) (*extprocv3.HeaderMu
 			if j > 0 {
 				// Every append_action overwrites; only this one appends.
 				//lint:ignore SA1019 it is the field that Envoy reads
+				//lint:ignore SA1019 the field that Envoy reads
 				o.Append = wrapperspb.Bool(true)
 			}
 			m.SetHeaders = append(m.SetHeaders, o)

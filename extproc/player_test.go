@@ -271,6 +271,7 @@ func mutate(h *filters.Headers, m *extprocv3.HeaderMutation) error {
 			return errors.New("header_mutation_invalid_character")
 		}
 		//lint:ignore SA1019 it is the field that Envoy reads
+		//lint:ignore SA1019 the field that Envoy reads
 		if o.GetAppend().GetValue() {
 			c.Op = filters.AddField
 		}

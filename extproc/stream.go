@@ -146,6 +146,7 @@ func (st *stream) begin(ex *filters.Exchange, req *extprocv3.ProcessingRequest) 
 	ex.Metadata = metadataOf(req.GetMetadataContext())
 	for _, as := range []*extprocv3.HttpHeaders{req.GetRequestHeaders(), req.GetResponseHeaders()} {
 		//lint:ignore SA1019 older data planes write them there
+		//lint:ignore SA1019 older data planes write them there
 		attributes(ex, as.GetAttributes())
 	}
 	attributes(ex, req.GetAttributes())

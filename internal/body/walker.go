@@ -675,8 +675,7 @@ var quote = []byte{'"'}
 func (w *walker) takeJSON(f *flow, json []byte) (kind filters.Kind, quoted, final bool) {
 	switch {
 	case len(json) >= 2 && json[0] == '"':
-		var text []byte
-		text = f.decode(append([]byte(nil), json[1:len(json)-1]...), text)
+		f.decode(append([]byte(nil), json[1:len(json)-1]...), nil)
 		return filters.String, true, false
 	case len(json) > 0 && (json[0] == '{' || json[0] == '['):
 		f.raw = append(f.raw, json...)

@@ -59,6 +59,7 @@ func Filter(p Plan, opt Options) (*hcmv3.HttpFilter, error) {
 		GrpcService: &corev3.GrpcService{
 			TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: opt.Cluster}},
 			InitialMetadata: declarations(p),
+			RetryPolicy:     retries(),
 		},
 		FailureModeAllow:  p.FailOpen,
 		ProcessingMode:    p.mode(),
@@ -83,6 +84,20 @@ func Filter(p Plan, opt Options) (*hcmv3.HttpFilter, error) {
 		return nil, fmt.Errorf("packing the filter: %w", err)
 	}
 	return &hcmv3.HttpFilter{Name: FilterName, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: typed}}, nil
+}
+
+// retries lets exchanges ride over a restart of Sluice: a stream that Sluice
+// has not taken (the port is closed for a moment, or the connection is being
+// drained) is tried again. One that it has taken is not.
+func retries() *corev3.RetryPolicy {
+	return &corev3.RetryPolicy{
+		RetryOn:    "connect-failure,refused-stream",
+		NumRetries: wrapperspb.UInt32(5),
+		RetryBackOff: &corev3.BackoffStrategy{
+			BaseInterval: durationpb.New(50 * time.Millisecond),
+			MaxInterval:  durationpb.New(250 * time.Millisecond),
+		},
+	}
 }
 
 func (p Plan) mode() *extprocv3.ProcessingMode {

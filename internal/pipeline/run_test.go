@@ -113,9 +113,6 @@ type condition struct {
 func (c condition) Holds(ex *filters.Exchange) (bool, error) { return c.holds(ex) }
 func (c condition) NeedsBody(d filters.Direction) bool       { return c.body[d] }
 func (c condition) Steps() []string                          { return c.steps }
-func always(v bool) condition {
-	return condition{holds: func(*filters.Exchange) (bool, error) { return v, nil }}
-}
 
 type recorder struct {
 	records []*pipeline.Record
