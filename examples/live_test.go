@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -20,9 +22,9 @@ import (
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 )
 
-// start runs a program until the test ends; its output is shown when the test
-// has failed.
-func start(t *testing.T, name string, args ...string) {
+// start runs a program until the test ends, or stop is called; its output is
+// shown when the test has failed.
+func start(t *testing.T, name string, args ...string) (stop func()) {
 	t.Helper()
 	var out bytes.Buffer
 	cmd := exec.Command(name, args...)
@@ -30,15 +32,19 @@ func start(t *testing.T, name string, args ...string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
-		kill := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
+		kill := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
 		defer kill.Stop()
 		_ = cmd.Wait()
+	})
+	t.Cleanup(func() {
+		stop()
 		if t.Failed() {
-			t.Logf("%s:\n%s", filepath.Base(name), out.String())
+			t.Logf("%s:\n%.4000s", filepath.Base(name), out.String())
 		}
 	})
+	return stop
 }
 
 // freeAddress is a port of the loopback that nobody listens on.
@@ -190,6 +196,113 @@ func TestWhatGenWritesWorks(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestReloadAndRestartUnderLoad changes the policies, and restarts Sluice,
+// while exchanges come in without a pause; some of them are slow. None may
+// fail, and none may come through as the backend sent it.
+func TestReloadAndRestartUnderLoad(t *testing.T) {
+	envoy := locateEnvoy(t)
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"internal": "from the ba`)
+		if r.URL.Path == "/slow" {
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(300 * time.Millisecond)
+		}
+		_, _ = io.WriteString(w, `ckend", "n": 1.10}`)
+	}))
+	defer backend.Close()
+	dir := t.TempDir()
+	policies := filepath.Join(dir, "policy.yaml")
+	write := func(version int) {
+		text := "apiVersion: sluice/v1\nkind: Policy\nmetadata: {name: quiet, labels: {version: v" + strconv.Itoa(version) + "}}\n" +
+			"spec:\n  response:\n    - filter: transform\n      onError: deny\n      with: {json: [{remove: $.internal}]}\n"
+		if err := os.WriteFile(policies+".new", []byte(text), 0o600); err != nil {
+			t.Error(err)
+		}
+		if err := os.Rename(policies+".new", policies); err != nil {
+			t.Error(err)
+		}
+	}
+	write(0)
+	address, admin, listen := freeAddress(t), freeAddress(t), freeAddress(t)
+	gen := filepath.Join(dir, "gen")
+	if err := os.WriteFile(gen, sluice(t, "gen", "envoy", "--policies", policies, "--address", address), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(dir, "envoy")
+	p := fromGen(t, documents(t, gen)[0])
+	if err := os.WriteFile(config, p.listening(t, listen, strings.TrimPrefix(backend.URL, "http://")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bin, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve := func() (stop func()) {
+		stop = start(t, bin, "serve", "--policies", policies, "--listen", address, "--admin", admin, "--drain-timeout", "10s")
+		await(t, "http://"+admin+"/readyz")
+		return stop
+	}
+	stop := serve()
+	start(t, envoy, "-c", config, "--log-level", "warn", "--concurrency", "2", "--use-dynamic-base-id")
+	await(t, "http://"+listen+"/")
+
+	var done, failed, raw atomic.Int64
+	var over atomic.Bool
+	var load sync.WaitGroup
+	for worker := range 8 {
+		load.Go(func() {
+			path := "/fast"
+			if worker%4 == 0 {
+				path = "/slow"
+			}
+			for !over.Load() {
+				status, body := get("http://" + listen + path)
+				done.Add(1)
+				if status != http.StatusOK || !strings.Contains(body, "1.10") {
+					if failed.Add(1) == 1 {
+						t.Errorf("the first exchange that failed: status %d, body %q", status, body)
+					}
+				}
+				if strings.Contains(body, "internal") {
+					raw.Add(1)
+				}
+			}
+		})
+	}
+	for version := 1; version <= 3; version++ {
+		write(version)
+		time.Sleep(250 * time.Millisecond)
+	}
+	if body := await(t, "http://"+admin+"/policies"); !strings.Contains(body, `"version": "v3"`) {
+		t.Errorf("the last policies are not in force:\n%s", body)
+	}
+	for range 2 {
+		stop()
+		stop = serve()
+		time.Sleep(400 * time.Millisecond)
+	}
+	over.Store(true)
+	load.Wait()
+	if failed.Load() > 0 || raw.Load() > 0 || done.Load() < 100 {
+		t.Errorf("of %d exchanges %d failed and %d came through raw", done.Load(), failed.Load(), raw.Load())
+	}
+}
+
+// get returns the status, 0 where there is no answer, and the body.
+func get(url string) (int, string) {
+	resp, err := client.Get(url)
+	if err != nil {
+		return 0, ""
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, ""
+	}
+	return resp.StatusCode, string(body)
 }
 
 // post returns the answer's body, and a word for the header that the policies

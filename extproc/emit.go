@@ -72,19 +72,50 @@ func (duplexEmitter) body(st *stream, l *lane, t pipeline.Turn, _ []byte, eos bo
 	if !l.answered {
 		return nil // the headers wait, and so does the body
 	}
-	md := t.Metadata
-	for rest := t.Body; len(rest) > 0 || eos; {
+	var err error
+	r := l.chunkReply()
+	if r.response.DynamicMetadata, err = dynamicMetadata(t.Metadata); err != nil {
+		return st.deny(l.direction, refusedMutation())
+	}
+	for rest := t.Body; len(rest) > 0 || eos || r.response.DynamicMetadata != nil; {
 		n := min(len(rest), maxChunk)
 		last := n == len(rest)
-		err := st.bodyReply(l.direction, &extprocv3.CommonResponse{BodyMutation: &extprocv3.BodyMutation{
-			Mutation: &extprocv3.BodyMutation_StreamedResponse{StreamedResponse: &extprocv3.StreamedBodyResponse{Body: rest[:n], EndOfStream: eos && last}},
-		}}, md)
-		if err != nil || last {
+		r.chunk.Body, r.chunk.EndOfStream = rest[:n], eos && last
+		if err := st.send(&r.response); err != nil || last {
 			return err
 		}
-		md, rest = nil, rest[n:]
+		r.response.DynamicMetadata, rest = nil, rest[n:]
 	}
 	return nil
+}
+
+// chunkReply is a reply with a chunk of a full-duplex body. There are many of
+// them, and a lane uses one for all: it is marshalled before Send returns.
+type chunkReply struct {
+	response extprocv3.ProcessingResponse
+	body     extprocv3.BodyResponse
+	common   extprocv3.CommonResponse
+	mutation extprocv3.BodyMutation
+	streamed extprocv3.BodyMutation_StreamedResponse
+	chunk    extprocv3.StreamedBodyResponse
+}
+
+func (l *lane) chunkReply() *chunkReply {
+	if l.chunk != nil {
+		return l.chunk
+	}
+	r := &chunkReply{}
+	r.streamed.StreamedResponse = &r.chunk
+	r.mutation.Mutation = &r.streamed
+	r.common.BodyMutation = &r.mutation
+	r.body.Response = &r.common
+	if l.direction == filters.Request {
+		r.response.Response = &extprocv3.ProcessingResponse_RequestBody{RequestBody: &r.body}
+	} else {
+		r.response.Response = &extprocv3.ProcessingResponse_ResponseBody{ResponseBody: &r.body}
+	}
+	l.chunk = r
+	return r
 }
 
 // release sends the reply to the headers that was held, once the body is in

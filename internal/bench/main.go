@@ -29,6 +29,7 @@ func main() {
 	flag.DurationVar(&o.length, "for", 2*time.Second, "length of one measurement")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds; the median counts")
 	flag.IntVar(&o.streams, "streams", 32, "exchanges at once, on two connections")
+	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of Sluice under the last case to this file")
 	only := flag.String("only", "", "cases to run, by comma; all where empty")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

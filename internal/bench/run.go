@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +22,7 @@ type options struct {
 	rounds        int
 	streams       int
 	only          []string
+	profile       string
 }
 
 // testCase is one line of the table.
@@ -127,7 +130,7 @@ func (o *options) measure(ctx context.Context, dir string, c testCase) error {
 		return err
 	}
 	defer noop.stop()
-	sluice, err := start(ctx, quiet, o.sluice, "serve", "--policies", file, "--listen", addrs[1], "--admin", addrs[2])
+	sluice, err := start(ctx, quiet, o.sluice, "serve", "--policies", file, "--listen", addrs[1], "--admin", addrs[2], "--pprof")
 	if err != nil {
 		return err
 	}
@@ -163,7 +166,31 @@ func (o *options) measure(ctx context.Context, dir string, c testCase) error {
 		a, b = append(a, x), append(b, y)
 	}
 	report(c.name, a, b)
-	return nil
+	if o.profile == "" {
+		return nil
+	}
+	return o.writeProfile(ctx, addrs[2], func() error { _, err := load(addrs[1]); return err })
+}
+
+// writeProfile takes a CPU profile of Sluice while it is loaded once more.
+func (o *options) writeProfile(ctx context.Context, admin string, load func() error) error {
+	seconds := max(1, int(o.length.Seconds()))
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", admin, seconds), nil)
+	if err != nil {
+		return err
+	}
+	loaded := make(chan error, 1)
+	go func() { loaded <- load() }()
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("taking the profile: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return fmt.Errorf("taking the profile: %w", err)
+	}
+	return errors.Join(<-loaded, os.WriteFile(o.profile, text, 0o600))
 }
 
 func (o *options) playCase(ctx context.Context, addr string, c testCase) (played, error) {

@@ -88,14 +88,15 @@ func Filter(p Plan, opt Options) (*hcmv3.HttpFilter, error) {
 
 // retries lets exchanges ride over a restart of Sluice: a stream that Sluice
 // has not taken (the port is closed for a moment, or the connection is being
-// drained) is tried again. One that it has taken is not.
+// drained) is tried again, for a second or two at most. One that it has taken
+// is not.
 func retries() *corev3.RetryPolicy {
 	return &corev3.RetryPolicy{
 		RetryOn:    "connect-failure,refused-stream",
-		NumRetries: wrapperspb.UInt32(5),
+		NumRetries: wrapperspb.UInt32(12),
 		RetryBackOff: &corev3.BackoffStrategy{
 			BaseInterval: durationpb.New(50 * time.Millisecond),
-			MaxInterval:  durationpb.New(250 * time.Millisecond),
+			MaxInterval:  durationpb.New(200 * time.Millisecond),
 		},
 	}
 }
@@ -177,6 +178,7 @@ func Cluster(opt Options) (*clusterv3.Cluster, error) {
 		CircuitBreakers: &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{{
 			MaxRequests:        wrapperspb.UInt32(maxStreams),
 			MaxPendingRequests: wrapperspb.UInt32(maxStreams),
+			MaxRetries:         wrapperspb.UInt32(maxStreams),
 		}}},
 		TypedExtensionProtocolOptions: map[string]*anypb.Any{"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": protocol},
 		LoadAssignment: &endpointv3.ClusterLoadAssignment{
