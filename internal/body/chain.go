@@ -36,6 +36,8 @@ type runner struct {
 	// before what stood ahead of it.
 	carry  flow
 	before []byte
+	// cut: it held on to a value for too long.
+	cut bool
 }
 
 func newRunner(s Stage) *runner {
@@ -64,13 +66,14 @@ func (r *runner) prepare(kind filters.Kind, key []byte, l level) *filters.Value 
 // piece shows the stage its carry with more behind it, and appends what it
 // settles to out.
 func (r *runner) piece(ctx context.Context, v *filters.Value, in *flow, more bool, limit int, json bool, out *flow) error {
+	held := len(r.carry.text)
 	r.carry.append(in, 0, len(in.text))
 	v.Text, v.Before, v.More = r.carry.text, r.before, more
 	if len(v.Text) == 0 {
 		return nil
 	}
-	if len(r.carry.text) >= limit {
-		v.More = false // it has held on for long enough
+	if held >= limit {
+		v.More, r.cut = false, r.cut || more // it has held on for long enough
 	}
 	if err := r.stage.Stream.Value(ctx, v); err != nil {
 		return err

@@ -35,6 +35,7 @@ type Editor struct {
 	mute     bool // nothing is given back: the editor only checks
 	sniffed  bool
 	unparsed bool
+	reached  Reached
 	closed   bool
 	err      error
 }
@@ -68,6 +69,23 @@ func NewEditor(f Format, stages []Stage, lim Limits) *Editor {
 // Unparsed reports whether the body turned out not to be what its format
 // says.
 func (e *Editor) Unparsed() bool { return e.unparsed }
+
+// Reached tells which limits a body has run into.
+type Reached struct {
+	// Depth and Name: it counts as unparsed because of it.
+	Depth, Name bool
+	// Value: a stage held on to a value for so long that it was shown the rest
+	// of it as complete.
+	Value bool
+}
+
+// Reached returns the limits that the body has run into.
+func (e *Editor) Reached() Reached {
+	for _, r := range e.stages {
+		e.reached.Value = e.reached.Value || r.cut
+	}
+	return e.reached
+}
 
 // Held returns how many bytes are held back now.
 func (e *Editor) Held() int {

@@ -602,3 +602,22 @@ func BenchmarkEditor(b *testing.B) {
 		})
 	}
 }
+
+// TestLongPieceOfText: a chunk that is longer than what a stage may hold does
+// not end the text: what begins in it goes on in the next one.
+func TestLongPieceOfText(t *testing.T) {
+	seen := ""
+	look := streamFunc(func(v *filters.Value) error {
+		if v.More && bytes.HasSuffix(v.Text, []byte("xxx")) {
+			v.Hold(len(v.Text) - 3)
+			return nil
+		}
+		seen = string(v.Text[max(0, len(v.Text)-6):])
+		return nil
+	})
+	long := strings.Repeat("word ", 1000)
+	_, _, err := run(body.Text, body.Limits{PieceBytes: 16}, []body.Stage{{Stream: look}}, []byte(long+"xxx"), []byte("yyy"))
+	if err != nil || seen != "xxxyyy" {
+		t.Errorf("%v, %q", err, seen)
+	}
+}

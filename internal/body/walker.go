@@ -113,6 +113,7 @@ func (w *walker) run(ctx context.Context) (parsed bool, err error) {
 			return true, nil
 		}
 		if w.pending >= 0 && w.pos-w.pending > w.e.limits.NameBytes+maxPending && w.token < 0 {
+			w.e.reached.Name = true
 			return false, nil
 		}
 		before, state := w.pos, w.state
@@ -250,6 +251,7 @@ func (w *walker) plainToQuote(limit int) (done, bad bool) {
 func (w *walker) scanName(ctx context.Context) (bool, error) {
 	done, bad := w.plainToQuote(w.token + 1 + w.e.limits.NameBytes + 16)
 	if bad || !done && (w.scan-w.token > w.e.limits.NameBytes || w.end) {
+		w.e.reached.Name = w.e.reached.Name || !bad && !w.end
 		return false, nil
 	}
 	if !done {
@@ -257,6 +259,7 @@ func (w *walker) scanName(ctx context.Context) (bool, error) {
 	}
 	w.nameFrom, w.nameTo = w.token, w.scan+1
 	if w.nameTo-w.nameFrom-2 > w.e.limits.NameBytes {
+		w.e.reached.Name = true
 		return false, nil
 	}
 	var f flow
@@ -428,6 +431,7 @@ func (w *walker) afterValue() {
 
 func (w *walker) openContainer(ctx context.Context, array bool) (bool, error) {
 	if len(w.frames) >= w.e.limits.Depth {
+		w.e.reached.Depth = true
 		return false, nil
 	}
 	depth, shaped := len(w.frames), false
