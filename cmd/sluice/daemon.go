@@ -98,6 +98,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		MaxStreams:      settings.Limits.MaxStreams,
 		DrainTimeout:    d.drain,
 	})
+	d.metrics.GaugeFunc("sluice_held_bytes", "Body bytes that are held in all open exchanges.", func() float64 { return float64(server.Held()) })
 	return d.serve(ctx, server, settings, log)
 }
 

@@ -31,7 +31,6 @@ type lane struct {
 	// decoder and encoder stand around the edit of a body in a content coding.
 	decoder *coding.Decoder
 	encoder *coding.Encoder
-	plain   []byte
 	coded   []byte
 
 	collected []byte // the body so far, while it is collected
@@ -68,7 +67,7 @@ func (l *lane) kept(r *Run, d filters.Direction, forward []byte, end bool) []byt
 	if !l.keep {
 		return forward
 	}
-	if !l.copyFull && int64(len(l.copied)+len(forward)) > r.limits.CollectBytes {
+	if !l.copyFull && (!r.within(len(l.copied)+len(forward)) || !r.room(len(forward))) {
 		l.copyFull, l.copied = true, nil
 	}
 	if !l.copyFull {
@@ -108,7 +107,7 @@ func (l *lane) commit(ex *filters.Exchange, d filters.Direction, phase filters.P
 // stream passes a chunk through the stages.
 func (r *Run) stream(ctx context.Context, l *lane, d filters.Direction, chunk []byte, end bool) []byte {
 	if l.shadowed() {
-		l.copyTap(chunk, r.limits.CollectBytes)
+		r.copyTap(l, chunk)
 	}
 	out := chunk
 	if len(l.stages) > 0 {
@@ -137,8 +136,8 @@ func (r *Run) stream(ctx context.Context, l *lane, d filters.Direction, chunk []
 	return out
 }
 
-func (l *lane) copyTap(chunk []byte, limit int64) {
-	if !l.tapFull && int64(len(l.tap)+len(chunk)) > limit {
+func (r *Run) copyTap(l *lane, chunk []byte) {
+	if !l.tapFull && (!r.within(len(l.tap)+len(chunk)) || !r.room(len(chunk))) {
 		l.tapFull, l.tap = true, nil
 	}
 	if !l.tapFull {
@@ -152,6 +151,15 @@ func (r *Run) editFailed() {
 	if r.denial == nil {
 		r.denial = stepFailed()
 	}
+}
+
+// within reports whether n bytes of a body may be collected.
+func (r *Run) within(n int) bool {
+	if int64(n) <= r.limits.CollectBytes {
+		return true
+	}
+	r.Reach(CollectBytes)
+	return false
 }
 
 func (r *Run) newEditor(f body.Format, stages []*stage) *body.Editor {
@@ -175,7 +183,24 @@ func (r *Run) closeStages(ctx context.Context, l *lane) {
 	for _, st := range l.stages {
 		st.close(ctx, l, share)
 	}
+	if l.editor != nil {
+		r.noteReached(l.editor)
+	}
 	l.stages, l.editor = nil, nil
+}
+
+// noteReached notes the bounds that a body ran into.
+func (r *Run) noteReached(e *body.Editor) {
+	reached := e.Reached()
+	if reached.Depth {
+		r.Reach(Depth)
+	}
+	if reached.Name {
+		r.Reach(NameBytes)
+	}
+	if reached.Value {
+		r.Reach(PieceBytes)
+	}
 }
 
 // runCollected runs on the whole body what waited for it, in the order of the
@@ -259,6 +284,7 @@ func (r *Run) edit(ctx context.Context, l *lane, st *stage, doc []byte) []byte {
 		out, err = e.Close(ctx, out)
 	}
 	spent := r.opt.Now().Sub(start)
+	r.noteReached(e)
 	st.close(ctx, l, spent)
 	if err != nil {
 		r.editFailed()
@@ -285,15 +311,16 @@ func (r *Run) runShadows(ctx context.Context, l *lane, d filters.Direction) {
 // overflow is what happens when a body is larger than may be collected: the
 // steps that need the whole of it fail, and where they all continue, the
 // others go on with the stream.
-func (r *Run) overflow(ctx context.Context, l *lane, d filters.Direction, chunk []byte, end bool) Turn {
+func (r *Run) overflow(ctx context.Context, l *lane, d filters.Direction, plain []byte, end bool) []byte {
 	for _, s := range l.deferred {
 		r.fail(ctx, s, r.opt.Now(), errTooLarge)
 	}
 	l.deferred = nil
+	held := l.collected
+	l.collected = nil
 	if r.denial != nil {
-		return r.turn(l, nil)
+		return nil
 	}
-	held := append(l.collected, chunk...)
-	l.collected, l.course = nil, StreamBody
-	return r.forward(l, d, r.stream(ctx, l, d, held, end), end)
+	l.course = StreamBody
+	return r.stream(ctx, l, d, append(held, plain...), end)
 }
