@@ -161,6 +161,7 @@ type Limits struct {
 	Depth           int   `json:"depth,omitempty" jsonschema:"minimum=0" doc:"Deepest nesting of a JSON document; default 512. Beyond it, the document counts as unparsed."`
 	PieceBytes      int   `json:"pieceBytes,omitempty" jsonschema:"minimum=0" doc:"Length from which on a string is looked at in pieces; default 64 KiB."`
 	NameBytes       int   `json:"nameBytes,omitempty" jsonschema:"minimum=0" doc:"Longest name of a member; default 16 KiB. Beyond it, the document counts as unparsed."`
+	EventBytes      int   `json:"eventBytes,omitempty" jsonschema:"minimum=0" doc:"Longest event of a stream of Server-Sent Events; default 1 MiB. Beyond it, the event counts as unparsed."`
 	DecodedBytes    int64 `json:"decodedBytes,omitempty" jsonschema:"minimum=0" doc:"Most that a compressed body may decode to; default 100 MiB. Beyond it, the exchange is denied."`
 	DecodedRatio    int64 `json:"decodedRatio,omitempty" jsonschema:"minimum=0" doc:"Most that a compressed body may grow by decoding; default 200 times. Beyond it, the exchange is denied."`
 	MaxStreams      int   `json:"maxStreams,omitempty" jsonschema:"minimum=0" doc:"Most exchanges at once on one connection; default 1000. Further ones wait. Read at start."`

@@ -258,7 +258,7 @@ func (b *build) settings(d *decoder, n ast.Node, h header) {
 		value int64
 	}{
 		{"collectBytes", s.Limits.CollectBytes}, {"depth", int64(s.Limits.Depth)}, {"pieceBytes", int64(s.Limits.PieceBytes)},
-		{"nameBytes", int64(s.Limits.NameBytes)}, {"decodedBytes", s.Limits.DecodedBytes}, {"decodedRatio", s.Limits.DecodedRatio},
+		{"nameBytes", int64(s.Limits.NameBytes)}, {"eventBytes", int64(s.Limits.EventBytes)}, {"decodedBytes", s.Limits.DecodedBytes}, {"decodedRatio", s.Limits.DecodedRatio},
 		{"maxStreams", int64(s.Limits.MaxStreams)}, {"maxMessageBytes", int64(s.Limits.MaxMessageBytes)},
 	} {
 		if l.value < 0 {
@@ -584,7 +584,11 @@ func (b *policyBuild) compile(steps []*pipeline.Step) {
 			path, msg := b.places[s], err.Error()
 			var pe *body.PathError
 			if errors.As(err, &pe) {
-				path, msg = fmt.Sprintf("%s.with.paths[%d]", path, pe.Index), pe.Error()
+				key := "paths"
+				if pe.Join {
+					key = "join"
+				}
+				path, msg = fmt.Sprintf("%s.with.%s[%d]", path, key, pe.Index), pe.Error()
 			}
 			b.at(path, msg, "")
 			return
@@ -615,7 +619,7 @@ func (b *build) finish(_ context.Context, version string) *Set {
 	})
 	s.version, s.resolver = version, resolver
 	l := s.settings.Limits
-	s.limits = pipeline.Limits{CollectBytes: l.CollectBytes, Depth: l.Depth, PieceBytes: l.PieceBytes, NameBytes: l.NameBytes,
+	s.limits = pipeline.Limits{CollectBytes: l.CollectBytes, Depth: l.Depth, PieceBytes: l.PieceBytes, NameBytes: l.NameBytes, EventBytes: l.EventBytes,
 		DecodedBytes: l.DecodedBytes, DecodedRatio: l.DecodedRatio}
 	s.index = newIndex(s.policies)
 	return s

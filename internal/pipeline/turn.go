@@ -75,6 +75,9 @@ type Limits struct {
 	// NameBytes is the longest name of an object's member; beyond it the
 	// document counts as unparsed.
 	NameBytes int
+	// EventBytes is the most of one event of a stream of events that is held;
+	// beyond it the event counts as unparsed.
+	EventBytes int
 	// DecodedBytes is the most that a body in a content coding may decode to,
 	// and DecodedRatio the most that it may grow by it. Beyond either the
 	// exchange is denied.
@@ -82,7 +85,7 @@ type Limits struct {
 }
 
 // DefaultLimits are used for the zero values of Limits.
-var DefaultLimits = Limits{CollectBytes: 10 << 20, Depth: 512, PieceBytes: 64 << 10, NameBytes: 16 << 10, DecodedBytes: 100 << 20, DecodedRatio: 200}
+var DefaultLimits = Limits{CollectBytes: 10 << 20, Depth: 512, PieceBytes: 64 << 10, NameBytes: 16 << 10, EventBytes: 1 << 20, DecodedBytes: 100 << 20, DecodedRatio: 200}
 
 // WithDefaults returns l with its zero values replaced.
 func (l Limits) WithDefaults() Limits {
@@ -98,6 +101,9 @@ func (l Limits) WithDefaults() Limits {
 	}
 	if l.NameBytes > 0 {
 		d.NameBytes = l.NameBytes
+	}
+	if l.EventBytes > 0 {
+		d.EventBytes = l.EventBytes
 	}
 	if l.DecodedBytes > 0 {
 		d.DecodedBytes = l.DecodedBytes
