@@ -95,6 +95,10 @@ type Needs struct {
 	// Paths are the RFC 9535 JSONPaths of the values to show to the Stream.
 	// Empty: every value and every member name there is.
 	Paths []string
+	// Join are the JSONPaths of strings that a stream of events spreads over
+	// many of them, besides those of the known models' streams: each is one
+	// value, shown in pieces. They count for the direction's other steps too.
+	Join []string
 	// Exact: a path that selects an object or array stands for that alone. If
 	// not set, it stands for every value and name beneath it too.
 	Exact bool

@@ -169,6 +169,7 @@ type Limits struct {
 	Depth            int           `json:"depth,omitempty" jsonschema:"minimum=0" doc:"Deepest nesting of a document; default 512. Beyond it, the document counts as unparsed."`
 	PieceBytes       int           `json:"pieceBytes,omitempty" jsonschema:"minimum=0" doc:"Length from which on a value is looked at in pieces; default 64 KiB. A finding that is longer than four times that is not found as one."`
 	NameBytes        int           `json:"nameBytes,omitempty" jsonschema:"minimum=0" doc:"Longest name of a member; default 16 KiB. Beyond it, the document counts as unparsed."`
+	EventBytes       int           `json:"eventBytes,omitempty" jsonschema:"minimum=0" doc:"Longest event of a stream of Server-Sent Events; default 1 MiB. Beyond it, the event counts as unparsed."`
 	DecodedBytes     int64         `json:"decodedBytes,omitempty" jsonschema:"minimum=0" doc:"Most that a compressed body may decode to; default 100 MiB. Beyond it, the exchange is denied."`
 	DecodedRatio     int64         `json:"decodedRatio,omitempty" jsonschema:"minimum=0" doc:"Most that a compressed body may grow by decoding; default 200 times. Beyond it, the exchange is denied."`
 	MaxStreams       int           `json:"maxStreams,omitempty" jsonschema:"minimum=0" doc:"Most exchanges at once on one connection; default 1000. Further ones wait, or the data plane opens another connection. Read at start."`
@@ -180,7 +181,7 @@ func (l *Limits) bounds() pipeline.Limits {
 	return pipeline.Limits{
 		CollectBytes: l.CollectBytes, ExchangeBytes: l.ExchangeBytes, TotalBytes: l.TotalBytes, Exchanges: l.MaxExchanges,
 		Overload: pipeline.Overload(l.OnOverload), OverloadStatus: l.OverloadStatus, Duration: l.ExchangeDuration, Idle: l.IdleDuration,
-		Depth: l.Depth, PieceBytes: l.PieceBytes, NameBytes: l.NameBytes, DecodedBytes: l.DecodedBytes, DecodedRatio: l.DecodedRatio,
+		Depth: l.Depth, PieceBytes: l.PieceBytes, NameBytes: l.NameBytes, EventBytes: l.EventBytes, DecodedBytes: l.DecodedBytes, DecodedRatio: l.DecodedRatio,
 	}
 }
 

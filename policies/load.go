@@ -588,7 +588,11 @@ func (b *policyBuild) compile(steps []*pipeline.Step) {
 			path, msg := b.places[s], err.Error()
 			var pe *body.PathError
 			if errors.As(err, &pe) {
-				path, msg = fmt.Sprintf("%s.with.paths[%d]", path, pe.Index), pe.Error()
+				key := "paths"
+				if pe.Join {
+					key = "join"
+				}
+				path, msg = fmt.Sprintf("%s.with.%s[%d]", path, key, pe.Index), pe.Error()
 			}
 			b.at(path, msg, "")
 			return

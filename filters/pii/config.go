@@ -35,6 +35,8 @@ var actions = []Action{Allow, Mask, Redact, Replace, Hash, Remove, Deny}
 type Config struct {
 	// Paths limit the filter to a part of a JSON body.
 	Paths []string `json:"paths,omitempty" doc:"JSONPaths (RFC 9535) of what is looked at in a JSON body; an object or array stands for all that is in it. The whole body where it is left out."`
+	// Join are strings that a stream of events spreads over many of them.
+	Join []string `json:"join,omitempty" doc:"JSONPaths of strings that a stream of Server-Sent Events spreads over many events, each of which is looked at as one value: $.candidates[*].content.parts[*].text. Those of OpenAI's and Anthropic's streams are known."`
 	// Entities to find.
 	Entities []string `json:"entities,omitempty" doc:"Entities to find; all where it is left out. See sluice filters pii."`
 	// MinScore is the lowest score of a finding.

@@ -15,6 +15,10 @@ type Stage struct {
 	Stream filters.Stream
 	// Paths select what the stream is shown; nil is everything.
 	Paths *Paths
+	// Join are the strings of a stream of events that go on from event to
+	// event, besides those that are known. What is joined for one stage is
+	// for all.
+	Join *Paths
 	// Exact: a selected container does not stand for what is beneath it.
 	Exact bool
 	// Unparsed is what the step wants when the body does not parse; scan as

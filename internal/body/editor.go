@@ -19,6 +19,23 @@ type Limits struct {
 	// NameBytes is how long a member's name may be, as it is written (16 KiB).
 	// Beyond it the document counts as unparsed.
 	NameBytes int
+	// EventBytes is how long an event of a stream of events may be (1 MiB).
+	// Beyond it, it counts as unparsed. It also bounds what is held of the
+	// values that go over several events.
+	EventBytes int
+	// Channels is how many values that go over several events are followed at
+	// once (256). Beyond it, the one that has been quiet for longest is taken
+	// as complete.
+	Channels int
+}
+
+// codec is a format that is not one document: it finds the values itself, and
+// gives back through the editor.
+type codec interface {
+	// write takes the next bytes; end tells that they are the last.
+	write(ctx context.Context, chunk []byte, end bool) error
+	// held is how many bytes are held back now.
+	held() int
 }
 
 // Editor rewrites one body through a chain of stages. It is for one
@@ -28,6 +45,7 @@ type Editor struct {
 	limits   Limits
 	format   Format
 	mode     mode
+	codec    codec // nil: a document, or text
 	walker   *walker
 	held     []byte // not settled: the walker's, or the beginning of a character
 	text     pieces
@@ -46,6 +64,7 @@ const (
 	atStart mode = iota
 	inDocument
 	inText
+	inCodec
 )
 
 // NewEditor returns an editor for a body in format f.
@@ -59,9 +78,19 @@ func NewEditor(f Format, stages []Stage, lim Limits) *Editor {
 	if lim.NameBytes <= 0 {
 		lim.NameBytes = 16 << 10
 	}
+	if lim.EventBytes <= 0 {
+		lim.EventBytes = 1 << 20
+	}
+	if lim.Channels <= 0 {
+		lim.Channels = 256
+	}
 	e := &Editor{format: f, limits: lim, stages: make([]*runner, len(stages))}
 	for i, s := range stages {
 		e.stages[i] = newRunner(s)
+	}
+	switch f {
+	case Events:
+		e.codec = newEvents(e)
 	}
 	return e
 }
@@ -72,8 +101,8 @@ func (e *Editor) Unparsed() bool { return e.unparsed }
 
 // Reached tells which limits a body has run into.
 type Reached struct {
-	// Depth and Name: it counts as unparsed because of it.
-	Depth, Name bool
+	// Depth, Name and Event: it, or the event, counts as unparsed because of it.
+	Depth, Name, Event bool
 	// Value: a stage held on to a value for so long that it was shown the rest
 	// of it as complete.
 	Value bool
@@ -92,6 +121,9 @@ func (e *Editor) Held() int {
 	n := len(e.held) + e.text.held
 	if e.walker != nil {
 		n += e.walker.parts.held
+	}
+	if e.codec != nil {
+		n += e.codec.held()
 	}
 	return n
 }
@@ -126,6 +158,8 @@ func (e *Editor) feed(ctx context.Context, dst, chunk []byte, end bool) ([]byte,
 		e.err = e.document(ctx, chunk, end)
 	case inText:
 		e.err = e.plain(ctx, chunk, end)
+	case inCodec:
+		e.err = e.codec.write(ctx, chunk, end)
 	}
 	dst, e.dst = e.dst, nil
 	return dst, e.err
@@ -158,6 +192,10 @@ func (e *Editor) begin(ctx context.Context, chunk []byte, end bool) error {
 			data = data[len(byteOrderMark):]
 		}
 		e.sniffed = true
+	}
+	if e.codec != nil {
+		e.mode = inCodec
+		return e.codec.write(ctx, data, end)
 	}
 	if e.format == Text {
 		i := 0

@@ -10,7 +10,8 @@ type Format uint8
 const (
 	Text Format = iota
 	JSON
-	Lines // a JSON text a line: NDJSON, JSON Lines, RFC 7464 sequences
+	Lines  // a JSON text a line: NDJSON, JSON Lines, RFC 7464 sequences
+	Events // Server-Sent Events, see events
 )
 
 // FormatOf returns the format that a Content-Type value stands for. known is
@@ -26,6 +27,8 @@ func FormatOf(contentType string) (f Format, known bool) {
 	case equalFold(t, "application/x-ndjson"), equalFold(t, "application/ndjson"), equalFold(t, "application/jsonl"),
 		equalFold(t, "application/x-jsonlines"), equalFold(t, "application/json-seq"), hasSuffixFold(t, "+json-seq"):
 		return Lines, true
+	case equalFold(t, "text/event-stream"):
+		return Events, true
 	case len(t) > 5 && equalFold(t[:5], "text/"), equalFold(t, "application/x-www-form-urlencoded"),
 		equalFold(t, "application/xml"), hasSuffixFold(t, "+xml"), equalFold(t, "application/javascript"),
 		equalFold(t, "application/yaml"), equalFold(t, "application/graphql"):

@@ -1,6 +1,7 @@
 package body
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -61,6 +62,7 @@ type PathError struct {
 	Offset int // in the path, in bytes
 	Path   string
 	Msg    string
+	Join   bool // the list is that of joined strings
 }
 
 // Error implements error.
@@ -90,6 +92,29 @@ func CompilePaths(texts []string) (*Paths, error) {
 			}
 		}
 		ps.add(path{text: text, segments: segs, document: p.document, bit: i})
+	}
+	return ps, nil
+}
+
+// CompileJoin compiles the paths of strings that go on from event to event.
+// They are followed in events as they come, so filter expressions and indices
+// from the end are errors too.
+func CompileJoin(texts []string) (*Paths, error) {
+	ps, err := CompilePaths(texts)
+	if err != nil {
+		var pe *PathError
+		if errors.As(err, &pe) {
+			pe.Join = true
+		}
+		return nil, err
+	}
+	if ps == nil {
+		return nil, nil
+	}
+	for i := range ps.paths {
+		if p := &ps.paths[i]; p.document {
+			return nil, &PathError{Index: i, Path: p.text, Join: true, Msg: "only a whole document can tell what it selects"}
+		}
 	}
 	return ps, nil
 }

@@ -36,6 +36,8 @@ const (
 type walker struct {
 	e     *Editor
 	lines bool
+	// events, where set, takes the strings that are parts of joined values.
+	events *events
 
 	state  expect
 	frames []frame
@@ -370,6 +372,11 @@ func (w *walker) beginValue(ctx context.Context, c byte) (bool, error) {
 			w.commit()
 			w.state = inSkippedString
 			return true, nil
+		}
+		if w.events != nil {
+			if part, err := w.events.part(ctx, w); part || err != nil {
+				return true, err
+			}
 		}
 		w.token, w.scan = w.pos, w.pos+1
 		return w.scanString(ctx)

@@ -165,13 +165,13 @@ func (r *Run) within(n int) bool {
 func (r *Run) newEditor(f body.Format, stages []*stage) *body.Editor {
 	bs := make([]body.Stage, len(stages))
 	for i, st := range stages {
-		bs[i] = body.Stage{Stream: st, Paths: st.paths, Exact: st.step.Needs.Exact, Unparsed: st.step.Needs.Unparsed, OnUnparsed: st.unparsed}
+		bs[i] = body.Stage{Stream: st, Paths: st.paths, Join: st.step.Join, Exact: st.step.Needs.Exact, Unparsed: st.step.Needs.Unparsed, OnUnparsed: st.unparsed}
 	}
 	return body.NewEditor(f, bs, r.bodyLimits())
 }
 
 func (r *Run) bodyLimits() body.Limits {
-	return body.Limits{Depth: r.limits.Depth, PieceBytes: r.limits.PieceBytes, NameBytes: r.limits.NameBytes}
+	return body.Limits{Depth: r.limits.Depth, PieceBytes: r.limits.PieceBytes, NameBytes: r.limits.NameBytes, EventBytes: r.limits.EventBytes}
 }
 
 // closeStages ends the streams and records their decisions.
@@ -200,6 +200,9 @@ func (r *Run) noteReached(e *body.Editor) {
 	}
 	if reached.Value {
 		r.Reach(PieceBytes)
+	}
+	if reached.Event {
+		r.Reach(EventBytes)
 	}
 }
 

@@ -23,6 +23,9 @@ type Limits struct {
 	// NameBytes is the longest name of an object's member; beyond it the
 	// document counts as unparsed.
 	NameBytes int
+	// EventBytes is the most of one event of a stream of events that is held;
+	// beyond it the event counts as unparsed.
+	EventBytes int
 	// DecodedBytes is the most that a body in a content coding may decode to,
 	// and DecodedRatio the most that it may grow by it. Beyond either the
 	// exchange is denied.
@@ -59,7 +62,7 @@ const (
 
 // DefaultLimits are used for the zero values of Limits.
 var DefaultLimits = Limits{
-	CollectBytes: 10 << 20, Depth: 512, PieceBytes: 64 << 10, NameBytes: 16 << 10, DecodedBytes: 100 << 20, DecodedRatio: 200,
+	CollectBytes: 10 << 20, Depth: 512, PieceBytes: 64 << 10, NameBytes: 16 << 10, EventBytes: 1 << 20, DecodedBytes: 100 << 20, DecodedRatio: 200,
 	ExchangeBytes: 32 << 20, TotalBytes: 256 << 20, Exchanges: 20_000, Duration: 24 * time.Hour, Idle: time.Hour,
 	Overload: OverloadPolicy, OverloadStatus: 429,
 }
@@ -69,7 +72,7 @@ func (l Limits) WithDefaults() Limits {
 	d := &DefaultLimits
 	return Limits{
 		CollectBytes: cmp.Or(l.CollectBytes, d.CollectBytes), Depth: cmp.Or(l.Depth, d.Depth), PieceBytes: cmp.Or(l.PieceBytes, d.PieceBytes),
-		NameBytes: cmp.Or(l.NameBytes, d.NameBytes), DecodedBytes: cmp.Or(l.DecodedBytes, d.DecodedBytes), DecodedRatio: cmp.Or(l.DecodedRatio, d.DecodedRatio),
+		NameBytes: cmp.Or(l.NameBytes, d.NameBytes), EventBytes: cmp.Or(l.EventBytes, d.EventBytes), DecodedBytes: cmp.Or(l.DecodedBytes, d.DecodedBytes), DecodedRatio: cmp.Or(l.DecodedRatio, d.DecodedRatio),
 		ExchangeBytes: cmp.Or(l.ExchangeBytes, d.ExchangeBytes), TotalBytes: cmp.Or(l.TotalBytes, d.TotalBytes), Exchanges: cmp.Or(l.Exchanges, d.Exchanges),
 		Duration: cmp.Or(l.Duration, d.Duration), Idle: cmp.Or(l.Idle, d.Idle),
 		Overload: cmp.Or(l.Overload, d.Overload), OverloadStatus: cmp.Or(l.OverloadStatus, d.OverloadStatus),
@@ -90,6 +93,7 @@ const (
 	Depth
 	NameBytes
 	PieceBytes
+	EventBytes
 	DecodedBytes
 	DecodedRatio
 	ExchangeDuration
@@ -98,7 +102,7 @@ const (
 )
 
 var boundNames = [boundCount]string{
-	"maxMessageBytes", "collectBytes", "exchangeBytes", "totalBytes", "maxExchanges", "depth", "nameBytes", "pieceBytes",
+	"maxMessageBytes", "collectBytes", "exchangeBytes", "totalBytes", "maxExchanges", "depth", "nameBytes", "pieceBytes", "eventBytes",
 	"decodedBytes", "decodedRatio", "exchangeDuration", "idleDuration",
 }
 
