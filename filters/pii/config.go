@@ -63,6 +63,8 @@ type Config struct {
 	SkipNames bool `json:"skipNames,omitempty" doc:"Do not look at the names of members in JSON."`
 	// Unparsed is for bodies that are not JSON or text.
 	Unparsed filters.Unparsed `json:"onUnparsed,omitempty" jsonschema:"enum=scanAsText,enum=deny,enum=pass" doc:"A body of another type, or from where on it does not parse: look at it as text, treat it as a failure of the step, or let it pass."`
+	// Files of a multipart body.
+	Files filters.Files `json:"files,omitempty" jsonschema:"enum=scan,enum=scanAll,enum=pass" doc:"Files in a multipart body: look at those of text-like types (text, JSON, XML and the like), at all of them (the others as onUnparsed says), or at none."`
 	// Values that are never touched.
 	AllowValues []string `json:"allowValues,omitempty" doc:"Values that are never touched, e.g. the address of the support desk."`
 	// PhoneRegions for telephone numbers without a country code.
@@ -141,6 +143,8 @@ func (c *Config) Validate() error {
 		return &filters.FieldError{Path: "deny.status", Msg: fmt.Sprintf("status %d is not one to deny with", c.Deny.Status), Hint: "400 to 599, but not 502 to 504, which data planes retry"}
 	case !slices.Contains([]filters.Unparsed{filters.ScanAsText, filters.DenyUnparsed, filters.PassUnparsed}, c.Unparsed):
 		return &filters.FieldError{Path: "onUnparsed", Msg: fmt.Sprintf("%q is not one of scanAsText, deny, pass", c.Unparsed)}
+	case !slices.Contains([]filters.Files{filters.ScanFiles, filters.ScanAllFiles, filters.PassFiles}, c.Files):
+		return &filters.FieldError{Path: "files", Msg: fmt.Sprintf("%q is not one of scan, scanAll, pass", c.Files)}
 	case c.SkipBody && len(c.Headers)+len(c.Query) == 0 && !c.Trailers:
 		return &filters.FieldError{Path: "skipBody", Msg: "there is nothing left to look at", Hint: "name headers or query"}
 	}
@@ -175,6 +179,7 @@ func Definition() filters.Definition {
 		Default: Config{
 			Treatment: Treatment{Action: Mask},
 			Unparsed:  filters.ScanAsText,
+			Files:     filters.ScanFiles,
 			Deny:      Denial{Status: 422, Title: "The message holds data that is not allowed here"},
 		},
 		OnError: filters.Deny,

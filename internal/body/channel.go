@@ -159,8 +159,8 @@ func (s *events) part(ctx context.Context, w *walker) (bool, error) {
 	}
 	depth := len(w.frames)
 	for i, r := range s.e.stages {
-		if w.looks(r, depth) {
-			ch.looks[i], ch.runners[i].match.levels[0] = true, w.levelOf(r, depth)
+		if r.looks(depth) {
+			ch.looks[i], ch.runners[i].match.levels[0] = true, r.level(depth)
 		}
 	}
 	if key := w.key(); !bytes.Equal(ch.key, key) {
@@ -199,7 +199,10 @@ func (s *events) push(ctx context.Context, ch *channel, in *flow, more bool) (*f
 		return &s.gone, nil
 	}
 	p := &s.parts
-	p.stages, p.json, p.limit = ch.runners, !ch.id.text, 4*s.e.limits.PieceBytes
+	p.stages, p.syntax, p.limit = ch.runners, jsonString, 4*s.e.limits.PieceBytes
+	if ch.id.text {
+		p.syntax = verbatim
+	}
 	for i, r := range ch.runners {
 		r.dropped = !ch.looks[i] || s.e.stages[i].dropped
 	}
@@ -262,7 +265,7 @@ func (s *events) judge(_ *runner, v *filters.Value) bool {
 		if len(json) >= 2 && json[0] == '"' {
 			f.decode(json[1:len(json)-1], nil)
 		} else {
-			f.insert(json, true)
+			f.insert(json, jsonString)
 		}
 		if s.instead = append([]byte(nil), f.raw...); s.now.id.text {
 			s.instead = append([]byte(nil), f.text...)

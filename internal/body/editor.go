@@ -29,15 +29,6 @@ type Limits struct {
 	Channels int
 }
 
-// codec is a format that is not one document: it finds the values itself, and
-// gives back through the editor.
-type codec interface {
-	// write takes the next bytes; end tells that they are the last.
-	write(ctx context.Context, chunk []byte, end bool) error
-	// held is how many bytes are held back now.
-	held() int
-}
-
 // Editor rewrites one body through a chain of stages. It is for one
 // goroutine, and each body has its own. It does not close the stages' streams.
 type Editor struct {
@@ -45,8 +36,11 @@ type Editor struct {
 	limits   Limits
 	format   Format
 	mode     mode
-	codec    codec // nil: a document, or text
 	walker   *walker
+	codec    codec  // nil: a document, or text
+	base     int    // how deep the body lies in the one that it is a part of
+	key      []byte // the name that it goes by there
+	boundary string
 	held     []byte // not settled: the walker's, or the beginning of a character
 	text     pieces
 	dst      []byte
@@ -66,6 +60,15 @@ const (
 	inText
 	inCodec
 )
+
+// codec reads a format other than JSON and text. It forwards by Editor.out.
+type codec interface {
+	// feed takes a chunk. parsed is false from where on the body is not of the
+	// format: rest has not been dealt with then.
+	feed(ctx context.Context, chunk []byte, end bool) (rest []byte, parsed bool, err error)
+	// held is how many bytes it holds back.
+	held() int
+}
 
 // NewEditor returns an editor for a body in format f.
 func NewEditor(f Format, stages []Stage, lim Limits) *Editor {
@@ -87,10 +90,6 @@ func NewEditor(f Format, stages []Stage, lim Limits) *Editor {
 	e := &Editor{format: f, limits: lim, stages: make([]*runner, len(stages))}
 	for i, s := range stages {
 		e.stages[i] = newRunner(s)
-	}
-	switch f {
-	case Events:
-		e.codec = newEvents(e)
 	}
 	return e
 }
@@ -159,7 +158,7 @@ func (e *Editor) feed(ctx context.Context, dst, chunk []byte, end bool) ([]byte,
 	case inText:
 		e.err = e.plain(ctx, chunk, end)
 	case inCodec:
-		e.err = e.codec.write(ctx, chunk, end)
+		e.err = e.coded(ctx, chunk, end)
 	}
 	dst, e.dst = e.dst, nil
 	return dst, e.err
@@ -172,9 +171,13 @@ func (e *Editor) out(p []byte) {
 	}
 }
 
-var byteOrderMark = []byte("\xef\xbb\xbf")
+var (
+	byteOrderMark  = []byte("\xef\xbb\xbf")
+	xmlDeclaration = []byte("<?xml")
+)
 
-// begin looks for a byte order mark and, in a text, for what may be JSON.
+// begin looks for a byte order mark, and for JSON or XML where the type says
+// something else.
 func (e *Editor) begin(ctx context.Context, chunk []byte, end bool) error {
 	data := chunk
 	if len(e.held) > 0 {
@@ -193,27 +196,79 @@ func (e *Editor) begin(ctx context.Context, chunk []byte, end bool) error {
 		}
 		e.sniffed = true
 	}
-	if e.codec != nil {
-		e.mode = inCodec
-		return e.codec.write(ctx, data, end)
+	f := e.format
+	if f == Unreadable {
+		return e.asText(ctx, data, end)
 	}
-	if e.format == Text {
+	if f == Text || f == Form || f == XML || f == field {
 		i := 0
 		for i < len(data) && isSpace(data[i]) {
 			i++
 		}
 		e.out(data[:i]) // nothing is ever found in white space
 		data = data[i:]
-		if len(data) == 0 {
+		if len(data) < len(xmlDeclaration) && !end && (len(data) == 0 || f == Text && bytes.HasPrefix(xmlDeclaration, data)) {
+			e.held = append(e.held, data...)
 			return nil
 		}
-		if data[0] != '{' && data[0] != '[' {
-			return e.asText(ctx, data, end)
+		switch {
+		case len(data) == 0:
+			return nil
+		case data[0] == '{' || data[0] == '[':
+			f = JSON
+		case f == Text && bytes.HasPrefix(data, xmlDeclaration):
+			f = XML
 		}
 	}
-	e.mode = inDocument
-	e.walker = newWalker(e, e.format == Lines)
-	return e.document(ctx, data, end)
+	switch f {
+	case Text:
+		return e.asText(ctx, data, end)
+	case Form:
+		e.codec = newForm(e)
+	case XML:
+		e.codec = newXML(e)
+	case Multipart:
+		e.codec = newMultipart(e)
+	case Events:
+		e.codec = newEvents(e)
+	case field:
+		e.codec = newField(e)
+	default:
+		e.mode = inDocument
+		e.walker = newWalker(e, f == Lines)
+		return e.document(ctx, data, end)
+	}
+	e.mode = inCodec
+	for _, r := range e.stages {
+		r.dropped = r.dropped || r.stage.Exact && f != Events
+	}
+	return e.coded(ctx, data, end)
+}
+
+// coded feeds the codec of another format than JSON.
+func (e *Editor) coded(ctx context.Context, chunk []byte, end bool) error {
+	rest, parsed, err := e.codec.feed(ctx, chunk, end)
+	if err != nil || parsed {
+		return err
+	}
+	e.codec = nil
+	return e.asText(ctx, append([]byte(nil), rest...), end)
+}
+
+// root puts the paths at the body's top; that of a part is where they are.
+func (e *Editor) root() {
+	for _, r := range e.stages {
+		if e.base == 0 {
+			r.match.root()
+		}
+	}
+}
+
+// child moves the paths to a member, for formats that are objects.
+func (e *Editor) child(depth int, name []byte) {
+	for _, r := range e.stages {
+		r.match.child(depth, name, 0)
+	}
 }
 
 // document feeds the walker.
@@ -261,8 +316,33 @@ func (e *Editor) document(ctx context.Context, chunk []byte, end bool) error {
 // asText shows the rest of the body as text: to the stages that see
 // everything where that is what the body is, otherwise as each of them asks.
 func (e *Editor) asText(ctx context.Context, rest []byte, end bool) error {
-	broken := e.format != Text
+	broken := e.format != Text && e.format != field
 	e.unparsed = e.unparsed || broken
+	if e.base > 0 {
+		for _, r := range e.stages {
+			if broken && !r.match.reaches(e.base) || !broken && !r.looks(e.base) {
+				r.dropped = true // it is about other parts
+			}
+		}
+	}
+	if broken || e.base == 0 {
+		if err := e.unread(ctx, broken); err != nil {
+			return err
+		}
+	}
+	e.mode, e.held = inText, nil
+	e.text.start(verbatim, 4*e.limits.PieceBytes)
+	for _, r := range e.stages {
+		if !r.dropped {
+			e.text.add(r)
+		}
+	}
+	return e.plain(ctx, rest, end)
+}
+
+// unread does as each stage asks for what is not parsed. Where the body is
+// text, that only concerns stages whose paths would select something in it.
+func (e *Editor) unread(ctx context.Context, broken bool) error {
 	for _, r := range e.stages {
 		if r.dropped || !broken && r.stage.Paths == nil {
 			continue
@@ -279,14 +359,7 @@ func (e *Editor) asText(ctx context.Context, rest []byte, end bool) error {
 			r.dropped = true
 		}
 	}
-	e.mode, e.held = inText, nil
-	e.text.start(false, 4*e.limits.PieceBytes)
-	for _, r := range e.stages {
-		if !r.dropped {
-			e.text.add(r)
-		}
-	}
-	return e.plain(ctx, rest, end)
+	return nil
 }
 
 // plain passes text through the stages, whole characters at a time.
@@ -306,7 +379,7 @@ func (e *Editor) plain(ctx context.Context, chunk []byte, end bool) error {
 	}
 	in := flow{text: data[:n], raw: data[:n]}
 	out, err := e.text.push(ctx, &in, !end, func(r *runner) *filters.Value {
-		v := r.prepare(filters.Text, nil, level{})
+		v := r.prepare(filters.Text, e.key, level{})
 		v.Paths, v.Inside = ^uint64(0), false
 		return v
 	}, nil)

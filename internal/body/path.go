@@ -22,6 +22,8 @@ type Paths struct {
 	states int
 	// located are the places that Locate found.
 	located *place
+	// counts: an index or slice is among the selectors.
+	counts bool
 }
 
 type path struct {
@@ -123,6 +125,11 @@ func (ps *Paths) add(p path) {
 	p.base = ps.states
 	ps.states += len(p.segments) + 1
 	ps.paths = append(ps.paths, p)
+	for _, seg := range p.segments {
+		for _, sel := range seg.selectors {
+			ps.counts = ps.counts || sel.kind == byIndex || sel.kind == bySlice
+		}
+	}
 }
 
 // NeedsDocument reports whether any of the paths can only be followed in a

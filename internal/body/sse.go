@@ -88,6 +88,11 @@ func newEvents(e *Editor) *events {
 
 func (s *events) held() int { return len(s.pending) + s.kept() + s.alone.held }
 
+// feed implements codec: whatever comes is a stream of events.
+func (s *events) feed(ctx context.Context, chunk []byte, end bool) (rest []byte, parsed bool, err error) {
+	return nil, true, s.write(ctx, chunk, end)
+}
+
 func (s *events) write(ctx context.Context, chunk []byte, end bool) error {
 	data := chunk
 	if len(s.pending) > 0 {
@@ -279,7 +284,7 @@ func (s *events) showLine(ctx context.Context, raw []byte, l *eventLine) error {
 	if len(text) == 0 {
 		return nil
 	}
-	s.alone.start(false, 4*s.e.limits.PieceBytes)
+	s.alone.start(verbatim, 4*s.e.limits.PieceBytes)
 	for _, r := range s.e.stages {
 		if !r.dropped && r.stage.Paths == nil {
 			s.alone.add(r)
@@ -452,7 +457,7 @@ func (s *events) unparsed(ctx context.Context) error {
 			}
 		}
 	}
-	s.alone.start(false, 4*s.e.limits.PieceBytes)
+	s.alone.start(verbatim, 4*s.e.limits.PieceBytes)
 	for _, r := range s.e.stages {
 		if !r.dropped && r.stage.Unparsed != filters.PassUnparsed {
 			s.alone.add(r)

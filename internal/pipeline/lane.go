@@ -14,7 +14,7 @@ type lane struct {
 	steps          []*Step
 	caps           Caps
 	course         Course
-	format         body.Format
+	typ            body.Type
 	started, ended bool
 	received       int64
 
@@ -113,7 +113,7 @@ func (r *Run) stream(ctx context.Context, l *lane, d filters.Direction, chunk []
 	if len(l.stages) > 0 {
 		start := r.opt.Now()
 		if l.editor == nil {
-			l.editor = r.newEditor(l.format, l.stages)
+			l.editor = r.newEditor(l.typ, l.stages)
 		}
 		var err error
 		l.out, err = l.editor.Write(ctx, l.out[:0], chunk)
@@ -162,12 +162,12 @@ func (r *Run) within(n int) bool {
 	return false
 }
 
-func (r *Run) newEditor(f body.Format, stages []*stage) *body.Editor {
+func (r *Run) newEditor(t body.Type, stages []*stage) *body.Editor {
 	bs := make([]body.Stage, len(stages))
 	for i, st := range stages {
-		bs[i] = body.Stage{Stream: st, Paths: st.paths, Join: st.step.Join, Exact: st.step.Needs.Exact, Unparsed: st.step.Needs.Unparsed, OnUnparsed: st.unparsed}
+		bs[i] = body.Stage{Stream: st, Paths: st.paths, Join: st.step.Join, Exact: st.step.Needs.Exact, Unparsed: st.step.Needs.Unparsed, Files: st.step.Needs.Files, OnUnparsed: st.unparsed}
 	}
-	return body.NewEditor(f, bs, r.bodyLimits())
+	return t.NewEditor(bs, r.bodyLimits())
 }
 
 func (r *Run) bodyLimits() body.Limits {
@@ -281,7 +281,7 @@ func (r *Run) runWhole(ctx context.Context, l *lane, d filters.Direction, s *Ste
 // edit passes a whole body through one stage.
 func (r *Run) edit(ctx context.Context, l *lane, st *stage, doc []byte) []byte {
 	start := r.opt.Now()
-	e := r.newEditor(l.format, []*stage{st})
+	e := r.newEditor(l.typ, []*stage{st})
 	out, err := e.Write(ctx, make([]byte, 0, len(doc)+len(doc)/8), doc)
 	if err == nil {
 		out, err = e.Close(ctx, out)

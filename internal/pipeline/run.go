@@ -156,8 +156,7 @@ func (r *Run) Headers(ctx context.Context, d filters.Direction, caps Caps, end b
 	msg := r.ex.Message(d)
 	hasBody := !end && !r.upgrade
 	codings, codingErr := coding.Parse(msg.Headers.Values("content-encoding"))
-	known := true
-	l.format, known = body.FormatOf(msg.Headers.Get("content-type"))
+	l.typ = body.TypeOf(msg.Headers.Get("content-type"))
 	for _, s := range l.steps {
 		if r.denial != nil {
 			break
@@ -184,9 +183,9 @@ func (r *Run) Headers(ctx context.Context, d filters.Direction, caps Caps, end b
 				continue
 			case codingErr != nil:
 				obstacle = &filters.Failure{Reason: "unknown content coding"}
-			case !known && s.streams && s.Needs.Unparsed == filters.DenyUnparsed:
+			case !l.typ.Known && s.streams && s.Needs.Unparsed == filters.DenyUnparsed:
 				obstacle = &filters.Failure{Reason: "content type"}
-			case !known && s.streams && s.Needs.Unparsed == filters.PassUnparsed:
+			case !l.typ.Known && s.streams && s.Needs.Unparsed == filters.PassUnparsed:
 				r.skip(s, "content type")
 				continue
 			case s.Collects() && s.OnError == filters.Continue && !caps.HeadersAfterBody && !caps.HoldTail:
