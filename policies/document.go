@@ -8,6 +8,7 @@ import (
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/identity"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
+	"github.com/sluice-proxy/sluice/internal/store"
 )
 
 // apiVersion is the version of the policy language.
@@ -133,6 +134,7 @@ type Settings struct {
 	Identity  identity.Config `json:"identity,omitempty" doc:"How a caller is identified."`
 	DataPlane DataPlane       `json:"dataPlane,omitempty" doc:"What the data plane's configuration allows, where its gRPC metadata does not say so."`
 	Audit     Audit           `json:"audit,omitempty" doc:"The audit log of decisions. Read at start."`
+	Store     store.Config    `json:"store,omitempty" doc:"Where state is that outlives an exchange: the token vault. Read at start."`
 	Telemetry Telemetry       `json:"telemetry,omitempty" doc:"Traces. Read at start."`
 }
 

@@ -257,6 +257,13 @@ func (b *build) settings(d *decoder, n ast.Node, h header) {
 	if x := s.Telemetry.Sample; x != nil && (*x < 0 || *x > 1) {
 		d.at(d.find(h.Spec, "telemetry.sample"), "spec.telemetry.sample", "is not between 0 and 1", "")
 	}
+	if err := s.Store.Validate(); err != nil {
+		var fe *filters.FieldError
+		if errors.As(err, &fe) {
+			path := join("store", fe.Path)
+			d.at(d.find(h.Spec, path), "spec."+path, fe.Msg, fe.Hint)
+		}
+	}
 	b.identityErr = func(err error) {
 		path, msg, hint := "identity", err.Error(), ""
 		var fe *filters.FieldError

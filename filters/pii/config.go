@@ -61,6 +61,8 @@ type Config struct {
 	SkipBody bool `json:"skipBody,omitempty" doc:"Do not look at the body."`
 	// SkipNames leaves the names of members alone.
 	SkipNames bool `json:"skipNames,omitempty" doc:"Do not look at the names of members in JSON."`
+	// Decode is what values are looked into.
+	Decode []Coding `json:"decode,omitempty" jsonschema:"enum=unicode,enum=json,enum=base64,enum=url,enum=html" doc:"What is seen through: look-alikes and invisible characters of Unicode, JSON documents in strings and their \\u escapes in text, values that are base64 as a whole, percent escapes, HTML entities. An empty list turns it off."`
 	// Unparsed is for bodies that are not JSON or text.
 	Unparsed filters.Unparsed `json:"onUnparsed,omitempty" jsonschema:"enum=scanAsText,enum=deny,enum=pass" doc:"A body of another type, or from where on it does not parse: look at it as text, treat it as a failure of the step, or let it pass."`
 	// Files of a multipart body.
@@ -134,6 +136,11 @@ func (c *Config) Validate() error {
 			return err
 		}
 	}
+	for i, d := range c.Decode {
+		if !slices.Contains(allCodings, d) {
+			return &filters.FieldError{Path: fmt.Sprintf("decode[%d]", i), Msg: fmt.Sprintf("%q is not one of unicode, json, base64, url, html", d)}
+		}
+	}
 	switch {
 	case c.MinScore < 0 || c.MinScore > 1:
 		return &filters.FieldError{Path: "minScore", Msg: "is not between 0 and 1"}
@@ -180,6 +187,7 @@ func Definition() filters.Definition {
 			Treatment: Treatment{Action: Mask},
 			Unparsed:  filters.ScanAsText,
 			Files:     filters.ScanFiles,
+			Decode:    allCodings,
 			Deny:      Denial{Status: 422, Title: "The message holds data that is not allowed here"},
 		},
 		OnError: filters.Deny,
@@ -207,6 +215,9 @@ before it, and the name of the field it is in.
 A JSON number that is edited becomes a string. A value that is longer than
 ` + "`limits.pieceBytes`" + ` is looked at in pieces; findings do not depend on where it
 is cut, but ` + "`remove`" + ` then only cuts the finding out.
+
+Values are looked at as they are meant (` + "`decode`" + `): see the table of
+[evasions](../../docs/evasion.md).
 
 | entity | what | what has to hold | longest |
 | --- | --- | --- | --- |

@@ -411,7 +411,10 @@ func (m *multipart) beginContent(ctx context.Context, h partHead, depth int) err
 		}
 	}
 	f := h.kind.Format
-	if f == Text && h.kind.Known && h.named && !h.file {
+	switch {
+	case f == Events:
+		f = Text // a stream within a message is none
+	case f == Text && h.kind.Known && h.named && !h.file:
 		f = field
 	}
 	m.part = &Editor{stages: m.e.stages, limits: m.e.limits, format: f, boundary: h.kind.Boundary,
