@@ -26,6 +26,13 @@ import (
 // shown when the test has failed.
 func start(t *testing.T, name string, args ...string) (stop func()) {
 	t.Helper()
+	stop, _ = startKillable(t, name, args...)
+	return stop
+}
+
+// startKillable also returns what ends the program without a warning.
+func startKillable(t *testing.T, name string, args ...string) (stop, kill func()) {
+	t.Helper()
 	var out bytes.Buffer
 	cmd := exec.Command(name, args...)
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -44,7 +51,10 @@ func start(t *testing.T, name string, args ...string) (stop func()) {
 			t.Logf("%s:\n%.4000s", filepath.Base(name), out.String())
 		}
 	})
-	return stop
+	return stop, func() {
+		_ = cmd.Process.Kill()
+		stop() // which waits
+	}
 }
 
 // freeAddress is a port of the loopback that nobody listens on.
@@ -198,10 +208,22 @@ func TestWhatGenWritesWorks(t *testing.T) {
 	}
 }
 
-// TestReloadAndRestartUnderLoad changes the policies, and restarts Sluice,
-// while exchanges come in without a pause; some of them are slow. None may
-// fail, and none may come through as the backend sent it.
-func TestReloadAndRestartUnderLoad(t *testing.T) {
+// underLoad is a Sluice and the real Envoy between clients that never pause and
+// a backend whose answers the policies take something from; some are slow.
+type underLoad struct {
+	t                      *testing.T
+	dir, policies          string
+	address, admin, listen string
+	stop, kill             func()
+	done, failed, raw, cut atomic.Int64
+	over                   atomic.Bool
+	load                   sync.WaitGroup
+	// first is the first exchange that failed.
+	first atomic.Pointer[string]
+}
+
+func newUnderLoad(t *testing.T) *underLoad {
+	t.Helper()
 	envoy := locateEnvoy(t)
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -212,82 +234,130 @@ func TestReloadAndRestartUnderLoad(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, `ckend", "n": 1.10}`)
 	}))
-	defer backend.Close()
-	dir := t.TempDir()
-	policies := filepath.Join(dir, "policy.yaml")
-	write := func(version int) {
-		text := "apiVersion: sluice/v1\nkind: Policy\nmetadata: {name: quiet, labels: {version: v" + strconv.Itoa(version) + "}}\n" +
-			"spec:\n  response:\n    - filter: transform\n      onError: deny\n      with: {json: [{remove: $.internal}]}\n"
-		if err := os.WriteFile(policies+".new", []byte(text), 0o600); err != nil {
-			t.Error(err)
-		}
-		if err := os.Rename(policies+".new", policies); err != nil {
-			t.Error(err)
-		}
-	}
-	write(0)
-	address, admin, listen := freeAddress(t), freeAddress(t), freeAddress(t)
-	gen := filepath.Join(dir, "gen")
-	if err := os.WriteFile(gen, sluice(t, "gen", "envoy", "--policies", policies, "--address", address), 0o600); err != nil {
+	t.Cleanup(backend.Close)
+	u := &underLoad{t: t, dir: t.TempDir(), address: freeAddress(t), admin: freeAddress(t), listen: freeAddress(t)}
+	u.policies = filepath.Join(u.dir, "policy.yaml")
+	u.write(0)
+	gen := filepath.Join(u.dir, "gen")
+	if err := os.WriteFile(gen, sluice(t, "gen", "envoy", "--policies", u.policies, "--address", u.address), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	config := filepath.Join(dir, "envoy")
+	config := filepath.Join(u.dir, "envoy")
 	p := fromGen(t, documents(t, gen)[0])
-	if err := os.WriteFile(config, p.listening(t, listen, strings.TrimPrefix(backend.URL, "http://")), 0o600); err != nil {
+	if err := os.WriteFile(config, p.listening(t, u.listen, strings.TrimPrefix(backend.URL, "http://")), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	u.serve()
+	start(t, envoy, "-c", config, "--log-level", "warn", "--concurrency", "2", "--use-dynamic-base-id")
+	await(t, "http://"+u.listen+"/")
+	for worker := range 8 {
+		u.load.Go(func() { u.client(worker) })
+	}
+	t.Cleanup(u.end)
+	return u
+}
+
+// write puts a version of the policies into force.
+func (u *underLoad) write(version int) {
+	text := "apiVersion: sluice/v1\nkind: Policy\nmetadata: {name: quiet, labels: {version: v" + strconv.Itoa(version) + "}}\n" +
+		"spec:\n  response:\n    - filter: transform\n      onError: deny\n      with: {json: [{remove: $.internal}]}\n"
+	if err := os.WriteFile(u.policies+".new", []byte(text), 0o600); err != nil {
+		u.t.Error(err)
+	}
+	if err := os.Rename(u.policies+".new", u.policies); err != nil {
+		u.t.Error(err)
+	}
+}
+
+// serve starts Sluice.
+func (u *underLoad) serve() {
+	u.t.Helper()
 	bin, err := binary()
 	if err != nil {
-		t.Fatal(err)
+		u.t.Fatal(err)
 	}
-	serve := func() (stop func()) {
-		stop = start(t, bin, "serve", "--policies", policies, "--listen", address, "--admin", admin, "--drain-timeout", "10s")
-		await(t, "http://"+admin+"/readyz")
-		return stop
-	}
-	stop := serve()
-	start(t, envoy, "-c", config, "--log-level", "warn", "--concurrency", "2", "--use-dynamic-base-id")
-	await(t, "http://"+listen+"/")
+	u.stop, u.kill = startKillable(u.t, bin, "serve", "--policies", u.policies, "--listen", u.address, "--admin", u.admin, "--drain-timeout", "10s")
+	await(u.t, "http://"+u.admin+"/readyz")
+}
 
-	var done, failed, raw atomic.Int64
-	var over atomic.Bool
-	var load sync.WaitGroup
-	for worker := range 8 {
-		load.Go(func() {
-			path := "/fast"
-			if worker%4 == 0 {
-				path = "/slow"
-			}
-			for !over.Load() {
-				status, body := get("http://" + listen + path)
-				done.Add(1)
-				if status != http.StatusOK || !strings.Contains(body, "1.10") {
-					if failed.Add(1) == 1 {
-						t.Errorf("the first exchange that failed: status %d, body %q", status, body)
-					}
-				}
-				if strings.Contains(body, "internal") {
-					raw.Add(1)
-				}
-			}
-		})
+func (u *underLoad) client(worker int) {
+	path := "/fast"
+	if worker%4 == 0 {
+		path = "/slow"
 	}
+	for !u.over.Load() {
+		status, body := get("http://" + u.listen + path)
+		u.done.Add(1)
+		if status != http.StatusOK || !strings.Contains(body, "1.10") {
+			u.failed.Add(1)
+			said := strconv.Itoa(status) + " " + body
+			u.first.CompareAndSwap(nil, &said)
+		}
+		if strings.Contains(body, "internal") {
+			u.raw.Add(1)
+		}
+		if status == http.StatusOK && !strings.HasSuffix(body, "}") {
+			u.cut.Add(1)
+		}
+	}
+}
+
+// end ends the load.
+func (u *underLoad) end() {
+	u.over.Store(true)
+	u.load.Wait()
+}
+
+// TestReloadAndRestartUnderLoad changes the policies, and restarts Sluice,
+// while exchanges come in without a pause. None may fail, and none may come
+// through as the backend sent it.
+func TestReloadAndRestartUnderLoad(t *testing.T) {
+	u := newUnderLoad(t)
 	for version := 1; version <= 3; version++ {
-		write(version)
+		u.write(version)
 		time.Sleep(250 * time.Millisecond)
 	}
-	if body := await(t, "http://"+admin+"/policies"); !strings.Contains(body, `"version": "v3"`) {
+	if body := await(t, "http://"+u.admin+"/policies"); !strings.Contains(body, `"version": "v3"`) {
 		t.Errorf("the last policies are not in force:\n%s", body)
 	}
 	for range 2 {
-		stop()
-		stop = serve()
+		u.stop()
+		u.serve()
 		time.Sleep(400 * time.Millisecond)
 	}
-	over.Store(true)
-	load.Wait()
-	if failed.Load() > 0 || raw.Load() > 0 || done.Load() < 100 {
-		t.Errorf("of %d exchanges %d failed and %d came through raw", done.Load(), failed.Load(), raw.Load())
+	u.end()
+	if u.failed.Load() > 0 {
+		t.Errorf("the first exchange that failed: %s", *u.first.Load())
+	}
+	if u.failed.Load() > 0 || u.raw.Load() > 0 || u.done.Load() < 100 {
+		t.Errorf("of %d exchanges %d failed and %d came through raw", u.done.Load(), u.failed.Load(), u.raw.Load())
+	}
+}
+
+// TestKilledUnderLoad kills Sluice while exchanges are at work. They fail, and
+// none comes through as the backend sent it, or cut short as if it were whole;
+// when Sluice is back, so are they.
+func TestKilledUnderLoad(t *testing.T) {
+	u := newUnderLoad(t)
+	for range 3 {
+		time.Sleep(300 * time.Millisecond)
+		u.kill()
+		time.Sleep(200 * time.Millisecond)
+		u.serve()
+	}
+	// What Envoy has tried again meanwhile is over after its longest back-off.
+	time.Sleep(time.Second)
+	failed, done := u.failed.Load(), u.done.Load()
+	time.Sleep(500 * time.Millisecond)
+	u.end()
+	if failed == 0 {
+		t.Error("nothing failed: Sluice was not killed while it worked")
+	}
+	if u.failed.Load() > failed || u.done.Load() < done+50 {
+		t.Errorf("afterwards %d of %d exchanges failed, at first: %s", u.failed.Load()-failed, u.done.Load()-done, *u.first.Load())
+	}
+	if u.raw.Load() > 0 || u.cut.Load() > 0 {
+		t.Errorf("%d exchanges came through raw, and %d cut short as if they were whole", u.raw.Load(), u.cut.Load())
 	}
 }
 

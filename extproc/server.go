@@ -62,7 +62,7 @@ type Options struct {
 	// 16 MiB where 0. More of it denies the exchange, and a message of twice
 	// the size ends the stream with an error.
 	MaxMessageBytes int
-	// MaxStreams is how many exchanges one connection may have at once; 1000
+	// MaxStreams is how many exchanges one connection may have at once; 2048
 	// where 0. Further ones wait.
 	MaxStreams int
 	// DrainTimeout is how long exchanges in flight may take to end when the
@@ -88,7 +88,7 @@ func New(p Policies, opt Options) *Server {
 		opt.MaxMessageBytes = 16 << 20
 	}
 	if opt.MaxStreams <= 0 {
-		opt.MaxStreams = 1000
+		opt.MaxStreams = 2048
 	}
 	if opt.DrainTimeout <= 0 {
 		opt.DrainTimeout = 30 * time.Second

@@ -32,7 +32,8 @@ func NewBackend() (*Backend, error) {
 	protocols := &http.Protocols{}
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	b.srv = &http.Server{Handler: http.HandlerFunc(b.serve), Protocols: protocols, ReadHeaderTimeout: 10 * time.Second}
+	b.srv = &http.Server{Handler: http.HandlerFunc(b.serve), Protocols: protocols, ReadHeaderTimeout: 10 * time.Second,
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 20_000}}
 	go func() { _ = b.srv.Serve(lis) }()
 	return b, nil
 }

@@ -92,6 +92,8 @@ static_resources:
         typed_config:
           "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
           stat_prefix: {{.Name}}
+          http2_protocol_options: {max_concurrent_streams: 1000}
+          delayed_close_timeout: 0.1s
           http_protocol_options: {enable_trailers: true}
           proxy_100_continue: true
           upgrade_configs: [{upgrade_type: websocket}]
@@ -150,6 +152,7 @@ static_resources:
   clusters:
   - name: h1
     type: STATIC
+    circuit_breakers: &many {thresholds: [{max_connections: 100000, max_pending_requests: 100000, max_requests: 100000}]}
     load_assignment: {cluster_name: h1, endpoints: [{lb_endpoints: [{endpoint: {address: {{.Backend}}}}]}]}
     typed_extension_protocol_options:
       envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
@@ -157,6 +160,7 @@ static_resources:
         explicit_http_config: {http_protocol_options: {enable_trailers: true}}
   - name: h2
     type: STATIC
+    circuit_breakers: *many
     load_assignment: {cluster_name: h2, endpoints: [{lb_endpoints: [{endpoint: {address: {{.Backend}}}}]}]}
     typed_extension_protocol_options: &h2
       envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
@@ -167,6 +171,7 @@ static_resources:
     load_assignment: {cluster_name: gone, endpoints: []}
   - name: sluice
     type: STATIC
+    circuit_breakers: *many
     load_assignment: {cluster_name: sluice, endpoints: [{lb_endpoints: [{endpoint: {address: {{.Sluice}}}}]}]}
     typed_extension_protocol_options: *h2
 `))

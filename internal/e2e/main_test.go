@@ -17,6 +17,7 @@ import (
 	"github.com/sluice-proxy/sluice/filters/transform"
 	"github.com/sluice-proxy/sluice/internal/e2e"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
+	"github.com/sluice-proxy/sluice/internal/telemetry"
 	"github.com/sluice-proxy/sluice/policies"
 )
 
@@ -25,7 +26,9 @@ import (
 var (
 	envoy    *e2e.Envoy
 	backend  *e2e.Backend
+	sluice   net.Addr
 	recorded = &records{}
+	metrics  = telemetry.NewMetrics()
 )
 
 var listeners = []e2e.Listener{
@@ -49,6 +52,9 @@ var listeners = []e2e.Listener{
 	{Name: "small-partial", Request: "BUFFERED_PARTIAL", Response: "BUFFERED_PARTIAL", BufferLimit: 32 << 10},
 	{Name: "small-duplex", Request: "FULL_DUPLEX_STREAMED", Response: "FULL_DUPLEX_STREAMED", Trailers: true, BufferLimit: 32 << 10},
 	{Name: "observe", Request: "STREAMED", Response: "STREAMED", Observe: true},
+	{Name: "big-duplex", Request: "FULL_DUPLEX_STREAMED", Response: "FULL_DUPLEX_STREAMED", Trailers: true, BufferLimit: 16 << 20},
+	{Name: "big-buffered", Request: "BUFFERED", Response: "BUFFERED", Trailers: true, BufferLimit: 16 << 20},
+	{Name: "big-streamed", Request: "STREAMED", Response: "STREAMED", Trailers: true, BufferLimit: 16 << 20},
 	{Name: "impatient-streamed", Request: "STREAMED", Response: "STREAMED", Trailers: true, MessageTimeout: "0.3s", MaxMessageTimeout: "5s"},
 }
 
@@ -74,19 +80,19 @@ func run(m *testing.M) int {
 		return fail(err)
 	}
 	defer backend.Close()
-	server := extproc.New(store, extproc.Options{Recorder: recorded, DrainTimeout: time.Second})
+	server := extproc.New(store, extproc.Options{Recorder: telemetry.NewFanout(recorded, metrics), Metrics: metrics, DrainTimeout: time.Second})
+	metrics.GaugeFunc("sluice_held_bytes", "Bytes held.", func() float64 { return float64(server.Held()) })
 	up := make(chan net.Addr, 1)
 	failed := make(chan error, 1)
 	go func() {
 		failed <- server.Serve(ctx, func(a []net.Addr) { up <- a[0] }, extproc.Listener{Address: "127.0.0.1:0"})
 	}()
-	var addr net.Addr
 	select {
-	case addr = <-up:
+	case sluice = <-up:
 	case err := <-failed:
 		return fail(err)
 	}
-	if envoy, err = e2e.Start(ctx, backend.Addr(), addr, listeners...); err != nil {
+	if envoy, err = e2e.Start(ctx, backend.Addr(), sluice, listeners...); err != nil {
 		return fail(err)
 	}
 	defer envoy.Stop()

@@ -47,7 +47,7 @@ type JWT struct {
 	Header    string        `json:"header,omitempty" doc:"Header that holds the token, with or without Bearer; default authorization."`
 	JWKSFile  string        `json:"jwksFile,omitempty" doc:"File of the key set."`
 	JWKSURL   string        `json:"jwksURL,omitempty" doc:"https address of the key set; fetched in the background."`
-	Refresh   time.Duration `json:"refresh,omitempty" doc:"How often the key set is read again; default 5m."`
+	Refresh   time.Duration `json:"refresh,omitempty" doc:"How often the key set is read again; default 5m. A token whose key is not in it has it read sooner."`
 	Issuer    string        `json:"issuer,omitempty" doc:"The iss that tokens must have."`
 	Audiences []string      `json:"audiences,omitempty" doc:"The aud of which tokens must have one."`
 	// Algorithms that signatures may have.
@@ -92,6 +92,7 @@ func New(c Config) (*Resolver, error) {
 		if err != nil {
 			return nil, err
 		}
+		m.start()
 		r.jwt = m
 	}
 	return r, nil

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -24,7 +26,10 @@ const (
 	maxToken    = 16 << 10 // the longest token that is looked at
 	maxKeySet   = 1 << 20
 	fetchWithin = 10 * time.Second
-	clockSkew   = time.Minute
+	// missedWait is the least time between two loads because of keys that are
+	// not in the set: tokens with made-up key ids must not become requests.
+	missedWait = 10 * time.Second
+	clockSkew  = time.Minute
 )
 
 // asymmetric are the algorithms whose keys may be public.
@@ -36,6 +41,10 @@ type jwtMethod struct {
 	header     string
 	algorithms map[string]bool
 	keys       atomic.Pointer[jwk.Set]
+	// missed is told of a token whose key is not in the set.
+	missed     chan struct{}
+	missedWait time.Duration
+	client     *http.Client
 	stop       context.CancelFunc
 }
 
@@ -44,13 +53,19 @@ func newJWT(c JWT) (*jwtMethod, error) {
 	if (c.JWKSFile == "") == (c.JWKSURL == "") {
 		return nil, fail("", "give exactly one of jwksFile and jwksURL", "")
 	}
-	if c.JWKSURL != "" && !strings.HasPrefix(c.JWKSURL, "https://") && !strings.HasPrefix(c.JWKSURL, "http://127.0.0.1") && !strings.HasPrefix(c.JWKSURL, "http://localhost") {
+	if u, err := url.Parse(c.JWKSURL); c.JWKSURL != "" && (err != nil || !proves(u)) {
 		return nil, fail(".jwksURL", "the address is not https", "keys that came over plain http prove nothing")
 	}
 	if len(c.Algorithms) == 0 {
 		c.Algorithms = []string{"RS256", "ES256", "EdDSA"}
 	}
-	m := &jwtMethod{cfg: c, header: nameOr(c.Header, "authorization"), algorithms: map[string]bool{}}
+	m := &jwtMethod{cfg: c, header: nameOr(c.Header, "authorization"), algorithms: map[string]bool{}, missed: make(chan struct{}, 1), missedWait: missedWait}
+	m.client = &http.Client{CheckRedirect: func(r *http.Request, via []*http.Request) error {
+		if len(via) > 3 || !proves(r.URL) {
+			return errors.New("a redirect to an address that is not https")
+		}
+		return nil
+	}}
 	for i, a := range c.Algorithms {
 		if !slices.Contains(asymmetric, a) {
 			return nil, fail(fmt.Sprintf(".algorithms[%d]", i), fmt.Sprintf("%q is not accepted", a), "one of "+strings.Join(asymmetric, ", "))
@@ -66,19 +81,35 @@ func newJWT(c JWT) (*jwtMethod, error) {
 			return nil, fail(".jwksFile", err.Error(), "")
 		}
 	}
+	return m, nil
+}
+
+// start keeps the key set up to date until close.
+func (m *jwtMethod) start() {
 	ctx, stop := context.WithCancel(context.Background())
 	m.stop = stop
 	go m.refresh(ctx)
-	return m, nil
 }
 
 func (m *jwtMethod) close() { m.stop() }
 
-// refresh reads the key set again and again; until there is one, more often.
+// proves reports whether keys from an address can be believed: it is https, or
+// this machine's own.
+func proves(u *url.URL) bool {
+	if u.Scheme == "https" {
+		return u.Host != ""
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return u.Scheme == "http" && (u.Hostname() == "localhost" || err == nil && ip.IsLoopback())
+}
+
+// refresh reads the key set again and again: until there is one, and when a
+// token has a key that is not in it, sooner.
 func (m *jwtMethod) refresh(ctx context.Context) {
 	if m.keys.Load() == nil {
 		_ = m.load(ctx)
 	}
+	loaded := time.Now()
 	for {
 		wait := m.cfg.Refresh
 		if m.keys.Load() == nil {
@@ -88,9 +119,14 @@ func (m *jwtMethod) refresh(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-time.After(wait):
+		case <-m.missed:
+			if time.Since(loaded) < m.missedWait {
+				continue
+			}
 		}
 		// The keys that are there stay in use where this fails.
 		_ = m.load(ctx)
+		loaded = time.Now()
 	}
 }
 
@@ -117,7 +153,7 @@ func (m *jwtMethod) read(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := m.client.Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -193,6 +229,15 @@ func (m *jwtMethod) verify(text []byte, keys jwk.Set) (jwt.Token, error) {
 	alg, ok := msg.Signatures()[0].ProtectedHeaders().Algorithm()
 	if !ok || !m.algorithms[alg.String()] || alg == jwa.NoSignature() {
 		return nil, errors.New("the algorithm is not accepted")
+	}
+	if kid, ok := msg.Signatures()[0].ProtectedHeaders().KeyID(); ok {
+		if _, ok := keys.LookupKeyID(kid); !ok {
+			select {
+			case m.missed <- struct{}{}:
+			default:
+			}
+			return nil, errors.New("the key is not known")
+		}
 	}
 	tok, err := jwt.Parse(text, jwt.WithKeySet(keys, jws.WithInferAlgorithmFromKey(true)), jwt.WithValidate(true), jwt.WithAcceptableSkew(clockSkew))
 	if err != nil {
