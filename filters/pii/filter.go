@@ -54,7 +54,8 @@ func build(c Config, _ filters.Env) (filters.Filter, error) {
 func (f *filter) Needs(d filters.Direction) filters.Needs {
 	n := filters.Needs{
 		Headers:  len(f.cfg.Headers) > 0 || d == filters.Request && len(f.cfg.Query) > 0,
-		Trailers: f.cfg.Trailers, Paths: f.cfg.Paths, Unparsed: f.cfg.Unparsed,
+		Immediate: true,
+		Trailers:  f.cfg.Trailers, Paths: f.cfg.Paths, Unparsed: f.cfg.Unparsed,
 	}
 	switch {
 	case f.cfg.SkipBody:
