@@ -3,10 +3,11 @@
 // knows its messages.
 //
 // One stream is one HTTP exchange, served by one goroutine: a message is
-// received, the pipeline is run on it, and the reply is sent, so that nothing
-// in it needs a lock. Each direction is a machine of its own (lane): the
-// directions interleave. What is sent back depends on the body mode, and each
-// has an emitter:
+// received, the pipeline is run on it, and the reply is sent. Nothing is
+// received meanwhile, so that a data plane that takes no replies cannot make
+// it hold more. Another goroutine touches the stream only when its time is up.
+// Each direction is a machine of its own (lane): the directions interleave.
+// What is sent back depends on the body mode, and each has an emitter:
 //
 //   - BUFFERED, BUFFERED_PARTIAL: one reply with all that changed.
 //   - STREAMED: exactly one reply a message.

@@ -559,7 +559,8 @@ func TestEveryStreamIsFinished(t *testing.T) {
 	}
 	for n := 1; n <= len(all); n++ {
 		b := &book{}
-		x := dial(t, extproc.New(both(t, mask, keep), extproc.Options{Metrics: b, Recorder: b})).open(plane{modes: [2]bodyMode{fullDuplex, fullDuplex}})
+		server := extproc.New(both(t, mask, keep), extproc.Options{Metrics: b, Recorder: b})
+		x := dial(t, server).open(plane{modes: [2]bodyMode{fullDuplex, fullDuplex}})
 		for _, m := range all[:n] {
 			if err := x.send(m); err != nil {
 				t.Fatal(err)
@@ -567,7 +568,7 @@ func TestEveryStreamIsFinished(t *testing.T) {
 		}
 		b.await(t, "receiving", func(b *book) bool { return b.messages == n })
 		x.cancel()
-		b.await(t, "finishing", func(b *book) bool { return b.closed == 1 && b.held == 0 && len(b.summaries) == 1 })
+		b.await(t, "finishing", func(b *book) bool { return b.closed == 1 && server.Held() == 0 && len(b.summaries) == 1 })
 		if !b.summaries[0].Aborted {
 			t.Errorf("after %d messages: the exchange does not count as aborted", n)
 		}

@@ -38,8 +38,6 @@ type Metrics interface {
 	StreamClosed()
 	Message(p filters.Phase)
 	Panicked()
-	// Held is told by how much the bytes held back have changed.
-	Held(change int)
 }
 
 // DataPlane is what the data plane's configuration allows. It cannot be asked;
@@ -60,8 +58,9 @@ type Options struct {
 	Metrics   Metrics
 	Log       *slog.Logger
 	DataPlane DataPlane
-	// MaxMessageBytes is the largest message that is taken; 16 MiB where 0. A
-	// larger one ends its exchange.
+	// MaxMessageBytes is the most of a body that is taken in one message;
+	// 16 MiB where 0. More of it denies the exchange, and a message of twice
+	// the size ends the stream with an error.
 	MaxMessageBytes int
 	// MaxStreams is how many exchanges one connection may have at once; 1000
 	// where 0. Further ones wait.
@@ -78,6 +77,7 @@ type Server struct {
 	extprocv3.UnimplementedExternalProcessorServer
 	policies Policies
 	opt      Options
+	load     load
 	draining atomic.Bool
 	serving  atomic.Bool
 }
@@ -114,7 +114,6 @@ func (noMetrics) StreamOpened()         {}
 func (noMetrics) StreamClosed()         {}
 func (noMetrics) Message(filters.Phase) {}
 func (noMetrics) Panicked()             {}
-func (noMetrics) Held(int)              {}
 
 // Ready returns nil while exchanges are taken, and otherwise why not.
 func (s *Server) Ready() error {
@@ -131,6 +130,8 @@ func (s *Server) Ready() error {
 func (s *Server) Process(g extprocv3.ExternalProcessor_ProcessServer) (err error) {
 	s.opt.Metrics.StreamOpened()
 	defer s.opt.Metrics.StreamClosed()
+	s.load.open.Add(1)
+	defer s.load.open.Add(-1)
 	st := newStream(s, g)
 	defer st.finish()
 	defer func() {
@@ -232,9 +233,10 @@ func (s *Server) Serve(ctx context.Context, ready func(addrs []net.Addr), listen
 
 func (s *Server) newGRPC(creds credentials.TransportCredentials) (*grpc.Server, *health.Server) {
 	opts := []grpc.ServerOption{
-		grpc.MaxRecvMsgSize(s.opt.MaxMessageBytes),
+		grpc.MaxRecvMsgSize(2 * s.opt.MaxMessageBytes),
 		grpc.MaxSendMsgSize(2 * s.opt.MaxMessageBytes),
 		grpc.MaxConcurrentStreams(uint32(s.opt.MaxStreams)),
+		grpc.InTapHandle(cancelable),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	}
 	if creds != nil {

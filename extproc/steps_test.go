@@ -167,7 +167,7 @@ type book struct {
 	decisions      []pipeline.Record
 	summaries      []pipeline.Summary
 	opened, closed int
-	panics, held   int
+	panics         int
 	messages       int
 }
 
@@ -187,7 +187,6 @@ func (b *book) StreamOpened()         { b.mu.Lock(); b.opened++; b.mu.Unlock() }
 func (b *book) StreamClosed()         { b.mu.Lock(); b.closed++; b.mu.Unlock() }
 func (b *book) Message(filters.Phase) { b.mu.Lock(); b.messages++; b.mu.Unlock() }
 func (b *book) Panicked()             { b.mu.Lock(); b.panics++; b.mu.Unlock() }
-func (b *book) Held(n int)            { b.mu.Lock(); b.held += n; b.mu.Unlock() }
 
 // await waits until the book says so.
 func (b *book) await(t testing.TB, what string, ok func(*book) bool) {

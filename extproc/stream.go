@@ -38,6 +38,8 @@ type stream struct {
 	upgrade bool
 	// denied: an immediate response has been given; nothing else is.
 	denied bool
+	limits pipeline.Limits
+	life   lifetime
 	held   int
 }
 
@@ -49,6 +51,8 @@ func newStream(s *Server, g extprocv3.ExternalProcessor_ProcessServer) *stream {
 	for d := range st.lanes {
 		st.lanes[d].direction = filters.Direction(d)
 	}
+	// Those of the policies come with the first message.
+	st.count(&pipeline.DefaultLimits)
 	return st
 }
 
@@ -61,9 +65,8 @@ func (st *stream) id() string {
 
 // finish ends the run, whatever ended the stream.
 func (st *stream) finish() {
-	if st.held != 0 {
-		st.server.opt.Metrics.Held(-st.held)
-	}
+	st.life.end()
+	st.hold(0)
 	if st.run == nil {
 		return
 	}
@@ -78,21 +81,43 @@ func (st *stream) finish() {
 	st.run.Finish(ctx)
 }
 
-// serve receives messages until the data plane ends the stream.
+// serve receives messages until the data plane ends the stream. While one is
+// worked on, and while a reply waits to be taken, no other is received: the
+// data plane's own flow control is the brake.
 func (st *stream) serve() error {
 	for {
 		req, err := st.grpc.Recv()
-		if err != nil {
-			// Streams end by being canceled, more often than not.
-			if errors.Is(err, io.EOF) || status.Code(err) == codes.Canceled || st.ctx.Err() != nil {
-				return nil
-			}
-			return err
+		if err == nil {
+			err = st.work(req)
 		}
-		if err := st.handle(req); err != nil {
-			return err
+		if err == nil {
+			continue
+		}
+		// Streams end by being canceled, more often than not.
+		if errors.Is(err, io.EOF) || status.Code(err) == codes.Canceled || st.ctx.Err() != nil {
+			return nil
+		}
+		if status.Code(err) == codes.ResourceExhausted && st.run != nil {
+			st.run.Reach(pipeline.MaxMessageBytes)
+		}
+		return err
+	}
+}
+
+// work handles one message, within the stream's lifetime.
+func (st *stream) work(req *extprocv3.ProcessingRequest) error {
+	st.life.working.Lock()
+	defer st.life.working.Unlock()
+	st.life.touch()
+	if err := st.handle(req); err != nil {
+		return err
+	}
+	if st.life.late.Load() {
+		if left, bound := st.life.left(); left <= 0 && !st.expire(bound) {
+			st.life.late.Store(false)
 		}
 	}
+	return nil
 }
 
 func (st *stream) handle(req *extprocv3.ProcessingRequest) error {
@@ -102,7 +127,6 @@ func (st *stream) handle(req *extprocv3.ProcessingRequest) error {
 	if st.run != nil {
 		attributes(st.run.Exchange(), req.GetAttributes())
 	}
-	defer st.countHeld()
 	switch m := req.GetRequest().(type) {
 	case *extprocv3.ProcessingRequest_RequestHeaders:
 		st.server.opt.Metrics.Message(filters.RequestHeaders)
@@ -151,9 +175,14 @@ func (st *stream) begin(ex *filters.Exchange, req *extprocv3.ProcessingRequest) 
 	}
 	attributes(ex, req.GetAttributes())
 	chains, limits := st.server.policies.Begin(st.ctx, ex)
+	st.limits = limits.WithDefaults()
 	st.run = pipeline.NewRun(ex, chains, pipeline.Options{
-		Limits: limits, Recorder: st.server.opt.Recorder, ObserveOnly: st.observe, Now: st.server.opt.Now,
+		Limits: st.limits, Room: st, Recorder: st.server.opt.Recorder, ObserveOnly: st.observe, Now: st.server.opt.Now,
 	})
+	st.count(&st.limits)
+	if b, full := st.server.full(&st.limits); full {
+		st.run.Refuse(b)
+	}
 }
 
 // exchange returns the exchange, begun if it has not been: the request phases
@@ -188,6 +217,7 @@ func (st *stream) headers(d filters.Direction, h *extprocv3.HttpHeaders, req *ex
 		st.upgrade = true
 		st.run.Upgrade()
 	case d == filters.Response && st.upgrade && !switched(&ex.Request.Headers, &hs):
+		st.upgrade = false
 		st.run.UpgradeRefused()
 	}
 	l.announced = announcedLength(&hs)
@@ -229,18 +259,29 @@ func (st *stream) body(d filters.Direction, b *extprocv3.HttpBody, req *extprocv
 	eos := b.GetEndOfStream()
 	chunk := b.GetBody()
 	l.received += int64(len(chunk))
+	if len(chunk) > st.server.opt.MaxMessageBytes {
+		l.ended = true
+		return st.deny(d, st.run.Stop(pipeline.MaxMessageBytes, true))
+	}
+	st.hold(st.run.Held() + len(chunk))
+	defer func() { st.hold(st.run.Held()) }()
 	end := l.isEnd(eos, chunk)
 	var t pipeline.Turn
-	if l.cutOff(eos, chunk) {
+	switch {
+	case !l.cutOff(eos, chunk):
+		t = st.run.Body(st.ctx, d, chunk, end)
+	case st.run.Coded(d):
+		end = true
+		t = st.run.Truncated(st.ctx, d)
+		t.Body = chunk
+	default:
+		end = true
 		t = st.run.Body(st.ctx, d, chunk, false)
 		if t.Denial == nil {
 			out := append([]byte(nil), t.Body...)
 			t = st.run.Truncated(st.ctx, d)
 			t.Body = append(out, t.Body...)
 		}
-		end = true
-	} else {
-		t = st.run.Body(st.ctx, d, chunk, end)
 	}
 	l.ended = end
 	if st.observe {
@@ -271,6 +312,7 @@ func (st *stream) trailers(d filters.Direction, tr *extprocv3.HttpTrailers, req 
 	if err := st.extend(l, filters.TrailersPhase(d)); err != nil {
 		return err
 	}
+	defer func() { st.hold(st.run.Held()) }()
 	t := st.run.Trailers(st.ctx, d)
 	l.ended = true
 	if st.observe {
@@ -306,18 +348,9 @@ func (st *stream) send(r *extprocv3.ProcessingResponse) error {
 	if st.observe {
 		return nil
 	}
-	return st.grpc.Send(r)
-}
-
-// countHeld tells the metrics by how much the held bytes have changed.
-func (st *stream) countHeld() {
-	if st.run == nil {
-		return
-	}
-	if now := st.run.Held(); now != st.held {
-		st.server.opt.Metrics.Held(now - st.held)
-		st.held = now
-	}
+	err := st.grpc.Send(r)
+	st.life.touch()
+	return err
 }
 
 // isUpgrade reports whether the request asks for another protocol, and has no

@@ -95,8 +95,13 @@ type Needs struct {
 	// Paths are the RFC 9535 JSONPaths of the values to show to the Stream.
 	// Empty: every value and every member name there is.
 	Paths []string
+	// Join are the JSONPaths of strings that a stream of events spreads over
+	// many of them, besides those of the known models' streams: each is one
+	// value, shown in pieces. They count for the direction's other steps too.
+	Join []string
 	// Exact: a path that selects an object or array stands for that alone. If
-	// not set, it stands for every value and name beneath it too.
+	// not set, it stands for every value and name beneath it too. Such a step
+	// is about the structure of JSON and is shown nothing of other formats.
 	Exact bool
 	// Steps are the names of earlier steps whose results the filter reads.
 	// The runner then runs it no earlier than those.
@@ -108,7 +113,20 @@ type Needs struct {
 	// Unparsed says what to do with a body of no known type, or from where on
 	// it does not parse.
 	Unparsed Unparsed
+	// Files says what the Stream is shown of files in a multipart body; those
+	// of text-like types where it is empty.
+	Files Files
 }
+
+// Files is what a streaming filter wants to see of files in a multipart body.
+type Files string
+
+// The choices.
+const (
+	ScanFiles    Files = "scan"    // those of types that can be read
+	ScanAllFiles Files = "scanAll" // the others too, as Unparsed says
+	PassFiles    Files = "pass"    // none
+)
 
 // Unparsed is what a streaming filter wants for a body that is not of a known
 // type, or from where on it does not parse.

@@ -29,6 +29,8 @@ type Env struct {
 	Log *slog.Logger
 	// Dir is the folder of the policy file: relative file names start there.
 	Dir string
+	// Store is the shared state. Nil where a filter is built by itself.
+	Store Store
 }
 
 // Spec describes a filter whose configuration is of type C, a struct. C is

@@ -7,6 +7,8 @@ import (
 
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/identity"
+	"github.com/sluice-proxy/sluice/internal/pipeline"
+	"github.com/sluice-proxy/sluice/internal/store"
 )
 
 // apiVersion is the version of the policy language.
@@ -132,6 +134,7 @@ type Settings struct {
 	Identity  identity.Config `json:"identity,omitempty" doc:"How a caller is identified."`
 	DataPlane DataPlane       `json:"dataPlane,omitempty" doc:"What the data plane's configuration allows, where its gRPC metadata does not say so."`
 	Audit     Audit           `json:"audit,omitempty" doc:"The audit log of decisions. Read at start."`
+	Store     store.Config    `json:"store,omitempty" doc:"Where state is that outlives an exchange: the token vault. Read at start."`
 	Telemetry Telemetry       `json:"telemetry,omitempty" doc:"Traces. Read at start."`
 }
 
@@ -155,16 +158,33 @@ type Admin struct {
 	Pprof   bool   `json:"pprof,omitempty" doc:"Serve /debug/pprof/."`
 }
 
-// Limits bound what is held. 0 is the default.
+// Limits bound what is held, and for how long. 0 is the default.
 type Limits struct {
-	CollectBytes    int64 `json:"collectBytes,omitempty" jsonschema:"minimum=0" doc:"Most of a body that is collected for steps that need the whole of it; default 10 MiB. Reaching it is a failure of those steps."`
-	Depth           int   `json:"depth,omitempty" jsonschema:"minimum=0" doc:"Deepest nesting of a JSON document; default 512. Beyond it, the document counts as unparsed."`
-	PieceBytes      int   `json:"pieceBytes,omitempty" jsonschema:"minimum=0" doc:"Length from which on a string is looked at in pieces; default 64 KiB."`
-	NameBytes       int   `json:"nameBytes,omitempty" jsonschema:"minimum=0" doc:"Longest name of a member; default 16 KiB. Beyond it, the document counts as unparsed."`
-	DecodedBytes    int64 `json:"decodedBytes,omitempty" jsonschema:"minimum=0" doc:"Most that a compressed body may decode to; default 100 MiB. Beyond it, the exchange is denied."`
-	DecodedRatio    int64 `json:"decodedRatio,omitempty" jsonschema:"minimum=0" doc:"Most that a compressed body may grow by decoding; default 200 times. Beyond it, the exchange is denied."`
-	MaxStreams      int   `json:"maxStreams,omitempty" jsonschema:"minimum=0" doc:"Most exchanges at once on one connection; default 1000. Further ones wait. Read at start."`
-	MaxMessageBytes int   `json:"maxMessageBytes,omitempty" jsonschema:"minimum=0" doc:"Largest message from the data plane; default 16 MiB. Beyond it, the exchange fails. Read at start."`
+	CollectBytes     int64         `json:"collectBytes,omitempty" jsonschema:"minimum=0" doc:"Most of a body that is collected for steps that need the whole of it; default 10 MiB. Reaching it is a failure of those steps."`
+	ExchangeBytes    int64         `json:"exchangeBytes,omitempty" jsonschema:"minimum=0" doc:"Most body bytes that one exchange may hold, both directions and copies together; default 32 MiB. Reaching it is a failure of the steps that need the whole of a body."`
+	TotalBytes       int64         `json:"totalBytes,omitempty" jsonschema:"minimum=0" doc:"Body bytes that all exchanges together may hold; default 256 MiB. Then onOverload holds for new ones. At twice that, it is to running ones as exchangeBytes is."`
+	MaxExchanges     int           `json:"maxExchanges,omitempty" jsonschema:"minimum=0" doc:"Most exchanges at once; default 20000. Then onOverload holds for new ones."`
+	OnOverload       string        `json:"onOverload,omitempty" jsonschema:"enum=policy,enum=deny,enum=pass" doc:"What happens to a new exchange that there is no room for: deny; pass (unprocessed, with sluice.unprocessed in the dynamic metadata); or policy, the default: pass where every enforced step that could run has onError continue, else deny."`
+	OverloadStatus   int           `json:"overloadStatus,omitempty" jsonschema:"enum=429,enum=500" doc:"Status of the denial: 429 (default) or 500."`
+	ExchangeDuration time.Duration `json:"exchangeDuration,omitempty" doc:"Longest time that an exchange may last; default 24h. Beyond it, it is denied, or cut off where its response has begun; but it is left alone where no step waits for anything any more, and where it is upgraded (WebSocket)."`
+	IdleDuration     time.Duration `json:"idleDuration,omitempty" doc:"Longest time that nothing may happen in an exchange; default 1h. Beyond it, as for exchangeDuration."`
+	Depth            int           `json:"depth,omitempty" jsonschema:"minimum=0" doc:"Deepest nesting of a document; default 512. Beyond it, the document counts as unparsed."`
+	PieceBytes       int           `json:"pieceBytes,omitempty" jsonschema:"minimum=0" doc:"Length from which on a value is looked at in pieces; default 64 KiB. A finding that is longer than four times that is not found as one."`
+	NameBytes        int           `json:"nameBytes,omitempty" jsonschema:"minimum=0" doc:"Longest name of a member; default 16 KiB. Beyond it, the document counts as unparsed."`
+	EventBytes       int           `json:"eventBytes,omitempty" jsonschema:"minimum=0" doc:"Longest event of a stream of Server-Sent Events; default 1 MiB. Beyond it, the event counts as unparsed."`
+	DecodedBytes     int64         `json:"decodedBytes,omitempty" jsonschema:"minimum=0" doc:"Most that a compressed body may decode to; default 100 MiB. Beyond it, the exchange is denied."`
+	DecodedRatio     int64         `json:"decodedRatio,omitempty" jsonschema:"minimum=0" doc:"Most that a compressed body may grow by decoding; default 200 times. Beyond it, the exchange is denied."`
+	MaxStreams       int           `json:"maxStreams,omitempty" jsonschema:"minimum=0" doc:"Most exchanges at once on one connection; default 1000. Further ones wait, or the data plane opens another connection. Read at start."`
+	MaxMessageBytes  int           `json:"maxMessageBytes,omitempty" jsonschema:"minimum=0" doc:"Most of a body in one message from the data plane; default 16 MiB. Beyond it, the exchange is denied. Read at start."`
+}
+
+// bounds are the limits of one exchange.
+func (l *Limits) bounds() pipeline.Limits {
+	return pipeline.Limits{
+		CollectBytes: l.CollectBytes, ExchangeBytes: l.ExchangeBytes, TotalBytes: l.TotalBytes, Exchanges: l.MaxExchanges,
+		Overload: pipeline.Overload(l.OnOverload), OverloadStatus: l.OverloadStatus, Duration: l.ExchangeDuration, Idle: l.IdleDuration,
+		Depth: l.Depth, PieceBytes: l.PieceBytes, NameBytes: l.NameBytes, EventBytes: l.EventBytes, DecodedBytes: l.DecodedBytes, DecodedRatio: l.DecodedRatio,
+	}
 }
 
 // DataPlane is what the data plane's configuration allows.

@@ -253,20 +253,16 @@ func (b *build) settings(d *decoder, n ast.Node, h header) {
 			d.at(d.find(h.Spec, path), "spec."+path, fmt.Sprintf("%q is no address", ls.Address), "write host:port or unix:/path")
 		}
 	}
-	for _, l := range []struct {
-		key   string
-		value int64
-	}{
-		{"collectBytes", s.Limits.CollectBytes}, {"depth", int64(s.Limits.Depth)}, {"pieceBytes", int64(s.Limits.PieceBytes)},
-		{"nameBytes", int64(s.Limits.NameBytes)}, {"decodedBytes", s.Limits.DecodedBytes}, {"decodedRatio", s.Limits.DecodedRatio},
-		{"maxStreams", int64(s.Limits.MaxStreams)}, {"maxMessageBytes", int64(s.Limits.MaxMessageBytes)},
-	} {
-		if l.value < 0 {
-			d.at(d.find(h.Spec, "limits."+l.key), "spec.limits."+l.key, "is negative", "0 is the default")
-		}
-	}
+	checkLimits(d, h.Spec, &s.Limits)
 	if x := s.Telemetry.Sample; x != nil && (*x < 0 || *x > 1) {
 		d.at(d.find(h.Spec, "telemetry.sample"), "spec.telemetry.sample", "is not between 0 and 1", "")
+	}
+	if err := s.Store.Validate(); err != nil {
+		var fe *filters.FieldError
+		if errors.As(err, &fe) {
+			path := join("store", fe.Path)
+			d.at(d.find(h.Spec, path), "spec."+path, fe.Msg, fe.Hint)
+		}
 	}
 	b.identityErr = func(err error) {
 		path, msg, hint := "identity", err.Error(), ""
@@ -277,6 +273,21 @@ func (b *build) settings(d *decoder, n ast.Node, h header) {
 		d.at(d.find(h.Spec, path), "spec."+path, msg, hint)
 		b.problems = append(b.problems, d.problems[len(d.problems)-1])
 		d.problems = d.problems[:len(d.problems)-1]
+	}
+}
+
+func checkLimits(d *decoder, spec ast.Node, l *Limits) {
+	v := reflect.ValueOf(l).Elem()
+	for i := range v.NumField() {
+		if f := v.Field(i); f.CanInt() && f.Int() < 0 {
+			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+			key := "limits." + name
+			d.at(d.find(spec, key), "spec."+key, "is negative", "0 is the default")
+		}
+	}
+	enum(d, spec, "spec.limits.onOverload", l.OnOverload, "policy", "deny", "pass")
+	if s := l.OverloadStatus; s > 0 && s != 429 && s != 500 {
+		d.at(d.find(spec, "limits.overloadStatus"), "spec.limits.overloadStatus", fmt.Sprintf("%d is not 429 or 500", s), "meshes retry 502, 503 and 504")
 	}
 }
 
@@ -584,7 +595,11 @@ func (b *policyBuild) compile(steps []*pipeline.Step) {
 			path, msg := b.places[s], err.Error()
 			var pe *body.PathError
 			if errors.As(err, &pe) {
-				path, msg = fmt.Sprintf("%s.with.paths[%d]", path, pe.Index), pe.Error()
+				key := "paths"
+				if pe.Join {
+					key = "join"
+				}
+				path, msg = fmt.Sprintf("%s.with.%s[%d]", path, key, pe.Index), pe.Error()
 			}
 			b.at(path, msg, "")
 			return
@@ -614,9 +629,7 @@ func (b *build) finish(_ context.Context, version string) *Set {
 		return cmp.Or(cmp.Compare(a.Order, b.Order), cmp.Compare(a.Name, b.Name))
 	})
 	s.version, s.resolver = version, resolver
-	l := s.settings.Limits
-	s.limits = pipeline.Limits{CollectBytes: l.CollectBytes, Depth: l.Depth, PieceBytes: l.PieceBytes, NameBytes: l.NameBytes,
-		DecodedBytes: l.DecodedBytes, DecodedRatio: l.DecodedRatio}
+	s.limits = s.settings.Limits.bounds()
 	s.index = newIndex(s.policies)
 	return s
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/sluice-proxy/sluice/internal/admin"
 	"github.com/sluice-proxy/sluice/internal/audit"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
+	"github.com/sluice-proxy/sluice/internal/store"
 	"github.com/sluice-proxy/sluice/internal/telemetry"
 	"github.com/sluice-proxy/sluice/policies"
 )
@@ -48,13 +49,22 @@ type daemon struct {
 // run serves until ctx ends, and drains then.
 func (d *daemon) run(ctx context.Context) (err error) {
 	d.metrics = telemetry.NewMetrics()
-	d.store, err = policies.Open(ctx, loader(d.log), d.policies...)
+	var shared store.Shared
+	loader := loader(d.log)
+	loader.Env.Store = &shared
+	d.store, err = policies.Open(ctx, loader, d.policies...)
 	if err != nil {
 		return fmt.Errorf("loading the policies:\n%w", err)
 	}
 	d.loaded(d.store.Current(), nil, false)
 	d.store.OnReload = d.loaded
 	settings := d.store.Current().Settings()
+
+	state, err := d.openStore(ctx, settings.Store)
+	if err != nil {
+		return err
+	}
+	shared.Use(state)
 
 	log, err := audit.Open(audit.Config{To: settings.Audit.To, Stdout: d.stdout})
 	if err != nil {
@@ -63,7 +73,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	d.metrics.CounterFunc("sluice_audit_dropped_total", "Audit lines dropped because the queue was full.", func() float64 { return float64(log.Dropped()) })
 	d.metrics.CounterFunc("sluice_audit_failed_writes_total", "Writes of the audit log that failed; their lines are lost.", func() float64 { return float64(log.Failed()) })
 	recorders := []pipeline.Recorder{d.metrics, log}
-	flush := []func(context.Context) error{log.Close}
+	flush := []func(context.Context) error{log.Close, func(context.Context) error { return state.Close() }}
 
 	if cfg := tracing(settings); cfg.Configured() {
 		otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { d.log.Warn("tracing", "error", err.Error()) }))
@@ -98,7 +108,24 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		MaxStreams:      settings.Limits.MaxStreams,
 		DrainTimeout:    d.drain,
 	})
+	d.metrics.GaugeFunc("sluice_held_bytes", "Body bytes that are held in all open exchanges.", func() float64 { return float64(server.Held()) })
 	return d.serve(ctx, server, settings, log)
+}
+
+// openStore opens the store of the settings. One that cannot be reached is
+// told of, and the process goes on: only the steps that use it fail.
+func (d *daemon) openStore(ctx context.Context, cfg store.Config) (store.Backend, error) {
+	state, err := store.Open(cfg, time.Now)
+	if err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	if err := state.Ping(ctx); err != nil {
+		d.log.Error("steps that use the store will fail", "error", err.Error())
+	}
+	if m, ok := state.(*store.Memory); ok {
+		d.metrics.CounterFunc("sluice_store_evicted_total", "Entries of the store in memory that had to go before their time.", func() float64 { return float64(m.Evicted()) })
+	}
+	return state, nil
 }
 
 // serve runs the server, the admin port, the watch over the files and the

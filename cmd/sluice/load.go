@@ -12,14 +12,16 @@ import (
 
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/filters/all"
+	"github.com/sluice-proxy/sluice/internal/store"
 	"github.com/sluice-proxy/sluice/policies"
 )
 
-// loader loads policies with every filter this binary has.
+// loader loads policies with every filter this binary has. The filters' store
+// is in memory; the serving process puts the one of the settings in its place.
 func loader(log *slog.Logger) *policies.Loader {
 	return &policies.Loader{
 		Registry: all.Registry(),
-		Env:      filters.Env{Now: time.Now, Rand: rand.Reader, Log: log},
+		Env:      filters.Env{Now: time.Now, Rand: rand.Reader, Log: log, Store: store.NewMemory(0, time.Now)},
 	}
 }
 

@@ -35,6 +35,8 @@ var actions = []Action{Allow, Mask, Redact, Replace, Hash, Remove, Deny}
 type Config struct {
 	// Paths limit the filter to a part of a JSON body.
 	Paths []string `json:"paths,omitempty" doc:"JSONPaths (RFC 9535) of what is looked at in a JSON body; an object or array stands for all that is in it. The whole body where it is left out."`
+	// Join are strings that a stream of events spreads over many of them.
+	Join []string `json:"join,omitempty" doc:"JSONPaths of strings that a stream of Server-Sent Events spreads over many events, each of which is looked at as one value: $.candidates[*].content.parts[*].text. Those of OpenAI's and Anthropic's streams are known."`
 	// Entities to find.
 	Entities []string `json:"entities,omitempty" doc:"Entities to find; all where it is left out. See sluice filters pii."`
 	// MinScore is the lowest score of a finding.
@@ -59,8 +61,12 @@ type Config struct {
 	SkipBody bool `json:"skipBody,omitempty" doc:"Do not look at the body."`
 	// SkipNames leaves the names of members alone.
 	SkipNames bool `json:"skipNames,omitempty" doc:"Do not look at the names of members in JSON."`
+	// Decode is what values are looked into.
+	Decode []Coding `json:"decode,omitempty" jsonschema:"enum=unicode,enum=json,enum=base64,enum=url,enum=html" doc:"What is seen through: look-alikes and invisible characters of Unicode, JSON documents in strings and their \\u escapes in text, values that are base64 as a whole, percent escapes, HTML entities. An empty list turns it off."`
 	// Unparsed is for bodies that are not JSON or text.
 	Unparsed filters.Unparsed `json:"onUnparsed,omitempty" jsonschema:"enum=scanAsText,enum=deny,enum=pass" doc:"A body of another type, or from where on it does not parse: look at it as text, treat it as a failure of the step, or let it pass."`
+	// Files of a multipart body.
+	Files filters.Files `json:"files,omitempty" jsonschema:"enum=scan,enum=scanAll,enum=pass" doc:"Files in a multipart body: look at those of text-like types (text, JSON, XML and the like), at all of them (the others as onUnparsed says), or at none."`
 	// Values that are never touched.
 	AllowValues []string `json:"allowValues,omitempty" doc:"Values that are never touched, e.g. the address of the support desk."`
 	// PhoneRegions for telephone numbers without a country code.
@@ -130,6 +136,11 @@ func (c *Config) Validate() error {
 			return err
 		}
 	}
+	for i, d := range c.Decode {
+		if !slices.Contains(allCodings, d) {
+			return &filters.FieldError{Path: fmt.Sprintf("decode[%d]", i), Msg: fmt.Sprintf("%q is not one of unicode, json, base64, url, html", d)}
+		}
+	}
 	switch {
 	case c.MinScore < 0 || c.MinScore > 1:
 		return &filters.FieldError{Path: "minScore", Msg: "is not between 0 and 1"}
@@ -139,6 +150,8 @@ func (c *Config) Validate() error {
 		return &filters.FieldError{Path: "deny.status", Msg: fmt.Sprintf("status %d is not one to deny with", c.Deny.Status), Hint: "400 to 599, but not 502 to 504, which data planes retry"}
 	case !slices.Contains([]filters.Unparsed{filters.ScanAsText, filters.DenyUnparsed, filters.PassUnparsed}, c.Unparsed):
 		return &filters.FieldError{Path: "onUnparsed", Msg: fmt.Sprintf("%q is not one of scanAsText, deny, pass", c.Unparsed)}
+	case !slices.Contains([]filters.Files{filters.ScanFiles, filters.ScanAllFiles, filters.PassFiles}, c.Files):
+		return &filters.FieldError{Path: "files", Msg: fmt.Sprintf("%q is not one of scan, scanAll, pass", c.Files)}
 	case c.SkipBody && len(c.Headers)+len(c.Query) == 0 && !c.Trailers:
 		return &filters.FieldError{Path: "skipBody", Msg: "there is nothing left to look at", Hint: "name headers or query"}
 	}
@@ -173,6 +186,8 @@ func Definition() filters.Definition {
 		Default: Config{
 			Treatment: Treatment{Action: Mask},
 			Unparsed:  filters.ScanAsText,
+			Files:     filters.ScanFiles,
+			Decode:    allCodings,
 			Deny:      Denial{Status: 422, Title: "The message holds data that is not allowed here"},
 		},
 		OnError: filters.Deny,
@@ -200,6 +215,9 @@ before it, and the name of the field it is in.
 A JSON number that is edited becomes a string. A value that is longer than
 ` + "`limits.pieceBytes`" + ` is looked at in pieces; findings do not depend on where it
 is cut, but ` + "`remove`" + ` then only cuts the finding out.
+
+Values are looked at as they are meant (` + "`decode`" + `): see the table of
+[evasions](../../docs/evasion.md).
 
 | entity | what | what has to hold | longest |
 | --- | --- | --- | --- |

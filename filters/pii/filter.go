@@ -21,10 +21,11 @@ type filter struct {
 	scanner *detect.Scanner
 	key     filters.Secret
 	allowed map[string]bool
+	in      codings
 }
 
 func build(c Config, _ filters.Env) (filters.Filter, error) {
-	f := &filter{cfg: c}
+	f := &filter{cfg: c, in: newCodings(c.Decode)}
 	opt := detect.Options{PhoneRegions: c.PhoneRegions, MinScore: c.MinScore}
 	for _, e := range c.Entities {
 		opt.Entities = append(opt.Entities, detect.Entity(e))
@@ -53,9 +54,9 @@ func build(c Config, _ filters.Env) (filters.Filter, error) {
 // Needs implements filters.Filter.
 func (f *filter) Needs(d filters.Direction) filters.Needs {
 	n := filters.Needs{
-		Headers:  len(f.cfg.Headers) > 0 || d == filters.Request && len(f.cfg.Query) > 0,
+		Headers:   len(f.cfg.Headers) > 0 || d == filters.Request && len(f.cfg.Query) > 0,
 		Immediate: true,
-		Trailers:  f.cfg.Trailers, Paths: f.cfg.Paths, Unparsed: f.cfg.Unparsed,
+		Trailers:  f.cfg.Trailers, Paths: f.cfg.Paths, Join: f.cfg.Join, Unparsed: f.cfg.Unparsed, Files: f.cfg.Files,
 	}
 	switch {
 	case f.cfg.SkipBody:
@@ -73,10 +74,15 @@ func (f *filter) Needs(d filters.Direction) filters.Needs {
 // and counts.
 type work struct {
 	*filter
-	rules    []*Rule // those that are for the consumer
+	rules []*Rule // those that are for the consumer
+	found map[string]int
+	did   map[string]int
+
+	// Of the text that was scanned last: the findings, in what was scanned,
+	// which is the view where viewed is set.
 	findings []detect.Finding
-	found    map[string]int
-	did      map[string]int
+	view     view
+	viewed   bool
 	scratch  []byte
 }
 
@@ -105,12 +111,30 @@ func (w *work) treatment(fd *detect.Finding) *Treatment {
 	return &w.cfg.Treatment
 }
 
-// treat decides on the findings in text: edit is called for each that is to
-// be changed, with what is written in its place, or remove. An error is a
-// denial.
+// scan looks for findings in text and says how much of it is settled.
+func (w *work) scan(ctx detect.Context, text []byte, more bool) (settled int) {
+	if w.viewed = w.in.has(^base64Values) && w.view.read(text, ctx.Before, more, w.in); w.viewed {
+		text, ctx.Before = w.view.text, w.view.before
+	}
+	w.scratch = w.scratch[:0]
+	w.findings, settled = w.scanner.Scan(w.findings[:0], ctx, text, more)
+	if w.viewed {
+		settled = w.view.origin(settled)
+	}
+	return settled
+}
+
+// treat decides on the findings in text, which was scanned: edit is called
+// for each that is to be changed, with what is written in its place, or
+// remove. An error is a denial.
 func (w *work) treat(text []byte, edit func(start, end int, with []byte), remove func(start, end int)) error {
 	for i := range w.findings {
 		fd := &w.findings[i]
+		start, end, form := fd.Start, fd.End, plain
+		if w.viewed {
+			start, end, form = w.view.span(start, end)
+			text = w.view.text
+		}
 		value := text[fd.Start:fd.End]
 		if w.allowed != nil && w.allowed[string(value)] {
 			continue
@@ -129,9 +153,9 @@ func (w *work) treat(text []byte, edit func(start, end int, with []byte), remove
 			return &filters.DenyError{Denial: filters.Denial{Status: w.cfg.Deny.Status, Type: "urn:sluice:problem:personal-data", Title: w.cfg.Deny.Title,
 				Extensions: map[string]any{"entity": string(fd.Entity)}}}
 		case Remove:
-			remove(fd.Start, fd.End)
+			remove(start, end)
 		default:
-			edit(fd.Start, fd.End, w.write(fd, t, value))
+			edit(start, end, form.write(w.write(fd, t, value)))
 		}
 	}
 	return nil
@@ -228,27 +252,34 @@ func (f *filter) Open(_ context.Context, ex *filters.Exchange, _ filters.Directi
 type stream struct{ work }
 
 // Value implements filters.Stream.
-func (s *stream) Value(_ context.Context, v *filters.Value) error {
-	ctx := detect.Context{Key: v.Key, Before: v.Before}
+func (s *stream) Value(ctx context.Context, v *filters.Value) error {
+	return s.value(ctx, v, v.Key, 0)
+}
+
+// value looks at a value of a body, or of a document in one of its values, so
+// many layers down.
+func (w *work) value(ctx context.Context, v *filters.Value, key string, layer int) error {
 	switch v.Kind {
 	case filters.Name:
-		if s.cfg.SkipNames {
+		if w.cfg.SkipNames {
 			return nil
 		}
-		ctx.Key = ""
+		key = ""
 	case filters.Object, filters.Array, filters.Bool, filters.Null:
 		return nil
+	case filters.String, filters.Text:
+		if done, err := w.unwrapValue(ctx, v, key, layer); done || err != nil {
+			return err
+		}
 	}
-	settled := 0
-	s.scratch = s.scratch[:0]
-	s.findings, settled = s.scanner.Scan(s.findings[:0], ctx, v.Text, v.More)
+	settled := w.scan(detect.Context{Key: key, Before: v.Before}, v.Text, v.More)
 	if v.More {
 		v.Hold(settled)
 	}
-	if len(s.findings) == 0 {
+	if len(w.findings) == 0 {
 		return nil
 	}
-	return s.treat(v.Text, v.Edit, func(start, end int) {
+	return w.treat(v.Text, v.Edit, func(start, end int) {
 		if v.Kind == filters.Text || v.More || len(v.Before) > 0 {
 			v.Edit(start, end, nil)
 			return

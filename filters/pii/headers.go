@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/sluice-proxy/sluice/filters"
-	"github.com/sluice-proxy/sluice/internal/detect"
 )
 
 // credentials are headers whose change would lock the caller out: * does not
@@ -16,19 +15,19 @@ var credentials = map[string]bool{"authorization": true, "proxy-authorization": 
 
 // Apply implements filters.Filter: it looks at headers, query parameters and
 // trailers.
-func (f *filter) Apply(_ context.Context, ex *filters.Exchange, led *filters.Ledger) (filters.Decision, error) {
+func (f *filter) Apply(ctx context.Context, ex *filters.Exchange, led *filters.Ledger) (filters.Decision, error) {
 	w := f.begin(ex)
 	d := ex.Phase.Direction()
 	msg := ex.Message(d)
 	if ex.Phase == filters.TrailersPhase(d) {
-		if err := w.fields(&msg.Trailers, led, func(string) bool { return true }); err != nil {
+		if err := w.fields(ctx, &msg.Trailers, led, func(string) bool { return true }); err != nil {
 			return filters.Decision{}, err
 		}
 		return w.decision(), nil
 	}
 	if len(f.cfg.Headers) > 0 {
 		all := slices.Contains(f.cfg.Headers, "*")
-		err := w.fields(&msg.Headers, led, func(name string) bool {
+		err := w.fields(ctx, &msg.Headers, led, func(name string) bool {
 			return slices.Contains(f.cfg.Headers, name) || all && !credentials[name]
 		})
 		if err != nil {
@@ -36,7 +35,7 @@ func (f *filter) Apply(_ context.Context, ex *filters.Exchange, led *filters.Led
 		}
 	}
 	if d == filters.Request && len(f.cfg.Query) > 0 {
-		if err := w.query(msg.Headers.Get(":path"), led); err != nil {
+		if err := w.query(ctx, msg.Headers.Get(":path"), led); err != nil {
 			return filters.Decision{}, err
 		}
 	}
@@ -44,7 +43,7 @@ func (f *filter) Apply(_ context.Context, ex *filters.Exchange, led *filters.Led
 }
 
 // fields looks at the fields whose names are picked.
-func (w *work) fields(h *filters.Headers, led *filters.Ledger, pick func(name string) bool) error {
+func (w *work) fields(ctx context.Context, h *filters.Headers, led *filters.Ledger, pick func(name string) bool) error {
 	var done []string
 	for field := range h.All() {
 		if strings.HasPrefix(field.Name, ":") || !pick(field.Name) || slices.Contains(done, field.Name) {
@@ -55,7 +54,7 @@ func (w *work) fields(h *filters.Headers, led *filters.Ledger, pick func(name st
 		changed := false
 		kept := values[:0:0]
 		for _, v := range values {
-			out, removed, err := w.text(field.Name, v)
+			out, removed, err := w.text(ctx, field.Name, v)
 			if err != nil {
 				return err
 			}
@@ -76,26 +75,17 @@ func (w *work) fields(h *filters.Headers, led *filters.Ledger, pick func(name st
 }
 
 // text looks at one value.
-func (w *work) text(key, value string) (out string, removed bool, err error) {
-	text := []byte(value)
-	w.findings, _ = w.scanner.Scan(w.findings[:0], detect.Context{Key: key}, text, false)
-	if len(w.findings) == 0 {
-		return value, false, nil
+func (w *work) text(ctx context.Context, key, value string) (out string, gone bool, err error) {
+	text, o, err := w.look(ctx, key, []byte(value), 0)
+	if err != nil || o != changed {
+		return value, o == removed, err
 	}
-	var b strings.Builder
-	at := 0
-	err = w.treat(text, func(start, end int, with []byte) {
-		b.WriteString(value[at:start])
-		b.Write(with)
-		at = end
-	}, func(int, int) { removed = true })
-	b.WriteString(value[at:])
-	return b.String(), removed, err
+	return string(text), false, nil
 }
 
 // query looks at the query parameters of a path. Those with nothing in them
 // stay as they were written.
-func (w *work) query(path string, led *filters.Ledger) error {
+func (w *work) query(ctx context.Context, path string, led *filters.Ledger) error {
 	base, raw, ok := strings.Cut(path, "?")
 	if !ok || raw == "" {
 		return nil
@@ -117,7 +107,7 @@ func (w *work) query(path string, led *filters.Ledger) error {
 		if verr != nil {
 			value = v // not an encoding: it is looked at as it stands
 		}
-		out, removed, err := w.text(name, value)
+		out, removed, err := w.text(ctx, name, value)
 		if err != nil {
 			return err
 		}

@@ -15,11 +15,17 @@ type Stage struct {
 	Stream filters.Stream
 	// Paths select what the stream is shown; nil is everything.
 	Paths *Paths
+	// Join are the strings of a stream of events that go on from event to
+	// event, besides those that are known. What is joined for one stage is
+	// for all.
+	Join *Paths
 	// Exact: a selected container does not stand for what is beneath it.
 	Exact bool
 	// Unparsed is what the step wants when the body does not parse; scan as
 	// text where empty.
 	Unparsed filters.Unparsed
+	// Files says what the stream is shown of files in a multipart body.
+	Files filters.Files
 	// OnUnparsed is called once then, where Unparsed is deny: an error ends the
 	// edit, nil drops the stage.
 	OnUnparsed func(context.Context) error
@@ -36,6 +42,8 @@ type runner struct {
 	// before what stood ahead of it.
 	carry  flow
 	before []byte
+	// cut: it held on to a value for too long.
+	cut bool
 }
 
 func newRunner(s Stage) *runner {
@@ -45,6 +53,26 @@ func newRunner(s Stage) *runner {
 		r.shaper = nil // it selects no object
 	}
 	return r
+}
+
+// looks reports whether the stage is to see the value at depth.
+func (r *runner) looks(depth int) bool {
+	if r.dropped {
+		return false
+	}
+	if r.stage.Paths == nil {
+		return true
+	}
+	l := &r.match.levels[depth]
+	return l.any || l.inside
+}
+
+// level is what the value at depth is to the stage.
+func (r *runner) level(depth int) level {
+	if r.stage.Paths == nil {
+		return level{}
+	}
+	return r.match.levels[depth]
 }
 
 // prepare fills in the value that the stage is shown.
@@ -63,20 +91,21 @@ func (r *runner) prepare(kind filters.Kind, key []byte, l level) *filters.Value 
 
 // piece shows the stage its carry with more behind it, and appends what it
 // settles to out.
-func (r *runner) piece(ctx context.Context, v *filters.Value, in *flow, more bool, limit int, json bool, out *flow) error {
+func (r *runner) piece(ctx context.Context, v *filters.Value, in *flow, more bool, limit int, s syntax, out *flow) error {
+	held := len(r.carry.text)
 	r.carry.append(in, 0, len(in.text))
 	v.Text, v.Before, v.More = r.carry.text, r.before, more
 	if len(v.Text) == 0 {
 		return nil
 	}
-	if len(r.carry.text) >= limit {
-		v.More = false // it has held on for long enough
+	if held >= limit {
+		v.More, r.cut = false, r.cut || more // it has held on for long enough
 	}
 	if err := r.stage.Stream.Value(ctx, v); err != nil {
 		return err
 	}
 	upto := v.Settled()
-	out.edit(&r.carry, v.Edits(), upto, json)
+	out.edit(&r.carry, v.Edits(), upto, s)
 	r.remember(r.carry.text[:upto])
 	r.carry.dropFront(upto)
 	return nil
@@ -104,13 +133,13 @@ func (r *runner) forget() {
 type pieces struct {
 	stages []*runner
 	flows  [2]flow
-	json   bool
+	syntax syntax
 	limit  int
 	held   int
 }
 
-func (p *pieces) start(json bool, limit int) {
-	p.stages, p.json, p.limit, p.held = p.stages[:0], json, limit, 0
+func (p *pieces) start(s syntax, limit int) {
+	p.stages, p.syntax, p.limit, p.held = p.stages[:0], s, limit, 0
 }
 
 func (p *pieces) add(r *runner) {
@@ -133,7 +162,7 @@ func (p *pieces) push(ctx context.Context, in *flow, more bool, prepare func(*ru
 		}
 		out.reset()
 		v := prepare(r)
-		if err := r.piece(ctx, v, cur, more, p.limit, p.json, out); err != nil {
+		if err := r.piece(ctx, v, cur, more, p.limit, p.syntax, out); err != nil {
 			return nil, err
 		}
 		p.held += len(r.carry.raw)

@@ -19,6 +19,14 @@ type Limits struct {
 	// NameBytes is how long a member's name may be, as it is written (16 KiB).
 	// Beyond it the document counts as unparsed.
 	NameBytes int
+	// EventBytes is how long an event of a stream of events may be (1 MiB).
+	// Beyond it, it counts as unparsed. It also bounds what is held of the
+	// values that go over several events.
+	EventBytes int
+	// Channels is how many values that go over several events are followed at
+	// once (256). Beyond it, the one that has been quiet for longest is taken
+	// as complete.
+	Channels int
 }
 
 // Editor rewrites one body through a chain of stages. It is for one
@@ -29,12 +37,17 @@ type Editor struct {
 	format   Format
 	mode     mode
 	walker   *walker
+	codec    codec  // nil: a document, or text
+	base     int    // how deep the body lies in the one that it is a part of
+	key      []byte // the name that it goes by there
+	boundary string
 	held     []byte // not settled: the walker's, or the beginning of a character
 	text     pieces
 	dst      []byte
 	mute     bool // nothing is given back: the editor only checks
 	sniffed  bool
 	unparsed bool
+	reached  Reached
 	closed   bool
 	err      error
 }
@@ -45,7 +58,17 @@ const (
 	atStart mode = iota
 	inDocument
 	inText
+	inCodec
 )
+
+// codec reads a format other than JSON and text. It forwards by Editor.out.
+type codec interface {
+	// feed takes a chunk. parsed is false from where on the body is not of the
+	// format: rest has not been dealt with then.
+	feed(ctx context.Context, chunk []byte, end bool) (rest []byte, parsed bool, err error)
+	// held is how many bytes it holds back.
+	held() int
+}
 
 // NewEditor returns an editor for a body in format f.
 func NewEditor(f Format, stages []Stage, lim Limits) *Editor {
@@ -58,6 +81,12 @@ func NewEditor(f Format, stages []Stage, lim Limits) *Editor {
 	if lim.NameBytes <= 0 {
 		lim.NameBytes = 16 << 10
 	}
+	if lim.EventBytes <= 0 {
+		lim.EventBytes = 1 << 20
+	}
+	if lim.Channels <= 0 {
+		lim.Channels = 256
+	}
 	e := &Editor{format: f, limits: lim, stages: make([]*runner, len(stages))}
 	for i, s := range stages {
 		e.stages[i] = newRunner(s)
@@ -69,11 +98,31 @@ func NewEditor(f Format, stages []Stage, lim Limits) *Editor {
 // says.
 func (e *Editor) Unparsed() bool { return e.unparsed }
 
+// Reached tells which limits a body has run into.
+type Reached struct {
+	// Depth, Name and Event: it, or the event, counts as unparsed because of it.
+	Depth, Name, Event bool
+	// Value: a stage held on to a value for so long that it was shown the rest
+	// of it as complete.
+	Value bool
+}
+
+// Reached returns the limits that the body has run into.
+func (e *Editor) Reached() Reached {
+	for _, r := range e.stages {
+		e.reached.Value = e.reached.Value || r.cut
+	}
+	return e.reached
+}
+
 // Held returns how many bytes are held back now.
 func (e *Editor) Held() int {
 	n := len(e.held) + e.text.held
 	if e.walker != nil {
 		n += e.walker.parts.held
+	}
+	if e.codec != nil {
+		n += e.codec.held()
 	}
 	return n
 }
@@ -108,6 +157,8 @@ func (e *Editor) feed(ctx context.Context, dst, chunk []byte, end bool) ([]byte,
 		e.err = e.document(ctx, chunk, end)
 	case inText:
 		e.err = e.plain(ctx, chunk, end)
+	case inCodec:
+		e.err = e.coded(ctx, chunk, end)
 	}
 	dst, e.dst = e.dst, nil
 	return dst, e.err
@@ -120,9 +171,13 @@ func (e *Editor) out(p []byte) {
 	}
 }
 
-var byteOrderMark = []byte("\xef\xbb\xbf")
+var (
+	byteOrderMark  = []byte("\xef\xbb\xbf")
+	xmlDeclaration = []byte("<?xml")
+)
 
-// begin looks for a byte order mark and, in a text, for what may be JSON.
+// begin looks for a byte order mark, and for JSON or XML where the type says
+// something else.
 func (e *Editor) begin(ctx context.Context, chunk []byte, end bool) error {
 	data := chunk
 	if len(e.held) > 0 {
@@ -141,23 +196,79 @@ func (e *Editor) begin(ctx context.Context, chunk []byte, end bool) error {
 		}
 		e.sniffed = true
 	}
-	if e.format == Text {
+	f := e.format
+	if f == Unreadable {
+		return e.asText(ctx, data, end)
+	}
+	if f == Text || f == Form || f == XML || f == field {
 		i := 0
 		for i < len(data) && isSpace(data[i]) {
 			i++
 		}
 		e.out(data[:i]) // nothing is ever found in white space
 		data = data[i:]
-		if len(data) == 0 {
+		if len(data) < len(xmlDeclaration) && !end && (len(data) == 0 || f == Text && bytes.HasPrefix(xmlDeclaration, data)) {
+			e.held = append(e.held, data...)
 			return nil
 		}
-		if data[0] != '{' && data[0] != '[' {
-			return e.asText(ctx, data, end)
+		switch {
+		case len(data) == 0:
+			return nil
+		case data[0] == '{' || data[0] == '[':
+			f = JSON
+		case f == Text && bytes.HasPrefix(data, xmlDeclaration):
+			f = XML
 		}
 	}
-	e.mode = inDocument
-	e.walker = newWalker(e, e.format == Lines)
-	return e.document(ctx, data, end)
+	switch f {
+	case Text:
+		return e.asText(ctx, data, end)
+	case Form:
+		e.codec = newForm(e)
+	case XML:
+		e.codec = newXML(e)
+	case Multipart:
+		e.codec = newMultipart(e)
+	case Events:
+		e.codec = newEvents(e)
+	case field:
+		e.codec = newField(e)
+	default:
+		e.mode = inDocument
+		e.walker = newWalker(e, f == Lines)
+		return e.document(ctx, data, end)
+	}
+	e.mode = inCodec
+	for _, r := range e.stages {
+		r.dropped = r.dropped || r.stage.Exact && f != Events
+	}
+	return e.coded(ctx, data, end)
+}
+
+// coded feeds the codec of another format than JSON.
+func (e *Editor) coded(ctx context.Context, chunk []byte, end bool) error {
+	rest, parsed, err := e.codec.feed(ctx, chunk, end)
+	if err != nil || parsed {
+		return err
+	}
+	e.codec = nil
+	return e.asText(ctx, append([]byte(nil), rest...), end)
+}
+
+// root puts the paths at the body's top; that of a part is where they are.
+func (e *Editor) root() {
+	for _, r := range e.stages {
+		if e.base == 0 {
+			r.match.root()
+		}
+	}
+}
+
+// child moves the paths to a member, for formats that are objects.
+func (e *Editor) child(depth int, name []byte) {
+	for _, r := range e.stages {
+		r.match.child(depth, name, 0)
+	}
 }
 
 // document feeds the walker.
@@ -205,8 +316,33 @@ func (e *Editor) document(ctx context.Context, chunk []byte, end bool) error {
 // asText shows the rest of the body as text: to the stages that see
 // everything where that is what the body is, otherwise as each of them asks.
 func (e *Editor) asText(ctx context.Context, rest []byte, end bool) error {
-	broken := e.format != Text
+	broken := e.format != Text && e.format != field
 	e.unparsed = e.unparsed || broken
+	if e.base > 0 {
+		for _, r := range e.stages {
+			if broken && !r.match.reaches(e.base) || !broken && !r.looks(e.base) {
+				r.dropped = true // it is about other parts
+			}
+		}
+	}
+	if broken || e.base == 0 {
+		if err := e.unread(ctx, broken); err != nil {
+			return err
+		}
+	}
+	e.mode, e.held = inText, nil
+	e.text.start(verbatim, 4*e.limits.PieceBytes)
+	for _, r := range e.stages {
+		if !r.dropped {
+			e.text.add(r)
+		}
+	}
+	return e.plain(ctx, rest, end)
+}
+
+// unread does as each stage asks for what is not parsed. Where the body is
+// text, that only concerns stages whose paths would select something in it.
+func (e *Editor) unread(ctx context.Context, broken bool) error {
 	for _, r := range e.stages {
 		if r.dropped || !broken && r.stage.Paths == nil {
 			continue
@@ -223,14 +359,7 @@ func (e *Editor) asText(ctx context.Context, rest []byte, end bool) error {
 			r.dropped = true
 		}
 	}
-	e.mode, e.held = inText, nil
-	e.text.start(false, 4*e.limits.PieceBytes)
-	for _, r := range e.stages {
-		if !r.dropped {
-			e.text.add(r)
-		}
-	}
-	return e.plain(ctx, rest, end)
+	return nil
 }
 
 // plain passes text through the stages, whole characters at a time.
@@ -250,7 +379,7 @@ func (e *Editor) plain(ctx context.Context, chunk []byte, end bool) error {
 	}
 	in := flow{text: data[:n], raw: data[:n]}
 	out, err := e.text.push(ctx, &in, !end, func(r *runner) *filters.Value {
-		v := r.prepare(filters.Text, nil, level{})
+		v := r.prepare(filters.Text, e.key, level{})
 		v.Paths, v.Inside = ^uint64(0), false
 		return v
 	}, nil)

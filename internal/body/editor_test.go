@@ -34,25 +34,29 @@ func (s shaper) End(_ context.Context, o *filters.ObjectEnd) error { s.end(o); r
 
 // hide replaces every run of x's by stars of the same length. A run that
 // reaches the end of a piece may go on, and is held.
-var hide = streamFunc(func(v *filters.Value) error {
-	for i := 0; i < len(v.Text); {
-		if v.Text[i] != 'x' {
-			i++
-			continue
+var hide = hideRuns('x')
+
+func hideRuns(c byte) streamFunc {
+	return func(v *filters.Value) error {
+		for i := 0; i < len(v.Text); {
+			if v.Text[i] != c {
+				i++
+				continue
+			}
+			j := i
+			for j < len(v.Text) && v.Text[j] == c {
+				j++
+			}
+			if j == len(v.Text) && v.More {
+				v.Hold(i)
+				return nil
+			}
+			v.Edit(i, j, bytes.Repeat([]byte{'*'}, j-i))
+			i = j
 		}
-		j := i
-		for j < len(v.Text) && v.Text[j] == 'x' {
-			j++
-		}
-		if j == len(v.Text) && v.More {
-			v.Hold(i)
-			return nil
-		}
-		v.Edit(i, j, bytes.Repeat([]byte{'*'}, j-i))
-		i = j
+		return nil
 	}
-	return nil
-})
+}
 
 func paths(t testing.TB, texts ...string) *body.Paths {
 	t.Helper()
@@ -600,5 +604,24 @@ func BenchmarkEditor(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestLongPieceOfText: a chunk that is longer than what a stage may hold does
+// not end the text: what begins in it goes on in the next one.
+func TestLongPieceOfText(t *testing.T) {
+	seen := ""
+	look := streamFunc(func(v *filters.Value) error {
+		if v.More && bytes.HasSuffix(v.Text, []byte("xxx")) {
+			v.Hold(len(v.Text) - 3)
+			return nil
+		}
+		seen = string(v.Text[max(0, len(v.Text)-6):])
+		return nil
+	})
+	long := strings.Repeat("word ", 1000)
+	_, _, err := run(body.Text, body.Limits{PieceBytes: 16}, []body.Stage{{Stream: look}}, []byte(long+"xxx"), []byte("yyy"))
+	if err != nil || seen != "xxxyyy" {
+		t.Errorf("%v, %q", err, seen)
 	}
 }

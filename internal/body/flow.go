@@ -74,9 +74,9 @@ func (f *flow) append(g *flow, from, to int) {
 	f.raw = append(f.raw, g.raw[rawFrom:rawTo]...)
 }
 
-// insert adds text that has to be escaped where json is set.
-func (f *flow) insert(text []byte, json bool) {
-	if !json || !needsEscape(text) {
+// insert adds text that has to be escaped as the syntax says.
+func (f *flow) insert(text []byte, s syntax) {
+	if !s.needsEscape(text) {
 		if f.offsets != nil {
 			f.offsets = f.offsets[:len(f.offsets)-1]
 			for i := range len(text) + 1 {
@@ -91,7 +91,7 @@ func (f *flow) insert(text []byte, json bool) {
 	f.offsets = f.offsets[:len(f.offsets)-1]
 	for i := range text {
 		f.offsets = append(f.offsets, uint32(len(f.raw)))
-		f.raw = appendEscaped(f.raw, text[i:i+1])
+		f.raw = s.appendEscaped(f.raw, text[i:i+1])
 	}
 	f.offsets = append(f.offsets, uint32(len(f.raw)))
 	f.text = append(f.text, text...)
@@ -109,7 +109,11 @@ func (f *flow) explicit() {
 }
 
 // edit appends to f what becomes of g[:upto] by the edits.
-func (f *flow) edit(g *flow, edits []filters.Edit, upto int, json bool) {
+func (f *flow) edit(g *flow, edits []filters.Edit, upto int, s syntax) {
+	if s == xmlText {
+		f.editXML(g, edits, upto)
+		return
+	}
 	at := 0
 	for _, e := range edits {
 		start, end := max(e.Start, at), min(e.End, upto)
@@ -117,7 +121,7 @@ func (f *flow) edit(g *flow, edits []filters.Edit, upto int, json bool) {
 			continue
 		}
 		f.append(g, at, start)
-		f.insert(e.With, json)
+		f.insert(e.With, s)
 		at = end
 	}
 	f.append(g, at, upto)
@@ -203,36 +207,4 @@ func hexRune(b []byte) rune {
 		}
 	}
 	return r
-}
-
-func needsEscape(b []byte) bool {
-	for _, c := range b {
-		if c < 0x20 || c == '"' || c == '\\' {
-			return true
-		}
-	}
-	return false
-}
-
-const hexDigits = "0123456789abcdef"
-
-// appendEscaped appends text as the content of a JSON string.
-func appendEscaped(dst, text []byte) []byte {
-	for _, c := range text {
-		switch {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c == '\n':
-			dst = append(dst, '\\', 'n')
-		case c == '\r':
-			dst = append(dst, '\\', 'r')
-		case c == '\t':
-			dst = append(dst, '\\', 't')
-		case c < 0x20:
-			dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-		default:
-			dst = append(dst, c)
-		}
-	}
-	return dst
 }

@@ -13,6 +13,8 @@ type matcher struct {
 	sets   []uint64
 	states []state
 	levels []level
+	// reached is room for element.
+	reached []uint64
 }
 
 type state struct {
@@ -83,6 +85,13 @@ func (m *matcher) child(depth int, name []byte, index int) {
 	if m.paths == nil {
 		return
 	}
+	m.step(depth, name, nil, index)
+	m.settle(depth, m.levels[depth-1].place.child(name, index))
+}
+
+// step fills in the states that the value at depth reaches: by its name, the
+// other name that it goes by, or its index.
+func (m *matcher) step(depth int, name, other []byte, index int) {
 	m.grow(depth)
 	from := m.sets[(depth-1)*m.words : depth*m.words]
 	to := m.sets[depth*m.words : (depth+1)*m.words]
@@ -97,12 +106,46 @@ func (m *matcher) child(depth int, name []byte, index int) {
 			if seg.descendant {
 				to[w] |= 1 << (n % 64)
 			}
-			if seg.selects(name, index) {
+			if seg.selects(name, index) || other != nil && seg.selects(other, index) {
 				to[(n+1)/64] |= 1 << ((n + 1) % 64)
 			}
 		}
 	}
-	m.settle(depth, m.levels[depth-1].place.child(name, index))
+}
+
+// element moves to a value that goes by two names and may repeat: an index,
+// slice or wildcard behind its name selects it too, as the index-th of that
+// name.
+func (m *matcher) element(depth int, name, other []byte, index int) {
+	if m.paths == nil {
+		return
+	}
+	m.step(depth, name, other, 0)
+	set := m.sets[depth*m.words : (depth+1)*m.words]
+	m.reached = append(m.reached[:0], set...)
+	for w, word := range m.reached {
+		for ; word != 0; word &= word - 1 {
+			n := w*64 + bits.TrailingZeros64(word)
+			if seg := m.states[n].segment; seg != nil && !seg.descendant && seg.selects(nil, index) {
+				set[(n+1)/64] |= 1 << ((n + 1) % 64)
+			}
+		}
+	}
+	m.settle(depth, nil)
+}
+
+// reaches reports whether any path leads to the value at depth, or on to what
+// is in it.
+func (m *matcher) reaches(depth int) bool {
+	if m.paths == nil {
+		return true
+	}
+	for _, word := range m.sets[depth*m.words : (depth+1)*m.words] {
+		if word != 0 {
+			return true
+		}
+	}
+	return m.levels[depth].any || m.levels[depth].inside
 }
 
 func (m *matcher) settle(depth int, at *place) {

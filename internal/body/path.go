@@ -1,6 +1,7 @@
 package body
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -21,6 +22,8 @@ type Paths struct {
 	states int
 	// located are the places that Locate found.
 	located *place
+	// counts: an index or slice is among the selectors.
+	counts bool
 }
 
 type path struct {
@@ -61,6 +64,7 @@ type PathError struct {
 	Offset int // in the path, in bytes
 	Path   string
 	Msg    string
+	Join   bool // the list is that of joined strings
 }
 
 // Error implements error.
@@ -94,10 +98,38 @@ func CompilePaths(texts []string) (*Paths, error) {
 	return ps, nil
 }
 
+// CompileJoin compiles the paths of strings that go on from event to event.
+// They are followed in events as they come, so filter expressions and indices
+// from the end are errors too.
+func CompileJoin(texts []string) (*Paths, error) {
+	ps, err := CompilePaths(texts)
+	if err != nil {
+		var pe *PathError
+		if errors.As(err, &pe) {
+			pe.Join = true
+		}
+		return nil, err
+	}
+	if ps == nil {
+		return nil, nil
+	}
+	for i := range ps.paths {
+		if p := &ps.paths[i]; p.document {
+			return nil, &PathError{Index: i, Path: p.text, Join: true, Msg: "only a whole document can tell what it selects"}
+		}
+	}
+	return ps, nil
+}
+
 func (ps *Paths) add(p path) {
 	p.base = ps.states
 	ps.states += len(p.segments) + 1
 	ps.paths = append(ps.paths, p)
+	for _, seg := range p.segments {
+		for _, sel := range seg.selectors {
+			ps.counts = ps.counts || sel.kind == byIndex || sel.kind == bySlice
+		}
+	}
 }
 
 // NeedsDocument reports whether any of the paths can only be followed in a

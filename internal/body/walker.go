@@ -36,6 +36,8 @@ const (
 type walker struct {
 	e     *Editor
 	lines bool
+	// events, where set, takes the strings that are parts of joined values.
+	events *events
 
 	state  expect
 	frames []frame
@@ -84,14 +86,15 @@ func newWalker(e *Editor, lines bool) *walker {
 }
 
 func (w *walker) restart() {
-	w.state, w.frames, w.names = expectValue, w.frames[:0], w.names[:0]
+	w.state, w.frames, w.names = expectValue, w.frames[:0], append(w.names[:0], w.e.key...)
 	w.root = frame{array: true}
 	w.pending, w.token, w.drop, w.comma = -1, -1, -1, -1
 	w.hasName, w.dropMember = false, false
-	for _, r := range w.e.stages {
-		r.match.root()
-	}
+	w.e.root()
 }
+
+// level is how deep the value that comes lies, for the matchers.
+func (w *walker) level() int { return w.e.base + len(w.frames) }
 
 // settled is up to where data can be forwarded: before a member whose fate is
 // open, or an incomplete token.
@@ -113,6 +116,7 @@ func (w *walker) run(ctx context.Context) (parsed bool, err error) {
 			return true, nil
 		}
 		if w.pending >= 0 && w.pos-w.pending > w.e.limits.NameBytes+maxPending && w.token < 0 {
+			w.e.reached.Name = true
 			return false, nil
 		}
 		before, state := w.pos, w.state
@@ -250,6 +254,7 @@ func (w *walker) plainToQuote(limit int) (done, bad bool) {
 func (w *walker) scanName(ctx context.Context) (bool, error) {
 	done, bad := w.plainToQuote(w.token + 1 + w.e.limits.NameBytes + 16)
 	if bad || !done && (w.scan-w.token > w.e.limits.NameBytes || w.end) {
+		w.e.reached.Name = w.e.reached.Name || !bad && !w.end
 		return false, nil
 	}
 	if !done {
@@ -257,6 +262,7 @@ func (w *walker) scanName(ctx context.Context) (bool, error) {
 	}
 	w.nameFrom, w.nameTo = w.token, w.scan+1
 	if w.nameTo-w.nameFrom-2 > w.e.limits.NameBytes {
+		w.e.reached.Name = true
 		return false, nil
 	}
 	var f flow
@@ -278,8 +284,8 @@ func (w *walker) scanName(ctx context.Context) (bool, error) {
 // descend moves the matchers to the value that comes: a member of the
 // innermost object by its name, or the next element of an array.
 func (w *walker) descend() {
-	top, depth := w.top(), len(w.frames)
-	if depth == 0 || w.drop >= 0 {
+	top := w.top()
+	if len(w.frames) == 0 || w.drop >= 0 {
 		return
 	}
 	var name []byte
@@ -291,7 +297,7 @@ func (w *walker) descend() {
 		name = w.names[top.base:]
 	}
 	for _, r := range w.e.stages {
-		r.match.child(depth, name, index)
+		r.match.child(w.level(), name, index)
 	}
 }
 
@@ -299,7 +305,7 @@ func (w *walker) descend() {
 func (w *walker) key() []byte {
 	top := w.top()
 	if len(w.frames) == 0 {
-		return nil
+		return w.names // the key of the body itself, where it is part of another
 	}
 	if !top.array {
 		return w.names[top.base:]
@@ -316,26 +322,7 @@ func (w *walker) keyBase(i int) int {
 			return w.frames[i].base
 		}
 	}
-	return w.frames[0].base
-}
-
-// looks reports whether stage r is to see the value at depth.
-func (w *walker) looks(r *runner, depth int) bool {
-	if r.dropped {
-		return false
-	}
-	if r.stage.Paths == nil {
-		return true
-	}
-	l := &r.match.levels[depth]
-	return l.any || l.inside
-}
-
-func (w *walker) levelOf(r *runner, depth int) level {
-	if r.stage.Paths == nil {
-		return level{}
-	}
-	return r.match.levels[depth]
+	return 0
 }
 
 // watched reports whether any stage is to see the value that comes.
@@ -344,7 +331,7 @@ func (w *walker) watched() bool {
 		return false
 	}
 	for _, r := range w.e.stages {
-		if w.looks(r, len(w.frames)) {
+		if r.looks(w.level()) {
 			return true
 		}
 	}
@@ -367,6 +354,11 @@ func (w *walker) beginValue(ctx context.Context, c byte) (bool, error) {
 			w.commit()
 			w.state = inSkippedString
 			return true, nil
+		}
+		if w.events != nil {
+			if part, err := w.events.part(ctx, w); part || err != nil {
+				return true, err
+			}
 		}
 		w.token, w.scan = w.pos, w.pos+1
 		return w.scanString(ctx)
@@ -428,9 +420,10 @@ func (w *walker) afterValue() {
 
 func (w *walker) openContainer(ctx context.Context, array bool) (bool, error) {
 	if len(w.frames) >= w.e.limits.Depth {
+		w.e.reached.Depth = true
 		return false, nil
 	}
-	depth, shaped := len(w.frames), false
+	depth, shaped := w.level(), false
 	if w.drop < 0 {
 		kind := filters.Object
 		if array {
@@ -456,7 +449,7 @@ func (w *walker) openContainer(ctx context.Context, array bool) (bool, error) {
 				w.commit()
 				w.emit(w.pos)
 				w.e.out(json)
-				w.drop = depth
+				w.drop = len(w.frames)
 				break
 			}
 			shaped = shaped || r.shaper != nil && !array
@@ -477,7 +470,7 @@ func (w *walker) closeContainer(ctx context.Context, array bool) (bool, error) {
 		return false, nil
 	}
 	top := w.frames[len(w.frames)-1]
-	depth := len(w.frames) - 1
+	depth := w.level() - 1
 	if top.shaped && w.drop < 0 {
 		w.emit(w.pos)
 		for _, r := range w.e.stages {
@@ -494,7 +487,7 @@ func (w *walker) closeContainer(ctx context.Context, array bool) (bool, error) {
 				}
 				top.kept++
 				w.e.out([]byte{'"'})
-				w.e.out(appendEscaped(nil, []byte(m.Name)))
+				w.e.out(jsonString.appendEscaped(nil, []byte(m.Name)))
 				w.e.out([]byte{'"', ':'})
 				w.e.out(m.JSON)
 			}
@@ -502,13 +495,13 @@ func (w *walker) closeContainer(ctx context.Context, array bool) (bool, error) {
 	}
 	w.pos++
 	w.names = w.names[:top.base]
-	w.frames = w.frames[:depth]
+	w.frames = w.frames[:len(w.frames)-1]
 	w.afterValue()
 	return true, nil
 }
 
 func (w *walker) rename(name string) {
-	w.newName = append(appendEscaped([]byte{'"'}, []byte(name)), '"')
+	w.newName = append(jsonString.appendEscaped([]byte{'"'}, []byte(name)), '"')
 }
 
 // skipString passes over a string that no stage looks at.
@@ -601,7 +594,7 @@ func (w *walker) cutAt(at int) (cut int, known bool) {
 // showScalar shows a complete value, data[token:to], to the stages and
 // forwards what becomes of it.
 func (w *walker) showScalar(ctx context.Context, kind filters.Kind, to int) error {
-	depth := len(w.frames)
+	depth := w.level()
 	w.pos = to
 	if w.drop >= 0 {
 		w.token = -1
@@ -613,10 +606,10 @@ func (w *walker) showScalar(ctx context.Context, kind filters.Kind, to int) erro
 	from := w.token
 	w.token = -1
 	for _, r := range w.e.stages {
-		if !w.looks(r, depth) {
+		if !r.looks(depth) {
 			continue
 		}
-		v := r.prepare(kind, w.key(), w.levelOf(r, depth))
+		v := r.prepare(kind, w.key(), r.level(depth))
 		v.Text = cur.text
 		if err := r.stage.Stream.Value(ctx, v); err != nil {
 			return err
@@ -642,7 +635,7 @@ func (w *walker) showScalar(ctx context.Context, kind filters.Kind, to int) erro
 		if verb == filters.Replace {
 			kind, quoted, final = w.takeJSON(out, json)
 		} else if len(v.Edits()) > 0 {
-			out.edit(cur, v.Edits(), len(cur.text), true)
+			out.edit(cur, v.Edits(), len(cur.text), jsonString)
 			kind, quoted = filters.String, true
 		} else {
 			continue
@@ -694,7 +687,7 @@ func (w *walker) takeJSON(f *flow, json []byte) (kind filters.Kind, quoted, fina
 // showName shows a member's name to the stages that see names: those that see
 // everything, and those one of whose paths selects a container around it.
 func (w *walker) showName(ctx context.Context, f *flow) error {
-	depth := len(w.frames) - 1
+	depth := w.level() - 1
 	cur := f
 	for _, r := range w.e.stages {
 		if r.dropped {
@@ -727,7 +720,7 @@ func (w *walker) showName(ctx context.Context, f *flow) error {
 				out = &w.flows[1]
 			}
 			out.reset()
-			out.edit(cur, v.Edits(), len(cur.text), true)
+			out.edit(cur, v.Edits(), len(cur.text), jsonString)
 			cur = out
 		}
 	}
@@ -739,10 +732,10 @@ func (w *walker) showName(ctx context.Context, f *flow) error {
 
 // beginPieces starts to show a string in pieces: its first ends at cut.
 func (w *walker) beginPieces(ctx context.Context, cut int) error {
-	w.parts.start(true, 4*w.e.limits.PieceBytes)
+	w.parts.start(jsonString, 4*w.e.limits.PieceBytes)
 	if w.drop < 0 {
 		for _, r := range w.e.stages {
-			if w.looks(r, len(w.frames)) {
+			if r.looks(w.level()) {
 				w.parts.add(r)
 			}
 		}
@@ -788,9 +781,9 @@ func (w *walker) beginPieces(ctx context.Context, cut int) error {
 func (w *walker) pushPiece(ctx context.Context, raw []byte, more bool, outcome func(*runner, *filters.Value) bool) (*flow, error) {
 	var in flow
 	w.scratch = in.decode(raw, w.scratch)
-	depth := len(w.frames)
+	depth := w.level()
 	return w.parts.push(ctx, &in, more, func(r *runner) *filters.Value {
-		return r.prepare(filters.String, w.key(), w.levelOf(r, depth))
+		return r.prepare(filters.String, w.key(), r.level(depth))
 	}, outcome)
 }
 

@@ -24,7 +24,7 @@ func encode(t testing.TB, stack []coding.Coding, plain []byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := e.Write(nil, plain, false)
+	out, err := e.Write(nil, plain)
 	if err == nil {
 		out, err = e.Close(out)
 	}
@@ -38,13 +38,16 @@ func decode(stack []coding.Coding, lim coding.Limits, pieces ...[]byte) ([]byte,
 	d := coding.NewDecoder(stack, lim)
 	defer d.Close()
 	var out []byte
-	var err error
+	to := func(plain []byte) error {
+		out = append(out, plain...)
+		return nil
+	}
 	for _, p := range pieces {
-		if out, err = d.Write(out, p); err != nil {
+		if err := d.Decode(p, false, to); err != nil {
 			return out, err
 		}
 	}
-	return d.End(out)
+	return out, d.Decode(nil, true, to)
 }
 
 func bytewise(b []byte) [][]byte { return slices.Collect(slices.Chunk(b, 1)) }
@@ -83,11 +86,16 @@ func TestFlushedBytesAreThereAtOnce(t *testing.T) {
 		d := coding.NewDecoder(stack, coding.Limits{})
 		for i := range 5 {
 			event := fmt.Appendf(nil, "data: event %d\n\n", i)
-			coded, err := e.Write(nil, event, true)
+			coded, err := e.Write(nil, event)
+			if err == nil {
+				coded, err = e.Flush(coded)
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, err := d.Write(nil, coded); err != nil || !bytes.Equal(got, event) {
+			var got []byte
+			err = d.Decode(coded, false, func(plain []byte) error { got = append(got, plain...); return nil })
+			if err != nil || !bytes.Equal(got, event) {
 				t.Fatalf("%v: event %d: got %q, %v", stack, i, got, err)
 			}
 		}
@@ -112,6 +120,30 @@ func TestGarbage(t *testing.T) {
 		if _, err := decode(stack, coding.Limits{}, bytes.Repeat([]byte("not coded at all "), 10)); err == nil {
 			t.Errorf("%v: garbage was decoded", stack)
 		}
+	}
+}
+
+// TestPieces: what a few bytes decode to comes in small pieces, and the one
+// who takes them can stop.
+func TestPieces(t *testing.T) {
+	enough := errors.New("enough")
+	for _, stack := range stacks {
+		coded := encode(t, stack, make([]byte, 512<<10))
+		d := coding.NewDecoder(stack, coding.Limits{})
+		n := 0
+		err := d.Decode(coded, true, func(plain []byte) error {
+			if n += len(plain); len(plain) > 32<<10 {
+				t.Errorf("%v: a piece of %d bytes", stack, len(plain))
+			}
+			if n > 100<<10 {
+				return enough
+			}
+			return nil
+		})
+		if err != enough || n > 200<<10 || d.Decode(coded, true, nil) != enough {
+			t.Errorf("%v: %v after %d bytes", stack, err, n)
+		}
+		d.Close()
 	}
 }
 

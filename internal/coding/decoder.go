@@ -43,6 +43,7 @@ type Decoder struct {
 	limits Limits
 	in     int64
 	out    int64
+	to     func([]byte) error
 	err    error
 }
 
@@ -62,16 +63,20 @@ func NewDecoder(codings []Coding, lim Limits) *Decoder {
 	return d
 }
 
-// Write gives the decoder coded bytes and appends to dst what they decode to.
-func (d *Decoder) Write(dst, coded []byte) ([]byte, error) { return d.push(dst, coded, false) }
-
-// End tells that no more coded bytes come, appends what is left to dst, and
-// reports a body that is cut short. An empty body decodes to nothing.
-func (d *Decoder) End(dst []byte) ([]byte, error) {
-	if d.in == 0 {
-		return dst, nil
+// Decode gives the decoder coded bytes, and to what they decode to, a piece of
+// at most 32 KiB at a time that is valid during the call: what a few bytes
+// decode to need never be there as a whole. With end no more coded bytes come,
+// and a body that is cut short is an error. An empty body decodes to nothing.
+// An error of to's ends the decoding and is returned as it is.
+func (d *Decoder) Decode(coded []byte, end bool, to func(plain []byte) error) error {
+	if d.err != nil || d.in == 0 && len(coded) == 0 {
+		return d.err
 	}
-	return d.push(dst, nil, true)
+	d.in += int64(len(coded))
+	d.to = to
+	d.err = d.through(0, coded, end)
+	d.to = nil
+	return d.err
 }
 
 // Close frees the decoder; it can be called at any time.
@@ -81,47 +86,39 @@ func (d *Decoder) Close() {
 	}
 }
 
-func (d *Decoder) push(dst, coded []byte, end bool) ([]byte, error) {
-	if d.err != nil {
-		return dst, d.err
-	}
-	d.in += int64(len(coded))
-	if dst, d.err = d.through(0, dst, coded, end); d.err != nil {
-		d.err = fmt.Errorf("decoding the body: %w", d.err)
-	}
-	return dst, d.err
-}
-
 // through gives coded to layer i and what comes out of it to the next.
-func (d *Decoder) through(i int, dst, coded []byte, end bool) ([]byte, error) {
+func (d *Decoder) through(i int, coded []byte, end bool) error {
 	if i == len(d.layers) {
+		if len(coded) == 0 {
+			return nil
+		}
 		d.out += int64(len(coded))
 		switch {
 		case d.out > d.limits.DecodedBytes:
-			return dst, ErrTooLarge
+			return fmt.Errorf("decoding the body: %w", ErrTooLarge)
 		case d.out > ratioFrom && d.out > d.in*d.limits.Ratio:
-			return dst, ErrRatio
+			return fmt.Errorf("decoding the body: %w", ErrRatio)
 		}
-		return append(dst, coded...), nil
+		return d.to(coded)
 	}
 	l := d.layers[i]
 	l.feed(coded, end)
 	for {
 		out, err := l.pull()
 		if err != nil {
-			return dst, err
+			return fmt.Errorf("decoding the body: %w", err)
 		}
 		if out == nil {
 			break
 		}
-		if dst, err = d.through(i+1, dst, out, false); err != nil {
-			return dst, err
+		if err := d.through(i+1, out, false); err != nil {
+			return err
 		}
 	}
 	if end && i+1 < len(d.layers) {
-		return d.through(i+1, dst, nil, true)
+		return d.through(i+1, nil, true)
 	}
-	return dst, nil
+	return nil
 }
 
 // layer is one coding. The libraries read from an io.Reader and cannot be

@@ -15,6 +15,8 @@ import (
 type Encoder struct {
 	layers []writer // in the order in which they are applied
 	out    bytes.Buffer
+	// waiting: something has been written since the last flush.
+	waiting bool
 }
 
 // writer is what the libraries' writers have in common.
@@ -60,21 +62,28 @@ func newWriter(c Coding, to io.Writer) (writer, error) {
 	return nil, ErrUnknown
 }
 
-// Write codes plain and appends to dst. With flush, all of plain can be
-// decoded from what has come out: a stream of events must not wait for a
-// block to fill.
-func (e *Encoder) Write(dst, plain []byte, flush bool) ([]byte, error) {
+// Write codes plain and appends to dst what comes out already.
+func (e *Encoder) Write(dst, plain []byte) ([]byte, error) {
 	if len(plain) == 0 {
 		return dst, nil
 	}
+	e.waiting = true
 	if _, err := e.layers[0].Write(plain); err != nil {
 		return dst, fmt.Errorf("encoding the body: %w", err)
 	}
-	if flush {
-		for _, w := range e.layers {
-			if err := w.Flush(); err != nil {
-				return dst, fmt.Errorf("encoding the body: %w", err)
-			}
+	return e.take(dst), nil
+}
+
+// Flush appends to dst what it takes to decode all that has been written: a
+// stream of events must not wait for a block to fill.
+func (e *Encoder) Flush(dst []byte) ([]byte, error) {
+	if !e.waiting {
+		return dst, nil
+	}
+	e.waiting = false
+	for _, w := range e.layers {
+		if err := w.Flush(); err != nil {
+			return dst, fmt.Errorf("encoding the body: %w", err)
 		}
 	}
 	return e.take(dst), nil

@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"context"
+	"errors"
 	"strings"
 
 	"github.com/sluice-proxy/sluice/filters"
@@ -24,42 +26,61 @@ func (r *Run) openCodings(l *lane, codings []coding.Coding) {
 	l.decoder = coding.NewDecoder(codings, coding.Limits{DecodedBytes: r.limits.DecodedBytes, Ratio: r.limits.DecodedRatio})
 }
 
-// decode returns the plain form of a chunk. A body that does not decode, or
-// that decodes to too much, ends the exchange: a part of it may have gone out,
-// and the rest cannot follow.
-func (r *Run) decode(l *lane, chunk []byte, end bool) []byte {
-	if l.decoder == nil {
-		return chunk
+// recode decodes a chunk, passes it on piece by piece, and returns what goes on
+// of it with the codings put back on: what a chunk decodes to is never held as
+// a whole. A body that does not decode, or that decodes to too much, ends the
+// exchange: a part of it may have gone out, and the rest cannot follow.
+func (r *Run) recode(ctx context.Context, l *lane, d filters.Direction, chunk []byte, end bool) []byte {
+	if l.received == 0 { // no body was coded
+		return r.pass(ctx, l, d, nil, end)
 	}
-	var err error
-	l.plain, err = l.decoder.Write(l.plain[:0], chunk)
+	l.coded = l.coded[:0]
+	write := func(plain []byte, end bool) error {
+		out := r.pass(ctx, l, d, plain, end)
+		if r.denial != nil {
+			return errStopped
+		}
+		var err error
+		if l.coded, err = l.encoder.Write(l.coded, out); err != nil {
+			r.denial = stepFailed()
+		}
+		return err
+	}
+	err := l.decoder.Decode(chunk, end, func(plain []byte) error { return write(plain, false) })
 	if err == nil && end {
-		l.plain, err = l.decoder.End(l.plain)
+		err = write(nil, true)
 	}
 	if err != nil {
-		r.denial = &filters.Denial{Status: 400, Type: problemCoding, Title: "The body does not decode within its limits"}
-		if l == &r.lanes[filters.Response] {
-			r.denial.Status = 500
-		}
+		r.undecodable(d, err)
+		return nil
 	}
-	return l.plain
-}
-
-// encode puts the codings back on. What streams is flushed chunk by chunk, so
-// that nobody waits for a block to fill.
-func (r *Run) encode(l *lane, plain []byte, end bool) []byte {
-	if l.encoder == nil || l.received == 0 {
-		return plain
-	}
-	var err error
-	l.coded, err = l.encoder.Write(l.coded[:0], plain, !end)
-	if err == nil && end {
+	// What streams is flushed chunk by chunk, so that nobody waits for a block
+	// to fill.
+	if end {
 		l.coded, err = l.encoder.Close(l.coded)
+	} else {
+		l.coded, err = l.encoder.Flush(l.coded)
 	}
 	if err != nil {
 		r.denial = stepFailed()
 	}
 	return l.coded
+}
+
+func (r *Run) undecodable(d filters.Direction, err error) {
+	switch {
+	case errors.Is(err, coding.ErrTooLarge):
+		r.Reach(DecodedBytes)
+	case errors.Is(err, coding.ErrRatio):
+		r.Reach(DecodedRatio)
+	}
+	if r.denial != nil {
+		return
+	}
+	r.denial = &filters.Denial{Status: 400, Type: problemCoding, Title: "The body does not decode within its limits"}
+	if d == filters.Response {
+		r.denial.Status = 500
+	}
 }
 
 func (l *lane) closeCodings() {

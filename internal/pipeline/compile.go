@@ -71,6 +71,9 @@ func (s *Step) compile(earlier []*Step) error {
 		return err
 	}
 	s.Paths = paths
+	if s.Join, err = body.CompileJoin(s.Needs.Join); err != nil {
+		return err
+	}
 	if paths != nil && paths.NeedsDocument() {
 		s.deferred = true
 	}

@@ -14,7 +14,7 @@ type lane struct {
 	steps          []*Step
 	caps           Caps
 	course         Course
-	format         body.Format
+	typ            body.Type
 	started, ended bool
 	received       int64
 
@@ -31,7 +31,6 @@ type lane struct {
 	// decoder and encoder stand around the edit of a body in a content coding.
 	decoder *coding.Decoder
 	encoder *coding.Encoder
-	plain   []byte
 	coded   []byte
 
 	collected []byte // the body so far, while it is collected
@@ -68,7 +67,7 @@ func (l *lane) kept(r *Run, d filters.Direction, forward []byte, end bool) []byt
 	if !l.keep {
 		return forward
 	}
-	if !l.copyFull && int64(len(l.copied)+len(forward)) > r.limits.CollectBytes {
+	if !l.copyFull && (!r.within(len(l.copied)+len(forward)) || !r.room(len(forward))) {
 		l.copyFull, l.copied = true, nil
 	}
 	if !l.copyFull {
@@ -108,13 +107,13 @@ func (l *lane) commit(ex *filters.Exchange, d filters.Direction, phase filters.P
 // stream passes a chunk through the stages.
 func (r *Run) stream(ctx context.Context, l *lane, d filters.Direction, chunk []byte, end bool) []byte {
 	if l.shadowed() {
-		l.copyTap(chunk, r.limits.CollectBytes)
+		r.copyTap(l, chunk)
 	}
 	out := chunk
 	if len(l.stages) > 0 {
 		start := r.opt.Now()
 		if l.editor == nil {
-			l.editor = r.newEditor(l.format, l.stages)
+			l.editor = r.newEditor(l.typ, l.stages)
 		}
 		var err error
 		l.out, err = l.editor.Write(ctx, l.out[:0], chunk)
@@ -137,8 +136,8 @@ func (r *Run) stream(ctx context.Context, l *lane, d filters.Direction, chunk []
 	return out
 }
 
-func (l *lane) copyTap(chunk []byte, limit int64) {
-	if !l.tapFull && int64(len(l.tap)+len(chunk)) > limit {
+func (r *Run) copyTap(l *lane, chunk []byte) {
+	if !l.tapFull && (!r.within(len(l.tap)+len(chunk)) || !r.room(len(chunk))) {
 		l.tapFull, l.tap = true, nil
 	}
 	if !l.tapFull {
@@ -154,16 +153,25 @@ func (r *Run) editFailed() {
 	}
 }
 
-func (r *Run) newEditor(f body.Format, stages []*stage) *body.Editor {
+// within reports whether n bytes of a body may be collected.
+func (r *Run) within(n int) bool {
+	if int64(n) <= r.limits.CollectBytes {
+		return true
+	}
+	r.Reach(CollectBytes)
+	return false
+}
+
+func (r *Run) newEditor(t body.Type, stages []*stage) *body.Editor {
 	bs := make([]body.Stage, len(stages))
 	for i, st := range stages {
-		bs[i] = body.Stage{Stream: st, Paths: st.paths, Exact: st.step.Needs.Exact, Unparsed: st.step.Needs.Unparsed, OnUnparsed: st.unparsed}
+		bs[i] = body.Stage{Stream: st, Paths: st.paths, Join: st.step.Join, Exact: st.step.Needs.Exact, Unparsed: st.step.Needs.Unparsed, Files: st.step.Needs.Files, OnUnparsed: st.unparsed}
 	}
-	return body.NewEditor(f, bs, r.bodyLimits())
+	return t.NewEditor(bs, r.bodyLimits())
 }
 
 func (r *Run) bodyLimits() body.Limits {
-	return body.Limits{Depth: r.limits.Depth, PieceBytes: r.limits.PieceBytes, NameBytes: r.limits.NameBytes}
+	return body.Limits{Depth: r.limits.Depth, PieceBytes: r.limits.PieceBytes, NameBytes: r.limits.NameBytes, EventBytes: r.limits.EventBytes}
 }
 
 // closeStages ends the streams and records their decisions.
@@ -175,7 +183,27 @@ func (r *Run) closeStages(ctx context.Context, l *lane) {
 	for _, st := range l.stages {
 		st.close(ctx, l, share)
 	}
+	if l.editor != nil {
+		r.noteReached(l.editor)
+	}
 	l.stages, l.editor = nil, nil
+}
+
+// noteReached notes the bounds that a body ran into.
+func (r *Run) noteReached(e *body.Editor) {
+	reached := e.Reached()
+	if reached.Depth {
+		r.Reach(Depth)
+	}
+	if reached.Name {
+		r.Reach(NameBytes)
+	}
+	if reached.Value {
+		r.Reach(PieceBytes)
+	}
+	if reached.Event {
+		r.Reach(EventBytes)
+	}
 }
 
 // runCollected runs on the whole body what waited for it, in the order of the
@@ -253,12 +281,13 @@ func (r *Run) runWhole(ctx context.Context, l *lane, d filters.Direction, s *Ste
 // edit passes a whole body through one stage.
 func (r *Run) edit(ctx context.Context, l *lane, st *stage, doc []byte) []byte {
 	start := r.opt.Now()
-	e := r.newEditor(l.format, []*stage{st})
+	e := r.newEditor(l.typ, []*stage{st})
 	out, err := e.Write(ctx, make([]byte, 0, len(doc)+len(doc)/8), doc)
 	if err == nil {
 		out, err = e.Close(ctx, out)
 	}
 	spent := r.opt.Now().Sub(start)
+	r.noteReached(e)
 	st.close(ctx, l, spent)
 	if err != nil {
 		r.editFailed()
@@ -285,15 +314,16 @@ func (r *Run) runShadows(ctx context.Context, l *lane, d filters.Direction) {
 // overflow is what happens when a body is larger than may be collected: the
 // steps that need the whole of it fail, and where they all continue, the
 // others go on with the stream.
-func (r *Run) overflow(ctx context.Context, l *lane, d filters.Direction, chunk []byte, end bool) Turn {
+func (r *Run) overflow(ctx context.Context, l *lane, d filters.Direction, plain []byte, end bool) []byte {
 	for _, s := range l.deferred {
 		r.fail(ctx, s, r.opt.Now(), errTooLarge)
 	}
 	l.deferred = nil
+	held := l.collected
+	l.collected = nil
 	if r.denial != nil {
-		return r.turn(l, nil)
+		return nil
 	}
-	held := append(l.collected, chunk...)
-	l.collected, l.course = nil, StreamBody
-	return r.forward(l, d, r.stream(ctx, l, d, held, end), end)
+	l.course = StreamBody
+	return r.stream(ctx, l, d, append(held, plain...), end)
 }

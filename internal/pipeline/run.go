@@ -14,6 +14,8 @@ type Options struct {
 	Limits Limits
 	// Recorder may be nil.
 	Recorder Recorder
+	// Room, where not nil, knows what other exchanges hold.
+	Room Room
 	// ObserveOnly turns every enforced step into an observed one.
 	ObserveOnly bool
 	// Now is the clock; time.Now where nil.
@@ -33,6 +35,11 @@ type Run struct {
 	done    bool
 	records int
 	peak    int
+	reached Bounds
+	// unprocessed: the exchange was refused and passes; mark says so to the
+	// data plane.
+	unprocessed bool
+	mark        map[string]map[string]any
 	// results are what named steps left, by policy: a name is only seen
 	// within its policy.
 	results map[string]map[string]any
@@ -154,12 +161,14 @@ func (r *Run) UpgradeRefused() { r.upgrade = false }
 func (r *Run) Headers(ctx context.Context, d filters.Direction, caps Caps, end bool) Turn {
 	l := &r.lanes[d]
 	l.caps, l.started = caps, true
+	if r.mark != nil {
+		l.metadata, r.mark = r.mark, nil
+	}
 	r.ex.Phase = filters.HeadersPhase(d)
 	msg := r.ex.Message(d)
 	hasBody := !end && !r.upgrade
 	codings, codingErr := coding.Parse(msg.Headers.Values("content-encoding"))
-	known := true
-	l.format, known = body.FormatOf(msg.Headers.Get("content-type"))
+	l.typ = body.TypeOf(msg.Headers.Get("content-type"))
 	for _, s := range l.steps {
 		if r.denial != nil {
 			break
@@ -186,9 +195,9 @@ func (r *Run) Headers(ctx context.Context, d filters.Direction, caps Caps, end b
 				continue
 			case codingErr != nil:
 				obstacle = &filters.Failure{Reason: "unknown content coding"}
-			case !known && s.streams && s.Needs.Unparsed == filters.DenyUnparsed:
+			case !l.typ.Known && s.streams && s.Needs.Unparsed == filters.DenyUnparsed:
 				obstacle = &filters.Failure{Reason: "content type"}
-			case !known && s.streams && s.Needs.Unparsed == filters.PassUnparsed:
+			case !l.typ.Known && s.streams && s.Needs.Unparsed == filters.PassUnparsed:
 				r.skip(s, "content type")
 				continue
 			case s.Collects() && s.OnError == filters.Continue && !caps.HeadersAfterBody && !caps.HoldTail:
@@ -276,20 +285,31 @@ func (r *Run) Body(ctx context.Context, d filters.Direction, chunk []byte, end b
 	}
 	r.ex.Phase = filters.BodyPhase(d)
 	l.ended = end
-	if chunk = r.decode(l, chunk, end); r.denial != nil {
-		return r.turn(l, nil)
+	if l.decoder != nil {
+		return r.turn(l, r.recode(ctx, l, d, chunk, end))
 	}
-	if l.course == CollectBody && int64(len(l.collected)+len(chunk)) > r.limits.CollectBytes {
-		return r.overflow(ctx, l, d, chunk, end)
-	}
-	if l.course == CollectBody {
-		l.collected = append(l.collected, chunk...)
-		if !end {
-			return r.turn(l, nil)
+	return r.turn(l, r.pass(ctx, l, d, chunk, end))
+}
+
+// pass takes plain bytes of a body and returns what goes on of them.
+func (r *Run) pass(ctx context.Context, l *lane, d filters.Direction, plain []byte, end bool) []byte {
+	var out []byte
+	switch {
+	case l.course != CollectBody:
+		out = r.stream(ctx, l, d, plain, end)
+	case !r.within(len(l.collected)+len(plain)) || !r.room(len(plain)):
+		out = r.overflow(ctx, l, d, plain, end)
+	default:
+		l.collected = append(l.collected, plain...)
+		r.peak = max(r.peak, r.Held())
+		if end {
+			out = r.runCollected(ctx, l, d)
 		}
-		return r.forward(l, d, r.runCollected(ctx, l, d), true)
 	}
-	return r.forward(l, d, r.stream(ctx, l, d, chunk, end), end)
+	if r.denial != nil {
+		return nil
+	}
+	return l.kept(r, d, out, end)
 }
 
 // Trailers runs the trailers phase of direction d; the trailers are in the
@@ -342,9 +362,13 @@ func merged(a, b map[string]map[string]any) map[string]map[string]any {
 	return a
 }
 
+// Coded reports whether the body of direction d is decoded and coded anew. A
+// part of it can then not go on beside a rest that nobody has seen.
+func (r *Run) Coded(d filters.Direction) bool { return r.lanes[d].decoder != nil }
+
 // Truncated tells that the rest of the body will bypass Sluice. The steps
 // that look at it fail; what was held back comes out where they all
-// continue.
+// continue, but nothing of a body that is Coded.
 func (r *Run) Truncated(ctx context.Context, d filters.Direction) Turn {
 	l := &r.lanes[d]
 	if l.ended || r.denial != nil {
@@ -358,10 +382,13 @@ func (r *Run) Truncated(ctx context.Context, d filters.Direction) Turn {
 	for _, st := range l.stages {
 		r.fail(ctx, st.step, r.opt.Now(), cause)
 	}
-	if l.course == CollectBody {
-		return r.forward(l, d, l.collected, true)
+	if r.denial != nil || l.decoder != nil {
+		return r.turn(l, nil)
 	}
-	return r.forward(l, d, r.stream(ctx, l, d, nil, true), true)
+	if l.course == CollectBody {
+		return r.turn(l, l.kept(r, d, l.collected, true))
+	}
+	return r.turn(l, l.kept(r, d, r.stream(ctx, l, d, nil, true), true))
 }
 
 // Finish ends the run: once, when the exchange's stream has ended for
@@ -393,16 +420,11 @@ func (r *Run) Finish(ctx context.Context) {
 			Denied:        r.denial != nil,
 			Aborted:       aborted || r.denial == nil && !r.lanes[filters.Response].started,
 			Decisions:     r.records,
+			PeakHeld:      r.peak,
+			Reached:       r.reached,
+			Unprocessed:   r.unprocessed,
 		})
 	}
-}
-
-// forward hands out what goes on to the other side, coded as it came.
-func (r *Run) forward(l *lane, d filters.Direction, plain []byte, end bool) Turn {
-	if r.denial != nil {
-		return r.turn(l, nil)
-	}
-	return r.turn(l, r.encode(l, l.kept(r, d, plain, end), end))
 }
 
 // turn hands out what has gathered since the last one.

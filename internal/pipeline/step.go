@@ -55,9 +55,10 @@ type Step struct {
 	// Fallback takes over where OnError says so.
 	Fallback filters.Filter
 
-	// Needs and Paths are worked out by Compile.
+	// Needs, Paths and Join are worked out by Compile.
 	Needs filters.Needs
 	Paths *body.Paths
+	Join  *body.Paths
 	// deferred: the step waits for the whole body, for itself or for its
 	// condition.
 	deferred bool

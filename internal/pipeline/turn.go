@@ -61,53 +61,6 @@ type Turn struct {
 	ClearRouteCache bool
 }
 
-// Limits bound what one exchange may hold. Zero values mean the defaults.
-type Limits struct {
-	// CollectBytes is the most of a body that is collected for steps that
-	// need the whole of it. Reaching it is a failure of those steps.
-	CollectBytes int64
-	// Depth is the deepest nesting of a document; beyond it, it counts as
-	// unparsed.
-	Depth int
-	// PieceBytes is the most of one value that is held before it is shown to
-	// the steps in pieces.
-	PieceBytes int
-	// NameBytes is the longest name of an object's member; beyond it the
-	// document counts as unparsed.
-	NameBytes int
-	// DecodedBytes is the most that a body in a content coding may decode to,
-	// and DecodedRatio the most that it may grow by it. Beyond either the
-	// exchange is denied.
-	DecodedBytes, DecodedRatio int64
-}
-
-// DefaultLimits are used for the zero values of Limits.
-var DefaultLimits = Limits{CollectBytes: 10 << 20, Depth: 512, PieceBytes: 64 << 10, NameBytes: 16 << 10, DecodedBytes: 100 << 20, DecodedRatio: 200}
-
-// WithDefaults returns l with its zero values replaced.
-func (l Limits) WithDefaults() Limits {
-	d := DefaultLimits
-	if l.CollectBytes > 0 {
-		d.CollectBytes = l.CollectBytes
-	}
-	if l.Depth > 0 {
-		d.Depth = l.Depth
-	}
-	if l.PieceBytes > 0 {
-		d.PieceBytes = l.PieceBytes
-	}
-	if l.NameBytes > 0 {
-		d.NameBytes = l.NameBytes
-	}
-	if l.DecodedBytes > 0 {
-		d.DecodedBytes = l.DecodedBytes
-	}
-	if l.DecodedRatio > 0 {
-		d.DecodedRatio = l.DecodedRatio
-	}
-	return d
-}
-
 // Record is one decision, with where it was made.
 type Record struct {
 	Time     time.Time
@@ -143,6 +96,10 @@ type Summary struct {
 	Decisions int
 	// PeakHeld is the most bytes of bodies that were held at once.
 	PeakHeld int
+	// Reached are the limits that the exchange ran into, and Unprocessed says
+	// whether it passed unprocessed because of one.
+	Reached     Bounds
+	Unprocessed bool
 }
 
 // Recorder is told of every decision and every exchange's end. It is called

@@ -36,13 +36,13 @@ type Metrics struct {
 	entities  named
 	actions   named
 	bytes     [2]prometheus.Counter
-	held      prometheus.Gauge
 	reloads   *prometheus.CounterVec
 	setInfo   *prometheus.GaugeVec
 	policies  prometheus.Gauge
 	panics    prometheus.Counter
 
-	outcomes [3]prometheus.Counter
+	outcomes [4]prometheus.Counter
+	reached  []prometheus.Counter
 	// series are the children of steps and decisions by step: read without a
 	// lock, copied when a step is seen for the first time.
 	series  atomic.Pointer[map[stepKey]*stepSeries]
@@ -68,7 +68,7 @@ func NewMetrics() *Metrics {
 	reg := prometheus.NewRegistry()
 	m := &Metrics{
 		registry:  reg,
-		exchanges: counterVec(reg, "sluice_exchanges_total", "Exchanges that have ended, by outcome: completed, denied (Sluice answered in the backend's place) or aborted (ended before the response did).", "outcome"),
+		exchanges: counterVec(reg, "sluice_exchanges_total", "Exchanges that have ended, by outcome: completed, denied (Sluice answered in the backend's place), aborted (ended before the response did) or unprocessed (passed because there was no room).", "outcome"),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "sluice_exchange_duration_seconds", Help: "Time from an exchange's first message to its end, the backend's time included.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}, NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100,
@@ -81,7 +81,6 @@ func NewMetrics() *Metrics {
 		decisions: counterVec(reg, "sluice_decisions_total", "Decisions of steps, by verdict. In the modes observe and shadow the verdict is what the step would have done.", "policy", "step", "filter", "mode", "verdict"),
 		entities:  named{vec: counterVec(reg, "sluice_entities_total", "Findings of detectors, by entity.", "entity")},
 		actions:   named{vec: counterVec(reg, "sluice_actions_total", "What was done to findings, by action.", "action")},
-		held:      gauge(reg, "sluice_held_bytes", "Body bytes that are held back in all open exchanges."),
 		reloads:   counterVec(reg, "sluice_reloads_total", "Loads of the policies, by result: loaded or refused (the set before stays in force).", "result"),
 		setInfo: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "sluice_policy_set_info", Help: "1 for the version of the policy set in force.",
@@ -99,8 +98,12 @@ func NewMetrics() *Metrics {
 	for d := range m.bytes {
 		m.bytes[d] = body.WithLabelValues(filters.Direction(d).String())
 	}
-	for i, o := range [...]string{"completed", "denied", "aborted"} {
+	for i, o := range [...]string{"completed", "denied", "aborted", "unprocessed"} {
 		m.outcomes[i] = m.exchanges.WithLabelValues(o)
+	}
+	limits := counterVec(reg, "sluice_limits_reached_total", "Exchanges that have run into a limit, by the limit's setting.", "limit")
+	for b := range pipeline.EveryBound.All() {
+		m.reached = append(m.reached, limits.WithLabelValues(b.String()))
 	}
 	for _, r := range [...]string{ReloadLoaded, ReloadRefused} {
 		m.reloads.WithLabelValues(r)
@@ -122,6 +125,11 @@ func (m *Metrics) CounterFunc(name, help string, value func() float64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value))
 }
 
+// GaugeFunc registers a gauge whose value somebody else keeps.
+func (m *Metrics) GaugeFunc(name, help string, value func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+}
+
 // StreamOpened and StreamClosed count the open exchanges.
 func (m *Metrics) StreamOpened() { m.streams.Inc() }
 
@@ -134,9 +142,6 @@ func (m *Metrics) Message(p filters.Phase) {
 		m.phases[p].Inc()
 	}
 }
-
-// Held adds n bytes, which may be negative, to those held back.
-func (m *Metrics) Held(n int) { m.held.Add(float64(n)) }
 
 // Panicked counts an exchange that ended by a panic.
 func (m *Metrics) Panicked() { m.panics.Inc() }
@@ -201,8 +206,13 @@ func (m *Metrics) Exchange(s *pipeline.Summary) {
 		outcome = 1
 	case s.Aborted:
 		outcome = 2
+	case s.Unprocessed:
+		outcome = 3
 	}
 	m.outcomes[outcome].Inc()
+	for b := range s.Reached.All() {
+		m.reached[b].Inc()
+	}
 	m.duration.Observe(s.Duration.Seconds())
 	m.bytes[filters.Request].Add(float64(s.RequestBytes))
 	m.bytes[filters.Response].Add(float64(s.ResponseBytes))

@@ -51,12 +51,12 @@ func TestMetricsCountWhatIsRecorded(t *testing.T) {
 	m.Exchange(&pipeline.Summary{RequestBytes: 10, ResponseBytes: 20})
 	m.Exchange(&pipeline.Summary{Denied: true})
 	m.Exchange(&pipeline.Summary{Aborted: true})
+	m.Exchange(&pipeline.Summary{Unprocessed: true, Reached: 1<<pipeline.MaxExchanges | 1<<pipeline.Depth})
 	m.StreamOpened()
 	m.StreamOpened()
 	m.StreamClosed()
 	m.Message(filters.RequestHeaders)
-	m.Held(4096)
-	m.Held(-96)
+	m.GaugeFunc("sluice_held_bytes", "Bytes held.", func() float64 { return 4000 })
 	m.Panicked()
 	m.Reloaded(ReloadLoaded, "abc", []string{"customer-api"})
 	m.Reloaded(ReloadRefused, "", nil)
@@ -71,6 +71,10 @@ func TestMetricsCountWhatIsRecorded(t *testing.T) {
 		`sluice_exchanges_total{outcome="completed"} 1`,
 		`sluice_exchanges_total{outcome="denied"} 1`,
 		`sluice_exchanges_total{outcome="aborted"} 1`,
+		`sluice_exchanges_total{outcome="unprocessed"} 1`,
+		`sluice_limits_reached_total{limit="maxExchanges"} 1`,
+		`sluice_limits_reached_total{limit="depth"} 1`,
+		`sluice_limits_reached_total{limit="totalBytes"} 0`,
 		`sluice_body_bytes_total{direction="request"} 10`,
 		`sluice_body_bytes_total{direction="response"} 20`,
 		`sluice_streams_open 1`,
