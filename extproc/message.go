@@ -2,7 +2,6 @@ package extproc
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -66,15 +65,15 @@ var phases = [...]filters.Phase{filters.RequestHeaders, filters.ResponseHeaders,
 // read takes over what b says. Where a field stands twice, the last counts.
 func (m *message) read(b []byte) error {
 	*m = message{}
-	return eachField(b, func(n protowire.Number, v []byte, num uint64) error {
+	return eachField(b, func(n protowire.Number, v []byte) error {
 		switch {
 		case n >= requestHeadersField && n <= responseTrailersField:
 			m.phase, m.known = phases[n-requestHeadersField], true
 			m.headers, m.body, m.end = filters.Headers{}, nil, false
-			switch {
-			case m.phase == filters.BodyPhase(m.phase.Direction()):
+			switch d := m.phase.Direction(); m.phase {
+			case filters.BodyPhase(d):
 				return m.readBody(v)
-			case m.phase == filters.HeadersPhase(m.phase.Direction()):
+			case filters.HeadersPhase(d):
 				return m.readHeaders(v)
 			}
 			return m.readTrailers(v)
@@ -82,40 +81,54 @@ func (m *message) read(b []byte) error {
 			m.metadata = v
 		case n == attributesField:
 			return m.attributes.readEntry(v)
-		case n == observeField:
-			m.observe = num != 0
 		case n == configField:
 			return m.config.read(v)
 		}
 		return nil
+	}, func(n protowire.Number, v uint64) {
+		if n == observeField {
+			m.observe = v != 0
+		}
 	})
 }
 
-// eachField calls f for each field of a message: v is a length-delimited
-// one's content, num any other's value.
-func eachField(b []byte, f func(n protowire.Number, v []byte, num uint64) error) error {
+// eachField goes over the fields of a message: it calls text for each that is
+// length-delimited, and number for each varint. Either may be nil.
+func eachField(b []byte, text func(protowire.Number, []byte) error, number func(protowire.Number, uint64)) error {
 	for len(b) > 0 {
 		n, kind, size := protowire.ConsumeTag(b)
 		if size < 0 {
 			return errMalformed
 		}
 		b = b[size:]
-		var v []byte
-		var num uint64
 		switch kind {
 		case protowire.BytesType:
-			v, size = protowire.ConsumeBytes(b)
+			v, size := protowire.ConsumeBytes(b)
+			if size < 0 {
+				return errMalformed
+			}
+			b = b[size:]
+			if text == nil {
+				continue
+			}
+			if err := text(n, v); err != nil {
+				return err
+			}
 		case protowire.VarintType:
-			num, size = protowire.ConsumeVarint(b)
+			v, size := protowire.ConsumeVarint(b)
+			if size < 0 {
+				return errMalformed
+			}
+			b = b[size:]
+			if number != nil {
+				number(n, v)
+			}
 		default:
-			size = protowire.ConsumeFieldValue(n, kind, b)
-		}
-		if size < 0 {
-			return errMalformed
-		}
-		b = b[size:]
-		if err := f(n, v, num); err != nil {
-			return err
+			size := protowire.ConsumeFieldValue(n, kind, b)
+			if size < 0 {
+				return errMalformed
+			}
+			b = b[size:]
 		}
 	}
 	return nil
@@ -123,40 +136,43 @@ func eachField(b []byte, f func(n protowire.Number, v []byte, num uint64) error)
 
 // readBody reads HttpBody.
 func (m *message) readBody(b []byte) error {
-	return eachField(b, func(n protowire.Number, v []byte, num uint64) error {
-		switch n {
-		case 1:
+	return eachField(b, func(n protowire.Number, v []byte) error {
+		if n == 1 {
 			m.body = v
-		case 2:
-			m.end = num != 0
 		}
 		return nil
+	}, func(n protowire.Number, v uint64) {
+		if n == 2 {
+			m.end = v != 0
+		}
 	})
 }
 
 // readHeaders reads HttpHeaders.
 func (m *message) readHeaders(b []byte) error {
-	return eachField(b, func(n protowire.Number, v []byte, num uint64) (err error) {
+	return eachField(b, func(n protowire.Number, v []byte) (err error) {
 		switch n {
 		case 1:
 			m.headers, err = readHeaderMap(v)
 		case 2: // deprecated, but older data planes write them there
 			err = m.attributes.readEntry(v)
-		case 3:
-			m.end = num != 0
 		}
 		return err
+	}, func(n protowire.Number, v uint64) {
+		if n == 3 {
+			m.end = v != 0
+		}
 	})
 }
 
 // readTrailers reads HttpTrailers.
 func (m *message) readTrailers(b []byte) error {
-	return eachField(b, func(n protowire.Number, v []byte, _ uint64) (err error) {
+	return eachField(b, func(n protowire.Number, v []byte) (err error) {
 		if n == 1 {
 			m.headers, err = readHeaderMap(v)
 		}
 		return err
-	})
+	}, nil)
 }
 
 // readHeaderMap reads HeaderMap. All names and values are parts of one string.
@@ -171,23 +187,24 @@ func readHeaderMap(b []byte) (filters.Headers, error) {
 		return text[at : at+len(p)]
 	}
 	fs := make([]filters.Field, 0, 16)
-	err := eachField(b, func(n protowire.Number, v []byte, _ uint64) error {
+	var name, value, raw []byte
+	field := func(n protowire.Number, v []byte) error {
+		switch n {
+		case 1:
+			name = v
+		case 2:
+			value = v
+		case 3:
+			raw = v
+		}
+		return nil
+	}
+	err := eachField(b, func(n protowire.Number, v []byte) error {
 		if n != 1 {
 			return nil
 		}
-		var name, value, raw []byte
-		err := eachField(v, func(n protowire.Number, v []byte, _ uint64) error {
-			switch n {
-			case 1:
-				name = v
-			case 2:
-				value = v
-			case 3:
-				raw = v
-			}
-			return nil
-		})
-		if err != nil {
+		name, value, raw = nil, nil, nil
+		if err := eachField(v, field, nil); err != nil {
 			return err
 		}
 		if len(raw) > 0 {
@@ -195,7 +212,7 @@ func readHeaderMap(b []byte) (filters.Headers, error) {
 		}
 		fs = append(fs, filters.Field{Name: strings.ToLower(part(name)), Value: part(value)})
 		return nil
-	})
+	}, nil)
 	if err != nil {
 		return filters.Headers{}, err
 	}
@@ -204,51 +221,49 @@ func readHeaderMap(b []byte) (filters.Headers, error) {
 
 // read reads ProtocolConfiguration.
 func (c *protocolConfig) read(b []byte) error {
-	return eachField(b, func(n protowire.Number, _ []byte, num uint64) error {
+	return eachField(b, nil, func(n protowire.Number, v uint64) {
 		switch n {
 		case 1, 2:
-			c.modes[n-1] = modev3.ProcessingMode_BodySendMode(int32(num))
+			c.modes[n-1] = modev3.ProcessingMode_BodySendMode(int32(v))
 		case 3:
-			c.early = num != 0
+			c.early = v != 0
 		}
-		return nil
 	})
 }
 
 // readEntry reads an entry of a map of google.protobuf.Struct by namespace:
 // what the attributes are in.
 func (a *attributes) readEntry(b []byte) error {
-	return eachField(b, func(n protowire.Number, v []byte, _ uint64) error {
+	return eachField(b, func(n protowire.Number, v []byte) error {
 		if n != 2 {
 			return nil
 		}
-		return eachField(v, func(n protowire.Number, v []byte, _ uint64) error {
+		return eachField(v, func(n protowire.Number, v []byte) error {
 			if n != 1 { // fields
 				return nil
 			}
 			return a.readField(v)
-		})
-	})
+		}, nil)
+	}, nil)
 }
 
 // readField reads an entry of Struct.fields.
 func (a *attributes) readField(b []byte) error {
 	var key, value []byte
-	err := eachField(b, func(n protowire.Number, v []byte, _ uint64) error {
+	err := eachField(b, func(n protowire.Number, v []byte) error {
 		switch n {
 		case 1:
 			key = v
 		case 2: // Value, whose third field is string_value
-			value = nil
-			return eachField(v, func(n protowire.Number, v []byte, _ uint64) error {
-				if value = nil; n == 3 {
+			return eachField(v, func(n protowire.Number, v []byte) error {
+				if n == 3 {
 					value = v
 				}
 				return nil
-			})
+			}, nil)
 		}
 		return nil
-	})
+	}, nil)
 	if err != nil || len(value) == 0 {
 		return err
 	}
@@ -284,21 +299,19 @@ func (a *attributes) tell(ex *filters.Exchange) {
 	set(&ex.Route.VirtualHost, a.virtualHost)
 }
 
-// dynamicMetadataOf reads metadata_context into maps, by namespace.
-func dynamicMetadataOf(b []byte) (map[string]map[string]any, error) {
+// metadataOf reads metadata_context into maps, by namespace. Where it does not
+// parse, there is none.
+func metadataOf(b []byte) map[string]map[string]any {
 	if len(b) == 0 {
-		return nil, nil
+		return nil
 	}
 	var m corev3.Metadata
-	if err := proto.Unmarshal(b, &m); err != nil {
-		return nil, fmt.Errorf("reading the metadata: %w", errMalformed)
-	}
-	if len(m.GetFilterMetadata()) == 0 {
-		return nil, nil
+	if proto.Unmarshal(b, &m) != nil || len(m.GetFilterMetadata()) == 0 {
+		return nil
 	}
 	out := make(map[string]map[string]any, len(m.GetFilterMetadata()))
 	for ns, s := range m.GetFilterMetadata() {
 		out[ns] = s.AsMap()
 	}
-	return out, nil
+	return out
 }

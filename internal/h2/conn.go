@@ -24,6 +24,9 @@ const (
 	// maxUnwritten is how much may wait to be written before everybody who
 	// adds to it waits.
 	maxUnwritten = 1 << 20
+	// maxAnswers is how many answers to settings and pings may wait to be
+	// written.
+	maxAnswers = 10_000
 	// maxHeaderBlock is the size of the headers of a stream.
 	maxHeaderBlock = 64 << 10
 	// inlineBytes is the largest message that is worked on between two reads of
@@ -73,6 +76,7 @@ type conn struct {
 	written  sync.Cond // out was written, or the last stream has gone
 	out      []byte
 	spare    []byte
+	answers  int // in out, to frames that want one
 	writing  bool
 	failed   error
 	streams  map[uint32]*Stream
@@ -289,7 +293,7 @@ func (c *conn) ping(h frameHeader, payload []byte) error {
 // crowded ends a connection whose peer asks and does not read the answers.
 // The lock is held.
 func (c *conn) crowded() error {
-	if len(c.out) > 2*maxUnwritten {
+	if c.answers++; c.answers > maxAnswers {
 		return broken(EnhanceYourCalm, "too many frames that want an answer")
 	}
 	return nil
@@ -501,7 +505,7 @@ func (c *conn) flush() {
 	for len(c.out) > 0 && !c.writing && c.failed == nil {
 		c.writing = true
 		buf := c.out
-		c.out = c.spare[:0]
+		c.out, c.answers = c.spare[:0], 0
 		c.mu.Unlock()
 		_ = c.nc.SetWriteDeadline(time.Now().Add(writeTimeout))
 		_, err := c.nc.Write(buf)

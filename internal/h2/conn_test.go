@@ -129,7 +129,7 @@ func TestWhatEndsAConnection(t *testing.T) {
 		{"a window that overflows", http2.ErrCodeFlowControl, frames(func(f *http2.Framer) { _ = f.WriteWindowUpdate(0, 1<<31-1) })},
 		{"a push", http2.ErrCodeProtocol, frames(func(f *http2.Framer) { _ = f.WriteRawFrame(http2.FramePushPromise, 0, 1, make([]byte, 8)) })},
 		{"streams that are reset without a pause", http2.ErrCodeEnhanceYourCalm, frames(func(f *http2.Framer) {
-			for id := uint32(1); id < 20000; id += 2 {
+			for id := uint32(1); id < 200_000; id += 2 {
 				p := hello
 				p.StreamID = id
 				_ = f.WriteHeaders(p)

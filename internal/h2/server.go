@@ -22,9 +22,10 @@ type Session interface {
 	// Message takes one message. data is only valid during the call. An error
 	// ends the stream, with its gRPC status.
 	Message(data []byte) error
-	// Close is called once, when the stream has ended, whoever ended it. The
-	// stream's context is over then, unless the client ended it in good order.
-	Close()
+	// Close is called once, when the stream has ended: err is nil where the
+	// client ended it in good order, and a gRPC status otherwise. The stream's
+	// context may be over.
+	Close(err error)
 	// Waits reports whether Message or Close may wait for something. They are
 	// then called on a goroutine of the stream's own.
 	Waits() bool
@@ -40,9 +41,9 @@ type Options struct {
 	MaxStreams int
 	// Log may be nil.
 	Log *slog.Logger
-	// Panicked is called with what a session panicked with, from the function
-	// that recovered it. The panic costs the stream.
-	Panicked func(s *Stream, p any)
+	// Panicked is called with a session and what it panicked with, from the
+	// function that recovered it. The panic costs the stream.
+	Panicked func(s Session, p any)
 }
 
 // Server serves connections. Register everything before the first one.
@@ -69,7 +70,7 @@ func New(opt Options) *Server {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
 	if opt.Panicked == nil {
-		opt.Panicked = func(*Stream, any) {}
+		opt.Panicked = func(Session, any) {}
 	}
 	return &Server{opt: opt, handlers: map[string]Handler{}, services: services{methods: map[string]method{}}, conns: map[*conn]struct{}{}, idle: make(chan struct{})}
 }

@@ -50,7 +50,7 @@ type echoing struct {
 
 func (e *echoing) Waits() bool { return e.e.waits }
 
-func (e *echoing) Close() { e.e.closed.Add(1) }
+func (e *echoing) Close(error) { e.e.closed.Add(1) }
 
 func (e *echoing) Message(b []byte) error {
 	var m wrapperspb.BytesValue
@@ -247,7 +247,7 @@ func TestManyStreamsAtOnce(t *testing.T) {
 func TestHowAStreamCanEnd(t *testing.T) {
 	each(t, func(t *testing.T, e *echo) {
 		var panics atomic.Int32
-		_, conn := serve(t, e, h2.Options{MaxMessageBytes: 1 << 20, Panicked: func(*h2.Stream, any) { panics.Add(1) }})
+		_, conn := serve(t, e, h2.Options{MaxMessageBytes: 1 << 20, Panicked: func(h2.Session, any) { panics.Add(1) }})
 		for _, c := range []struct {
 			name, say string
 			code      codes.Code

@@ -96,7 +96,7 @@ func (c *call) Message(data []byte) error {
 }
 
 // Close implements Session: it waits for the method to return.
-func (c *call) Close() {
+func (c *call) Close(error) {
 	close(c.ended)
 	<-c.returned
 	if c.err != nil {

@@ -121,19 +121,23 @@ func (s *Stream) accept(fields []hpack.HeaderField, size int) Handler {
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if timeout > 0 {
-		s.expiry = time.AfterFunc(timeout, func() { s.c.expire(s) })
+		s.expiry = time.AfterFunc(timeout, func() { s.End(errTimeout) })
 	}
 	return h
 }
 
-// expire ends a stream whose time is over.
-func (c *conn) expire(s *Stream) {
-	s.over.Store(true)
+var errTimeout = status.Error(codes.DeadlineExceeded, "the call's time is over")
+
+// End ends the stream with err's status, also while the session is at work:
+// its context ends. It may be called by anybody.
+func (s *Stream) End(err error) {
+	c := s.c
 	c.mu.Lock()
-	if s.status == nil {
-		s.status = status.New(codes.DeadlineExceeded, "the call's time is over")
+	s.stop(err)
+	if s.trailers == nil {
+		s.pending = nil // nobody has taken it
+		c.drop(s)
 	}
-	s.ended, s.queue, s.queued = true, nil, 0
 	work := !s.busy
 	s.busy = true
 	c.mu.Unlock()
@@ -344,7 +348,7 @@ func (c *conn) workOn(s *Stream, apart bool) {
 		break
 	}
 	// Nothing is sent any more, and it stays busy: nobody else comes here.
-	_ = s.guard(s.session.Close)
+	_ = s.guard(func() { s.session.Close(s.why()) })
 	s.cancel()
 	if s.expiry != nil {
 		s.expiry.Stop()
@@ -357,6 +361,19 @@ func (c *conn) workOn(s *Stream, apart bool) {
 		c.remove(s)
 	}
 	c.mu.Unlock()
+}
+
+// why is how the stream has ended.
+func (s *Stream) why() error {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	switch {
+	case s.status != nil:
+		return s.status.Err()
+	case s.gone:
+		return errGone
+	}
+	return nil
 }
 
 // remove forgets a stream. The lock is held.
@@ -386,7 +403,7 @@ func (s *Stream) call(msg []byte) (err error) {
 func (s *Stream) guard(f func()) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.c.srv.opt.Panicked(s, p)
+			s.c.srv.opt.Panicked(s.session, p)
 			err = status.Error(codes.Internal, "internal error")
 		}
 	}()
