@@ -10,25 +10,11 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/sluice-proxy/sluice/filters"
 )
-
-// fields turns a header map into fields.
-func fields(m *corev3.HeaderMap) filters.Headers {
-	fs := make([]filters.Field, 0, len(m.GetHeaders()))
-	for _, h := range m.GetHeaders() {
-		v := h.GetValue()
-		if raw := h.GetRawValue(); len(raw) > 0 {
-			v = string(raw)
-		}
-		fs = append(fs, filters.Field{Name: strings.ToLower(h.GetKey()), Value: v})
-	}
-	return filters.NewHeaders(fs...)
-}
 
 const (
 	maxHeaderValue = 60 << 10 // Envoy answers 500 to 64 KiB and more
@@ -65,7 +51,6 @@ func mutation(changes []filters.Change, h *filters.Headers) (*extprocv3.HeaderMu
 			if j > 0 {
 				// Every append_action overwrites; only this one appends.
 				//lint:ignore SA1019 it is the field that Envoy reads
-				//lint:ignore SA1019 the field that Envoy reads
 				o.Append = wrapperspb.Bool(true)
 			}
 			m.SetHeaders = append(m.SetHeaders, o)
@@ -118,36 +103,6 @@ func validValue(s string) bool {
 	return true
 }
 
-// attributes puts what the data plane's attributes tell into the exchange.
-func attributes(ex *filters.Exchange, as map[string]*structpb.Struct) {
-	for _, s := range as {
-		text := func(name string) string { return s.GetFields()[name].GetStringValue() }
-		set := func(into *string, name string) {
-			if v := text(name); v != "" {
-				*into = v
-			}
-		}
-		set(&ex.Source.Address, "source.address")
-		set(&ex.Source.Principal, "connection.subject_peer_certificate")
-		set(&ex.Source.Principal, "connection.uri_san_peer_certificate")
-		set(&ex.Route.Name, "xds.route_name")
-		set(&ex.Route.Cluster, "xds.cluster_name")
-		set(&ex.Route.VirtualHost, "xds.virtual_host_name")
-	}
-}
-
-// metadataOf turns the data plane's dynamic metadata into maps.
-func metadataOf(m *corev3.Metadata) map[string]map[string]any {
-	if len(m.GetFilterMetadata()) == 0 {
-		return nil
-	}
-	out := make(map[string]map[string]any, len(m.GetFilterMetadata()))
-	for ns, s := range m.GetFilterMetadata() {
-		out[ns] = s.AsMap()
-	}
-	return out
-}
-
 // dynamicMetadata is what the data plane is given back: a struct for each
 // namespace.
 func dynamicMetadata(m map[string]map[string]any) (*structpb.Struct, error) {
@@ -167,20 +122,14 @@ func dynamicMetadata(m map[string]map[string]any) (*structpb.Struct, error) {
 
 // declared reads what the data plane's configuration says of itself in the
 // stream's gRPC metadata.
-func declared(md metadata.MD, d DataPlane) DataPlane {
-	first := func(k string) string {
-		if v := md.Get(k); len(v) > 0 {
-			return v[0]
-		}
-		return ""
-	}
-	if v := first("sluice-mode-override"); v != "" {
+func declared(header func(name string) string, d DataPlane) DataPlane {
+	if v := header("sluice-mode-override"); v != "" {
 		d.ModeOverride = v == "true"
 	}
-	if v, err := time.ParseDuration(first("sluice-message-timeout")); err == nil && v > 0 {
+	if v, err := time.ParseDuration(header("sluice-message-timeout")); err == nil && v > 0 {
 		d.MessageTimeout = v
 	}
-	if v, err := time.ParseDuration(first("sluice-max-message-timeout")); err == nil && v > 0 {
+	if v, err := time.ParseDuration(header("sluice-max-message-timeout")); err == nil && v > 0 {
 		d.MaxMessageTimeout = v
 	}
 	return d

@@ -8,6 +8,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
@@ -72,49 +73,35 @@ func (duplexEmitter) body(st *stream, l *lane, t pipeline.Turn, _ []byte, eos bo
 	if !l.answered {
 		return nil // the headers wait, and so does the body
 	}
-	var err error
-	r := l.chunkReply()
-	if r.response.DynamicMetadata, err = dynamicMetadata(t.Metadata); err != nil {
-		return st.deny(l.direction, refusedMutation())
-	}
-	for rest := t.Body; len(rest) > 0 || eos || r.response.DynamicMetadata != nil; {
-		n := min(len(rest), maxChunk)
-		last := n == len(rest)
-		r.chunk.Body, r.chunk.EndOfStream = rest[:n], eos && last
-		if err := st.send(&r.response); err != nil || last {
+	if len(t.Metadata) > 0 {
+		md, err := dynamicMetadata(t.Metadata)
+		if err != nil {
+			return st.deny(l.direction, refusedMutation())
+		}
+		if err := st.send(metadataChunk(l.direction, md)); err != nil {
 			return err
 		}
-		r.response.DynamicMetadata, rest = nil, rest[n:]
+	}
+	for rest := t.Body; len(rest) > 0 || eos; {
+		n := min(len(rest), maxChunk)
+		last := n == len(rest)
+		if err := st.sendChunk(l.direction, rest[:n], eos && last); err != nil || last {
+			return err
+		}
+		rest = rest[n:]
 	}
 	return nil
 }
 
-// chunkReply is a reply with a chunk of a full-duplex body. There are many of
-// them, and a lane uses one for all: it is marshalled before Send returns.
-type chunkReply struct {
-	response extprocv3.ProcessingResponse
-	body     extprocv3.BodyResponse
-	common   extprocv3.CommonResponse
-	mutation extprocv3.BodyMutation
-	streamed extprocv3.BodyMutation_StreamedResponse
-	chunk    extprocv3.StreamedBodyResponse
-}
-
-func (l *lane) chunkReply() *chunkReply {
-	if l.chunk != nil {
-		return l.chunk
+// metadataChunk is an empty chunk, with metadata.
+func metadataChunk(d filters.Direction, md *structpb.Struct) *extprocv3.ProcessingResponse {
+	b := &extprocv3.BodyResponse{Response: &extprocv3.CommonResponse{BodyMutation: &extprocv3.BodyMutation{
+		Mutation: &extprocv3.BodyMutation_StreamedResponse{StreamedResponse: &extprocv3.StreamedBodyResponse{}},
+	}}}
+	r := &extprocv3.ProcessingResponse{DynamicMetadata: md, Response: &extprocv3.ProcessingResponse_ResponseBody{ResponseBody: b}}
+	if d == filters.Request {
+		r.Response = &extprocv3.ProcessingResponse_RequestBody{RequestBody: b}
 	}
-	r := &chunkReply{}
-	r.streamed.StreamedResponse = &r.chunk
-	r.mutation.Mutation = &r.streamed
-	r.common.BodyMutation = &r.mutation
-	r.body.Response = &r.common
-	if l.direction == filters.Request {
-		r.response.Response = &extprocv3.ProcessingResponse_RequestBody{RequestBody: &r.body}
-	} else {
-		r.response.Response = &extprocv3.ProcessingResponse_ResponseBody{ResponseBody: &r.body}
-	}
-	l.chunk = r
 	return r
 }
 

@@ -28,7 +28,6 @@ type lane struct {
 	heldChanges  []filters.Change
 	heldMetadata map[string]map[string]any
 	heldClear    bool
-	chunk        *chunkReply
 }
 
 func (l *lane) configure(m modev3.ProcessingMode_BodySendMode) {

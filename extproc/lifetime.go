@@ -1,14 +1,12 @@
 package extproc
 
 import (
-	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
-	"google.golang.org/grpc/tap"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
@@ -30,42 +28,22 @@ type lifetime struct {
 	over bool
 	// late: the time is up, and the stream's goroutine is to end the exchange
 	// when it gets to it.
-	late   atomic.Bool
-	cancel context.CancelCauseFunc
+	late atomic.Bool
 }
 
 // grace is how long after the end of its time a stream may take to end, before
 // it is broken off.
 const grace = time.Second
 
-// errLate is the cause of a stream's context that ends by its lifetime.
-var errLate = errors.New("the exchange has lasted for too long")
+// errLate ends a stream that does not end by itself.
+var errLate = status.Error(codes.DeadlineExceeded, "the exchange has lasted for too long")
 
-// cancelKey is where a stream's context has the function that ends it.
-type cancelKey struct{}
-
-// cancelable makes the context of an exchange one that the server can end: it
-// is the only way out of a Recv or a Send that nobody answers.
-func cancelable(ctx context.Context, info *tap.Info) (context.Context, error) {
-	if info.FullMethodName != extprocv3.ExternalProcessor_Process_FullMethodName {
-		return ctx, nil
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	return context.WithValue(ctx, cancelKey{}, cancel), nil
-}
-
-// count begins to count, or goes on with other limits. Where the server that
-// the stream came by is not this package's, its context cannot be ended and
-// nothing is counted.
+// count begins to count, or goes on with other limits.
 func (st *stream) count(lim *pipeline.Limits) {
 	l := &st.life
 	switch {
 	case l.timer == nil:
-		cancel, ok := st.ctx.Value(cancelKey{}).(context.CancelCauseFunc)
-		if !ok {
-			return
-		}
-		l.began, l.cancel = time.Now(), cancel
+		l.began = time.Now()
 		l.timer = time.AfterFunc(time.Hour, st.check)
 	case l.duration == lim.Duration && l.idle == lim.Idle:
 		return
@@ -105,41 +83,46 @@ func (st *stream) check() {
 	if !l.working.TryLock() {
 		// It works: on a message, or on a reply that nobody takes.
 		if l.late.Swap(true) {
-			l.cancel(errLate)
+			st.peer.End(errLate)
 		}
 		l.again(grace)
 		return
 	}
-	defer l.working.Unlock()
+	gone := st.overdue(bound)
+	l.working.Unlock()
+	if gone {
+		st.peer.End(errLate)
+	}
+}
+
+// overdue ends the exchange whose time is up, and reports whether the stream
+// is to be broken off. Call it with life.working held.
+func (st *stream) overdue(bound pipeline.Bound) bool {
+	l := &st.life
 	switch {
 	case l.over:
-	case l.late.Swap(true):
-		// It was given a reply that ends it, and is still there.
-		l.cancel(errLate)
-	default:
-		if st.run == nil { // nothing ever came
-			l.cancel(errLate)
-			return
-		}
-		if !st.expire(bound) {
-			l.late.Store(false)
-			l.again(max(l.idle, grace))
-			return
-		}
+	case st.run == nil, l.late.Swap(true):
+		// Nothing ever came, or it was given a reply that ends it and is still
+		// there.
+		return true
+	case st.expire(bound):
 		l.again(grace)
+	default:
+		l.late.Store(false)
+		l.again(max(l.idle, grace))
 	}
+	return false
 }
 
 func (l *lifetime) again(after time.Duration) { l.timer.Reset(after) }
 
-// end ends the counting, and the context.
+// end ends the counting.
 func (l *lifetime) end() {
 	l.working.Lock()
 	defer l.working.Unlock()
 	l.over = true
 	if l.timer != nil {
 		l.timer.Stop()
-		l.cancel(nil)
 	}
 }
 

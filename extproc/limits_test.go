@@ -218,7 +218,7 @@ func TestLifetime(t *testing.T) {
 	t.Run("nothing ever comes", func(t *testing.T) {
 		defer func(l pipeline.Limits) { pipeline.DefaultLimits = l }(pipeline.DefaultLimits)
 		pipeline.DefaultLimits.Idle = 50 * time.Millisecond
-		if _, err := serveShort(time.Hour, time.Hour).open(duplexBoth).stream.Recv(); grpcstatus.Code(err) != codes.Canceled {
+		if _, err := serveShort(time.Hour, time.Hour).open(duplexBoth).stream.Recv(); grpcstatus.Code(err) != codes.DeadlineExceeded {
 			t.Error(err)
 		}
 	})

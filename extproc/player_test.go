@@ -18,7 +18,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sluice-proxy/sluice/extproc"
@@ -104,14 +103,19 @@ type client struct {
 
 func dial(t *testing.T, s *extproc.Server) *client {
 	t.Helper()
-	lis := bufconn.Listen(1 << 20)
-	srv := grpc.NewServer(grpc.MaxRecvMsgSize(16 << 20))
-	extprocv3.RegisterExternalProcessorServer(srv, s)
-	go func() { _ = srv.Serve(lis) }()
-	t.Cleanup(srv.Stop)
-	conn, err := grpc.NewClient("passthrough:sluice", grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(32<<20)),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lis.DialContext(ctx) }))
+	ctx, stop := context.WithCancel(context.Background())
+	addresses, stopped := make(chan []net.Addr, 1), make(chan error, 1)
+	go func() {
+		stopped <- s.Serve(ctx, func(addrs []net.Addr) { addresses <- addrs }, extproc.Listener{Address: "127.0.0.1:0"})
+	}()
+	t.Cleanup(func() {
+		stop()
+		if err := <-stopped; err != nil {
+			t.Errorf("serving: %v", err)
+		}
+	})
+	conn, err := grpc.NewClient((<-addresses)[0].String(), grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(32<<20)))
 	if err != nil {
 		t.Fatal(err)
 	}

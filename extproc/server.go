@@ -2,6 +2,7 @@ package extproc
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,16 +13,12 @@ import (
 	"time"
 
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
-	"google.golang.org/grpc/status"
 
 	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/internal/h2"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
 )
 
@@ -74,7 +71,6 @@ type Options struct {
 
 // Server is the external processor.
 type Server struct {
-	extprocv3.UnimplementedExternalProcessorServer
 	policies Policies
 	opt      Options
 	load     load
@@ -126,29 +122,22 @@ func (s *Server) Ready() error {
 	return nil
 }
 
-// Process serves one exchange.
-func (s *Server) Process(g extprocv3.ExternalProcessor_ProcessServer) (err error) {
+// Open implements h2.Handler: it begins an exchange.
+func (s *Server) Open(p *h2.Stream) h2.Session {
 	s.opt.Metrics.StreamOpened()
-	defer s.opt.Metrics.StreamClosed()
 	s.load.open.Add(1)
-	defer s.load.open.Add(-1)
-	st := newStream(s, g)
-	defer st.finish()
-	defer func() {
-		// A panic costs this one stream.
-		if p := recover(); p != nil {
-			s.panicked(st, p)
-			err = status.Error(codes.Internal, "internal error")
-		}
-	}()
-	return st.serve()
+	return newStream(s, p)
 }
 
 // panicked counts and logs a panic, from the function that recovered it. The
 // panic's own text may quote the exchange.
-func (s *Server) panicked(st *stream, p any) {
+func (s *Server) panicked(session h2.Session, p any) {
 	s.opt.Metrics.Panicked()
-	s.opt.Log.Error("an exchange panicked", "exchange", st.id(), "kind", fmt.Sprintf("%T", p), "at", panicSite())
+	id := ""
+	if st, ok := session.(*stream); ok {
+		id = st.id()
+	}
+	s.opt.Log.Error("an exchange panicked", "exchange", id, "kind", fmt.Sprintf("%T", p), "at", panicSite())
 }
 
 // Listener is a place to serve at.
@@ -167,36 +156,26 @@ func (s *Server) Serve(ctx context.Context, ready func(addrs []net.Addr), listen
 	if len(listeners) == 0 {
 		return errors.New("there is no address to listen at")
 	}
-	type served struct {
-		srv    *grpc.Server
-		health *health.Server
-		lis    net.Listener
-	}
-	var all []served
+	var all []net.Listener
 	var addrs []net.Addr
 	closeAll := func() {
-		for _, x := range all {
-			_ = x.lis.Close()
+		for _, lis := range all {
+			_ = lis.Close()
 		}
 	}
+	defer closeAll()
 	for _, l := range listeners {
-		creds, err := l.credentials()
+		lis, err := l.listen(ctx)
 		if err != nil {
-			closeAll()
 			return fmt.Errorf("listening at %s: %w", l.Address, err)
 		}
-		lis, err := listen(ctx, l.Address)
-		if err != nil {
-			closeAll()
-			return fmt.Errorf("listening at %s: %w", l.Address, err)
-		}
-		srv, h := s.newGRPC(creds)
-		all = append(all, served{srv, h, lis})
+		all = append(all, lis)
 		addrs = append(addrs, lis.Addr())
 	}
+	srv, health := s.newHTTP2()
 	failed := make(chan error, len(all))
-	for _, x := range all {
-		go func() { failed <- x.srv.Serve(x.lis) }()
+	for _, lis := range all {
+		go func() { failed <- srv.Serve(lis) }()
 	}
 	s.serving.Store(true)
 	if ready != nil {
@@ -208,47 +187,42 @@ func (s *Server) Serve(ctx context.Context, ready func(addrs []net.Addr), listen
 	case <-ctx.Done():
 	}
 	s.draining.Store(true)
-	done := make(chan struct{})
-	go func() {
-		for _, x := range all {
-			x.health.Shutdown() // NOT_SERVING
-		}
-		for _, x := range all {
-			x.srv.GracefulStop()
-		}
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-time.After(s.opt.DrainTimeout):
-		// GracefulStop alone would wait for ever.
+	health.Shutdown() // NOT_SERVING
+	closeAll()
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opt.DrainTimeout)
+	defer cancel()
+	if srv.Shutdown(end) != nil {
 		s.opt.Log.Warn("exchanges were cut: the drain timeout is over")
-		for _, x := range all {
-			x.srv.Stop()
-		}
-		<-done
 	}
 	return err
 }
 
-func (s *Server) newGRPC(creds credentials.TransportCredentials) (*grpc.Server, *health.Server) {
-	opts := []grpc.ServerOption{
-		grpc.MaxRecvMsgSize(2 * s.opt.MaxMessageBytes),
-		grpc.MaxSendMsgSize(2 * s.opt.MaxMessageBytes),
-		grpc.MaxConcurrentStreams(uint32(s.opt.MaxStreams)),
-		grpc.InTapHandle(cancelable),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
-	}
-	if creds != nil {
-		opts = append(opts, grpc.Creds(creds))
-	}
-	srv := grpc.NewServer(opts...)
-	extprocv3.RegisterExternalProcessorServer(srv, s)
+func (s *Server) newHTTP2() (*h2.Server, *health.Server) {
+	srv := h2.New(h2.Options{
+		MaxMessageBytes: 2 * s.opt.MaxMessageBytes,
+		MaxStreams:      s.opt.MaxStreams,
+		Log:             s.opt.Log,
+		Panicked:        s.panicked,
+	})
+	srv.Handle(extprocv3.ExternalProcessor_Process_FullMethodName, s)
 	h := health.NewServer()
 	h.SetServingStatus(extprocv3.ExternalProcessor_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
 	healthv1.RegisterHealthServer(srv, h)
 	reflection.Register(srv)
 	return srv, h
+}
+
+// listen opens the listener, with its TLS.
+func (l Listener) listen(ctx context.Context) (net.Listener, error) {
+	cfg, err := l.tls()
+	if err != nil {
+		return nil, err
+	}
+	lis, err := listen(ctx, l.Address)
+	if err != nil || cfg == nil {
+		return lis, err
+	}
+	return tls.NewListener(lis, cfg), nil
 }
 
 // listen opens a TCP port or a Unix socket. A socket that was left behind is

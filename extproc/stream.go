@@ -2,8 +2,7 @@ package extproc
 
 import (
 	"context"
-	"errors"
-	"io"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -11,19 +10,35 @@ import (
 	modev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
 )
 
-// stream is one exchange at work.
+// peer is the data plane's end of a stream.
+type peer interface {
+	// Context ends when the stream does.
+	Context() context.Context
+	// Header returns a header of the stream: gRPC's metadata.
+	Header(name string) string
+	// Send sends a ProcessingResponse, and does not keep it.
+	Send(message []byte) error
+	// Flush writes what was sent, without waiting for the end of the work.
+	Flush()
+	// End ends the stream with the error's status.
+	End(err error)
+}
+
+// stream is one exchange at work. It is the h2.Session of its gRPC stream.
 type stream struct {
 	server *Server
-	grpc   extprocv3.ExternalProcessor_ProcessServer
+	peer   peer
 	ctx    context.Context
+	msg    message // the one in hand
+	reply  []byte  // room for one
 	// plane is what the data plane's configuration allows.
 	plane DataPlane
 	run   *pipeline.Run
@@ -43,11 +58,8 @@ type stream struct {
 	held   int
 }
 
-func newStream(s *Server, g extprocv3.ExternalProcessor_ProcessServer) *stream {
-	st := &stream{server: s, grpc: g, ctx: g.Context(), plane: s.opt.DataPlane}
-	if md, ok := metadata.FromIncomingContext(st.ctx); ok {
-		st.plane = declared(md, st.plane)
-	}
+func newStream(s *Server, p peer) *stream {
+	st := &stream{server: s, peer: p, ctx: p.Context(), plane: declared(p.Header, s.opt.DataPlane)}
 	for d := range st.lanes {
 		st.lanes[d].direction = filters.Direction(d)
 	}
@@ -63,53 +75,40 @@ func (st *stream) id() string {
 	return st.run.Exchange().ID
 }
 
-// finish ends the run, whatever ended the stream.
-func (st *stream) finish() {
+// Waits implements h2.Session.
+func (st *stream) Waits() bool { return st.run != nil && st.run.Waits() }
+
+// Close implements h2.Session: it ends the run, whatever ended the stream.
+func (st *stream) Close(err error) {
+	defer func() {
+		st.server.load.open.Add(-1)
+		st.server.opt.Metrics.StreamClosed()
+	}()
 	st.life.end()
 	st.hold(0)
 	if st.run == nil {
 		return
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			st.server.panicked(st, p)
-		}
-	}()
-	// The stream's context is over; the log steps are not.
+	if status.Code(err) == codes.ResourceExhausted {
+		st.run.Reach(pipeline.MaxMessageBytes)
+	}
+	// The stream's context may be over; the log steps are not.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(st.ctx), 10*time.Second)
 	defer cancel()
 	st.run.Finish(ctx)
 }
 
-// serve receives messages until the data plane ends the stream. While one is
-// worked on, and while a reply waits to be taken, no other is received: the
-// data plane's own flow control is the brake.
-func (st *stream) serve() error {
-	for {
-		req, err := st.grpc.Recv()
-		if err == nil {
-			err = st.work(req)
-		}
-		if err == nil {
-			continue
-		}
-		// Streams end by being canceled, more often than not.
-		if errors.Is(err, io.EOF) || status.Code(err) == codes.Canceled || st.ctx.Err() != nil {
-			return nil
-		}
-		if status.Code(err) == codes.ResourceExhausted && st.run != nil {
-			st.run.Reach(pipeline.MaxMessageBytes)
-		}
-		return err
-	}
-}
-
-// work handles one message, within the stream's lifetime.
-func (st *stream) work(req *extprocv3.ProcessingRequest) error {
+// Message implements h2.Session: it handles one message, within the stream's
+// lifetime. While it does, and while a reply waits to be taken, no other is
+// received: the data plane's own flow control is the brake.
+func (st *stream) Message(data []byte) error {
 	st.life.working.Lock()
 	defer st.life.working.Unlock()
 	st.life.touch()
-	if err := st.handle(req); err != nil {
+	if err := st.msg.read(data); err != nil {
+		return status.Error(codes.InvalidArgument, err.Error())
+	}
+	if err := st.handle(&st.msg); err != nil {
 		return err
 	}
 	if st.life.late.Load() {
@@ -120,60 +119,46 @@ func (st *stream) work(req *extprocv3.ProcessingRequest) error {
 	return nil
 }
 
-func (st *stream) handle(req *extprocv3.ProcessingRequest) error {
+func (st *stream) handle(m *message) error {
 	if !st.configured {
-		st.configure(req)
+		st.configure(m)
 	}
 	if st.run != nil {
-		attributes(st.run.Exchange(), req.GetAttributes())
+		m.attributes.tell(st.run.Exchange())
 	}
-	switch m := req.GetRequest().(type) {
-	case *extprocv3.ProcessingRequest_RequestHeaders:
-		st.server.opt.Metrics.Message(filters.RequestHeaders)
-		return st.headers(filters.Request, m.RequestHeaders, req)
-	case *extprocv3.ProcessingRequest_ResponseHeaders:
-		st.server.opt.Metrics.Message(filters.ResponseHeaders)
-		return st.headers(filters.Response, m.ResponseHeaders, req)
-	case *extprocv3.ProcessingRequest_RequestBody:
-		st.server.opt.Metrics.Message(filters.RequestBody)
-		return st.body(filters.Request, m.RequestBody, req)
-	case *extprocv3.ProcessingRequest_ResponseBody:
-		st.server.opt.Metrics.Message(filters.ResponseBody)
-		return st.body(filters.Response, m.ResponseBody, req)
-	case *extprocv3.ProcessingRequest_RequestTrailers:
-		st.server.opt.Metrics.Message(filters.RequestTrailers)
-		return st.trailers(filters.Request, m.RequestTrailers, req)
-	case *extprocv3.ProcessingRequest_ResponseTrailers:
-		st.server.opt.Metrics.Message(filters.ResponseTrailers)
-		return st.trailers(filters.Response, m.ResponseTrailers, req)
+	if !m.known {
+		// A message of a later version of the protocol: there is no reply to it
+		// that would be right.
+		return status.Error(codes.InvalidArgument, "the message has no known phase")
 	}
-	// A message of a later version of the protocol: there is no reply to it
-	// that would be right.
-	return status.Error(codes.InvalidArgument, "the message has no known phase")
+	st.server.opt.Metrics.Message(m.phase)
+	switch d := m.phase.Direction(); m.phase {
+	case filters.HeadersPhase(d):
+		return st.headers(d, m)
+	case filters.BodyPhase(d):
+		return st.body(d, m)
+	default:
+		return st.trailers(d, m)
+	}
 }
 
 // configure takes from the first message, whatever it is, what is said once a
 // stream.
-func (st *stream) configure(req *extprocv3.ProcessingRequest) {
+func (st *stream) configure(m *message) {
 	st.configured = true
-	st.observe = req.GetObservabilityMode()
-	c := req.GetProtocolConfig()
-	st.lanes[filters.Request].configure(c.GetRequestBodyMode())
-	st.lanes[filters.Response].configure(c.GetResponseBodyMode())
-	st.early = c.GetSendBodyWithoutWaitingForHeaderResponse()
+	st.observe = m.observe
+	st.early = m.config.early
+	for d := range st.lanes {
+		st.lanes[d].configure(m.config.modes[d])
+	}
 }
 
 // begin starts the run. The request's headers are in ex where they were sent.
-func (st *stream) begin(ex *filters.Exchange, req *extprocv3.ProcessingRequest) {
+func (st *stream) begin(ex *filters.Exchange, m *message) {
 	ex.Started = st.server.opt.Now()
 	ex.ID = exchangeID(&ex.Request.Headers)
-	ex.Metadata = metadataOf(req.GetMetadataContext())
-	for _, as := range []*extprocv3.HttpHeaders{req.GetRequestHeaders(), req.GetResponseHeaders()} {
-		//lint:ignore SA1019 older data planes write them there
-		//lint:ignore SA1019 older data planes write them there
-		attributes(ex, as.GetAttributes())
-	}
-	attributes(ex, req.GetAttributes())
+	ex.Metadata = metadataOf(m.metadata)
+	m.attributes.tell(ex)
 	chains, limits := st.server.policies.Begin(st.ctx, ex)
 	st.limits = limits.WithDefaults()
 	st.run = pipeline.NewRun(ex, chains, pipeline.Options{
@@ -187,31 +172,31 @@ func (st *stream) begin(ex *filters.Exchange, req *extprocv3.ProcessingRequest) 
 
 // exchange returns the exchange, begun if it has not been: the request phases
 // may have been skipped.
-func (st *stream) exchange(req *extprocv3.ProcessingRequest) *filters.Exchange {
+func (st *stream) exchange(m *message) *filters.Exchange {
 	if st.run == nil {
-		st.begin(&filters.Exchange{}, req)
+		st.begin(&filters.Exchange{}, m)
 	}
 	return st.run.Exchange()
 }
 
-func (st *stream) headers(d filters.Direction, h *extprocv3.HttpHeaders, req *extprocv3.ProcessingRequest) error {
+func (st *stream) headers(d filters.Direction, m *message) error {
 	l := &st.lanes[d]
 	if st.denied || l.began {
 		return nil
 	}
 	l.began = true
-	hs := fields(h.GetHeaders())
+	hs := m.headers
 	if d == filters.Request && st.run == nil {
 		ex := &filters.Exchange{}
 		ex.Request.Headers = hs
-		st.begin(ex, req)
+		st.begin(ex, m)
 	}
-	ex := st.exchange(req)
+	ex := st.exchange(m)
 	ex.Message(d).Headers = hs
-	if d == filters.Response && len(req.GetMetadataContext().GetFilterMetadata()) > 0 {
-		ex.Metadata = metadataOf(req.GetMetadataContext())
+	if d == filters.Response && len(m.metadata) > 0 {
+		ex.Metadata = metadataOf(m.metadata)
 	}
-	end := h.GetEndOfStream()
+	end := m.end
 	switch {
 	case d == filters.Request && isUpgrade(&hs):
 		st.upgrade = true
@@ -230,9 +215,9 @@ func (st *stream) headers(d filters.Direction, h *extprocv3.HttpHeaders, req *ex
 	return l.repliedHeaders(st, t, end)
 }
 
-func (st *stream) body(d filters.Direction, b *extprocv3.HttpBody, req *extprocv3.ProcessingRequest) error {
+func (st *stream) body(d filters.Direction, m *message) error {
 	l := &st.lanes[d]
-	st.exchange(req)
+	st.exchange(m)
 	if st.denied {
 		return nil
 	}
@@ -251,13 +236,12 @@ func (st *stream) body(d filters.Direction, b *extprocv3.HttpBody, req *extprocv
 		// In full duplex the end can be delivered twice; elsewhere every
 		// message wants its reply. Bytes that come after the end have been
 		// looked at by nobody, and go nowhere.
-		return l.emitter().empty(st, l, b.GetBody())
+		return l.emitter().empty(st, l, m.body)
 	}
 	if err := st.extend(l, filters.BodyPhase(d)); err != nil {
 		return err
 	}
-	eos := b.GetEndOfStream()
-	chunk := b.GetBody()
+	eos, chunk := m.end, m.body
 	l.received += int64(len(chunk))
 	if len(chunk) > st.server.opt.MaxMessageBytes {
 		l.ended = true
@@ -294,9 +278,9 @@ func (st *stream) body(d filters.Direction, b *extprocv3.HttpBody, req *extprocv
 	return l.emitter().body(st, l, t, chunk, eos)
 }
 
-func (st *stream) trailers(d filters.Direction, tr *extprocv3.HttpTrailers, req *extprocv3.ProcessingRequest) error {
+func (st *stream) trailers(d filters.Direction, m *message) error {
 	l := &st.lanes[d]
-	ex := st.exchange(req)
+	ex := st.exchange(m)
 	if st.denied || l.finished {
 		return nil
 	}
@@ -308,7 +292,7 @@ func (st *stream) trailers(d filters.Direction, tr *extprocv3.HttpTrailers, req 
 			return st.deny(d, t.Denial)
 		}
 	}
-	ex.Message(d).Trailers = fields(tr.GetTrailers())
+	ex.Message(d).Trailers = m.headers
 	if err := st.extend(l, filters.TrailersPhase(d)); err != nil {
 		return err
 	}
@@ -341,14 +325,41 @@ func (st *stream) extend(l *lane, p filters.Phase) error {
 	if d <= st.plane.MessageTimeout {
 		return nil
 	}
-	return st.send(&extprocv3.ProcessingResponse{OverrideMessageTimeout: durationpb.New(d)})
+	if err := st.send(&extprocv3.ProcessingResponse{OverrideMessageTimeout: durationpb.New(d)}); err != nil {
+		return err
+	}
+	st.peer.Flush() // before the time is used
+	return nil
 }
+
+// maxReplyRoom is how much room for a reply a stream keeps.
+const maxReplyRoom = 64 << 10
 
 func (st *stream) send(r *extprocv3.ProcessingResponse) error {
 	if st.observe {
 		return nil
 	}
-	err := st.grpc.Send(r)
+	var err error
+	if st.reply, err = (proto.MarshalOptions{}).MarshalAppend(st.reply[:0], r); err != nil {
+		return fmt.Errorf("writing a reply: %w", err)
+	}
+	return st.deliver()
+}
+
+// sendChunk sends a chunk of a full-duplex body.
+func (st *stream) sendChunk(d filters.Direction, body []byte, end bool) error {
+	if st.observe {
+		return nil
+	}
+	st.reply = appendChunk(st.reply[:0], d, body, end)
+	return st.deliver()
+}
+
+func (st *stream) deliver() error {
+	err := st.peer.Send(st.reply)
+	if cap(st.reply) > maxReplyRoom {
+		st.reply = nil
+	}
 	st.life.touch()
 	return err
 }

@@ -8,8 +8,6 @@ import (
 	"os"
 	"sync"
 	"time"
-
-	"google.golang.org/grpc/credentials"
 )
 
 // TLSFiles are the files of a listener's TLS, PEM. They are read again when
@@ -24,7 +22,8 @@ type TLSFiles struct {
 // checkEvery is how often the files are looked at, at most.
 const checkEvery = time.Second
 
-func (l Listener) credentials() (credentials.TransportCredentials, error) {
+// tls returns the configuration of the listener's TLS; nil where it has none.
+func (l Listener) tls() (*tls.Config, error) {
 	if l.TLS == nil {
 		return nil, nil
 	}
@@ -32,13 +31,13 @@ func (l Listener) credentials() (credentials.TransportCredentials, error) {
 	if _, err := r.config(); err != nil {
 		return nil, err
 	}
-	return credentials.NewTLS(&tls.Config{
+	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		NextProtos: []string{"h2"},
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 			return r.config()
 		},
-	}), nil
+	}, nil
 }
 
 // certificates keeps the configuration of the files as they are.

@@ -106,6 +106,10 @@ type Needs struct {
 	// Steps are the names of earlier steps whose results the filter reads.
 	// The runner then runs it no earlier than those.
 	Steps []string
+	// Immediate: Apply and the Stream only compute, and wait for nothing
+	// outside: no model, no store, no file. The exchange is then worked on where
+	// its messages are read, and not on a goroutine of its own.
+	Immediate bool
 	// Unparsed says what to do with a body of no known type, or from where on
 	// it does not parse.
 	Unparsed Unparsed

@@ -54,8 +54,9 @@ func build(c Config, _ filters.Env) (filters.Filter, error) {
 // Needs implements filters.Filter.
 func (f *filter) Needs(d filters.Direction) filters.Needs {
 	n := filters.Needs{
-		Headers:  len(f.cfg.Headers) > 0 || d == filters.Request && len(f.cfg.Query) > 0,
-		Trailers: f.cfg.Trailers, Paths: f.cfg.Paths, Join: f.cfg.Join, Unparsed: f.cfg.Unparsed, Files: f.cfg.Files,
+		Headers:   len(f.cfg.Headers) > 0 || d == filters.Request && len(f.cfg.Query) > 0,
+		Immediate: true,
+		Trailers:  f.cfg.Trailers, Paths: f.cfg.Paths, Join: f.cfg.Join, Unparsed: f.cfg.Unparsed, Files: f.cfg.Files,
 	}
 	switch {
 	case f.cfg.SkipBody:

@@ -111,12 +111,7 @@ func once(ctx context.Context, client extproc.ExternalProcessorClient, ex exchan
 	if err := stream.Send(first); err != nil {
 		return err
 	}
-	if ex.fullDuplex && len(ex.request) > 0 {
-		if err := sendBody(stream, ex.request, ex.chunk, true); err != nil {
-			return err
-		}
-	}
-	if err := receive(stream, ex.fullDuplex && len(ex.request) > 0, true); err != nil {
+	if err := direction(stream, ex, ex.request, true); err != nil {
 		return err
 	}
 	if err := stream.Send(&extproc.ProcessingRequest{Request: &extproc.ProcessingRequest_ResponseHeaders{ResponseHeaders: &extproc.HttpHeaders{
@@ -125,12 +120,30 @@ func once(ctx context.Context, client extproc.ExternalProcessorClient, ex exchan
 	}}}); err != nil {
 		return err
 	}
-	if ex.fullDuplex && len(ex.response) > 0 {
-		if err := sendBody(stream, ex.response, ex.chunk, false); err != nil {
+	return direction(stream, ex, ex.response, false)
+}
+
+// smallBody is what surely fits into the windows: more is sent while the
+// replies are read, as a processor that is not read from stops reading.
+const smallBody = 32 << 10
+
+// direction sends a body and reads the replies to its direction.
+func direction(stream extproc.ExternalProcessor_ProcessClient, ex exchange, body []byte, request bool) error {
+	if !ex.fullDuplex || len(body) == 0 {
+		return receive(stream, false, request)
+	}
+	if len(body) <= smallBody {
+		if err := sendBody(stream, body, ex.chunk, request); err != nil {
 			return err
 		}
+		return receive(stream, true, request)
 	}
-	return receive(stream, ex.fullDuplex && len(ex.response) > 0, false)
+	sent := make(chan error, 1)
+	go func() { sent <- sendBody(stream, body, ex.chunk, request) }()
+	if err := receive(stream, true, request); err != nil {
+		return err
+	}
+	return <-sent
 }
 
 func sendBody(stream extproc.ExternalProcessor_ProcessClient, body []byte, chunk int, request bool) error {

@@ -41,6 +41,7 @@ func (s *Step) compile(earlier []*Step) error {
 		}
 	}
 	s.Needs = s.Filter.Needs(s.Direction)
+	s.immediate = s.Needs.Immediate && (s.Fallback == nil || s.Fallback.Needs(s.Direction).Immediate)
 	_, s.streams = s.Filter.(filters.Streamer)
 	s.streams = s.streams && s.Needs.Body != filters.NoBody
 	if !s.streams && s.Needs.Body == filters.StreamedBody {

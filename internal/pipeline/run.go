@@ -63,6 +63,18 @@ func NewRun(ex *filters.Exchange, c Chains, opt Options) *Run {
 	return r
 }
 
+// Waits reports whether a step may wait for something outside.
+func (r *Run) Waits() bool {
+	for _, steps := range [][]*Step{r.chains.Request, r.chains.Response} {
+		for _, s := range steps {
+			if !s.immediate {
+				return true
+			}
+		}
+	}
+	return len(r.chains.Log) > 0
+}
+
 // Exchange returns the exchange the run works on.
 func (r *Run) Exchange() *filters.Exchange { return r.ex }
 

@@ -66,6 +66,8 @@ type Step struct {
 	decideLate bool
 	// streams: the filter edits the body value by value.
 	streams bool
+	// immediate: the step waits for nothing outside.
+	immediate bool
 	// keeps: the condition reads the body of a direction that is over by then.
 	keeps [2]bool
 }

@@ -1,0 +1,163 @@
+package h2
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strconv"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// The header blocks of answers: names and values are written out, so that
+// they mean the same wherever they stand (RFC 7541).
+var (
+	// :status 200 (8 of the static table), content-type (31) application/grpc.
+	responseHeaders = append([]byte{0x88, 0x0f, 0x10, 16}, "application/grpc"...)
+	statusOK        = literal(nil, "grpc-status", "0")
+)
+
+// literal appends a field without indexing (RFC 7541, 6.2.2).
+func literal(dst []byte, name, value string) []byte {
+	dst = append(dst, 0)
+	dst = append(appendLength(dst, len(name)), name...)
+	return append(appendLength(dst, len(value)), value...)
+}
+
+// appendLength appends an integer with a prefix of seven bits (RFC 7541, 5.1).
+func appendLength(dst []byte, n int) []byte {
+	if n < 127 {
+		return append(dst, byte(n))
+	}
+	dst = append(dst, 127)
+	for n -= 127; n >= 128; n >>= 7 {
+		dst = append(dst, byte(n)|0x80)
+	}
+	return append(dst, byte(n))
+}
+
+// errGone is Send's error when nobody is there any more.
+var errGone = status.Error(codes.Canceled, "the stream has ended")
+
+// Send sends a message. What the peer's window does not take is kept, and no
+// message is given to the session until it has gone; msg itself is not kept.
+func (s *Stream) Send(msg []byte) error {
+	c := s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.out) > maxUnwritten && c.failed == nil {
+		if c.writing {
+			c.written.Wait()
+			continue
+		}
+		c.mu.Unlock()
+		c.flush()
+		c.mu.Lock()
+	}
+	if s.gone || c.failed != nil || c.closed {
+		return errGone
+	}
+	if !s.begun {
+		s.begun = true
+		s.answered.Store(true)
+		c.out = appendFrameHeader(c.out, len(responseHeaders), frameHeaders, flagEndHeaders, s.id)
+		c.out = append(c.out, responseHeaders...)
+	}
+	var prefix [5]byte
+	binary.BigEndian.PutUint32(prefix[1:], uint32(len(msg)))
+	if s.waiting {
+		s.pending = append(append(s.pending, prefix[:]...), msg...)
+		return nil
+	}
+	if a, b := s.write(prefix[:], msg); len(a)+len(b) > 0 {
+		s.pending = append(append(s.pending, a...), b...)
+		s.waiting = true
+		c.blocked = append(c.blocked, s)
+	}
+	return nil
+}
+
+// Flush writes what has been sent. What a session sends while it is given a
+// message is written without it.
+func (s *Stream) Flush() { s.c.flush() }
+
+// write sends of a and b what the windows take, and returns the rest. The
+// lock is held.
+func (s *Stream) write(a, b []byte) (restA, restB []byte) {
+	c := s.c
+	for room := min(s.window, c.window); len(a)+len(b) > 0 && room > 0; room = min(s.window, c.window) {
+		n := min(len(a)+len(b), int(room), c.peer.frame)
+		c.out = appendFrameHeader(c.out, n, frameData, 0, s.id)
+		s.window -= int64(n)
+		c.window -= int64(n)
+		k := min(n, len(a))
+		c.out = append(append(c.out, a[:k]...), b[:n-k]...)
+		a, b = a[k:], b[n-k:]
+	}
+	return a, b
+}
+
+// writePending sends of what is kept as much as the windows take, and the end
+// of the stream where that waited for it. The lock is held.
+func (s *Stream) writePending() {
+	if _, s.pending = s.write(nil, s.pending); len(s.pending) > 0 {
+		return
+	}
+	s.pending = nil
+	s.waiting = false
+	s.c.regrant(s)
+	if s.trailers != nil {
+		s.c.out = append(s.c.out, s.trailers...)
+		s.c.remove(s)
+	}
+}
+
+// finish sends the status that ends the stream. The lock is held.
+func (s *Stream) finish() {
+	st := s.status
+	end := s.appendTrailers(nil, st)
+	if s.waiting {
+		s.trailers = end
+		return
+	}
+	s.c.out = append(s.c.out, end...)
+}
+
+// appendTrailers appends the frames that end a stream with a status; nil is
+// OK.
+func (s *Stream) appendTrailers(dst []byte, st *status.Status) []byte {
+	var block []byte
+	if !s.begun {
+		block = append(block, responseHeaders...)
+	}
+	if st == nil || st.Code() == codes.OK {
+		block = append(block, statusOK...)
+	} else {
+		block = literal(block, "grpc-status", strconv.Itoa(int(st.Code())))
+		block = literal(block, "grpc-message", encodeMessage(st.Message()))
+	}
+	dst = appendFrameHeader(dst, len(block), frameHeaders, flagEndHeaders|flagEndStream, s.id)
+	dst = append(dst, block...)
+	if !s.ended || s.status != nil {
+		// The client has not said that it has finished; it need not.
+		dst = appendReset(dst, s.id, NoError)
+	}
+	return dst
+}
+
+// encodeMessage writes a grpc-message: percent-encoded, and not too long.
+func encodeMessage(m string) string {
+	const most = 1 << 10
+	if len(m) > most {
+		m = m[:most]
+	}
+	out := make([]byte, 0, len(m))
+	for i := range len(m) {
+		if c := m[i]; c < ' ' || c > '~' || c == '%' {
+			out = fmt.Appendf(out, "%%%02X", c)
+		} else {
+			out = append(out, c)
+		}
+	}
+	return string(out)
+}
