@@ -84,12 +84,14 @@ func (s *events) ended(kind, item string, id *identity) bool {
 	if !s.closes || s.stem != nil && !isFamily(kind, s.stem) {
 		return false
 	}
-	for i, n := range &id.root {
-		if n != noNumber && o.root[i] != noNumber && n != o.root[i] {
+	// What the event names, the value must have; what it does not, it means
+	// all of.
+	for i, n := range &o.root {
+		if n != noNumber && n != id.root[i] {
 			return false
 		}
 	}
-	return item == "" || len(o.item) == 0 || item == string(o.item)
+	return len(o.item) == 0 || item == string(o.item)
 }
 
 // channel returns the channel of a value, a new one where there is none.
@@ -169,7 +171,9 @@ func (s *events) part(ctx context.Context, w *walker) (bool, error) {
 	var in flow
 	s.scratch = in.decode(w.data[sl.at+1:sl.end], s.scratch)
 	before := ch.held
+	s.naming = w.hasName
 	out, err := s.push(ctx, ch, &in, !sl.final)
+	s.naming = false
 	if err != nil {
 		return false, err
 	}
@@ -250,8 +254,11 @@ func (s *events) prepareValue(r *runner) *filters.Value {
 
 // judge carries out what a stage wants of a joined value as a whole: removed,
 // its text goes, here and in the events to come; replaced, the text of what
-// replaces it stands here. A name belongs to many, and stays.
+// replaces it stands here. Another name is given to the member at hand.
 func (s *events) judge(_ *runner, v *filters.Value) bool {
+	if name := v.Renamed(); name != "" && s.naming {
+		s.walker.rename(name)
+	}
 	verb, json := v.Outcome()
 	if verb == filters.Keep {
 		return true

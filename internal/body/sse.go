@@ -37,6 +37,7 @@ type events struct {
 	used     uint64
 	parts    pieces
 	now      *channel // whose text is in parts
+	naming   bool     // the walker is at the name of its member
 	instead  []byte
 	long     flow
 	gone     flow
@@ -112,18 +113,13 @@ func (s *events) write(ctx context.Context, chunk []byte, end bool) error {
 		}
 		switch {
 		case s.over:
-			done := whole || end
-			used, err := s.goOver(ctx, data[:n], done)
+			used, err := s.goOver(ctx, data[:n], whole)
 			if err != nil {
 				return err
 			}
-			if !done {
-				data = data[used:]
-				s.scan -= used
-				s.line -= used
-				break
-			}
-			data = data[n:]
+			data = data[used:]
+			s.scan -= used
+			s.line -= used
 		case whole || end:
 			if err := s.event(ctx, data[:n], !whole); err != nil {
 				return err
@@ -139,6 +135,11 @@ func (s *events) write(ctx context.Context, chunk []byte, end bool) error {
 		s.pending = append(s.pending[:0], data...)
 	}
 	if end {
+		if s.over {
+			if _, err := s.goOver(ctx, s.pending, true); err != nil {
+				return err
+			}
+		}
 		s.pending = s.pending[:0]
 		s.early = s.early[:0]
 		if err := s.releaseAll(ctx); err != nil {
@@ -315,7 +316,7 @@ func (s *events) preparePlain(r *runner) *filters.Value {
 func (s *events) data(ctx context.Context, doc []byte, has bool) (out []byte, err error) {
 	o := &s.outline
 	o.reset()
-	trimmed := bytes.TrimSpace(doc)
+	trimmed := bytes.Trim(doc, " \t\n") // there is no CR in it
 	switch {
 	case len(trimmed) == 0:
 		s.closing()
