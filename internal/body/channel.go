@@ -168,11 +168,10 @@ func (s *events) part(ctx context.Context, w *walker) (bool, error) {
 	if key := w.key(); !bytes.Equal(ch.key, key) {
 		ch.key = append(ch.key[:0], key...)
 	}
-	var in flow
-	s.scratch = in.decode(w.data[sl.at+1:sl.end], s.scratch)
+	s.scratch = s.in.decode(w.data[sl.at+1:sl.end], s.scratch)
 	before := ch.held
 	s.naming = w.hasName
-	out, err := s.push(ctx, ch, &in, !sl.final)
+	out, err := s.push(ctx, ch, &s.in, !sl.final)
 	s.naming = false
 	if err != nil {
 		return false, err

@@ -39,7 +39,7 @@ type events struct {
 	now      *channel // whose text is in parts
 	naming   bool     // the walker is at the name of its member
 	instead  []byte
-	long     flow
+	in, long flow
 	gone     flow
 	prepare  func(*runner) *filters.Value
 	outcome  func(*runner, *filters.Value) bool

@@ -588,6 +588,25 @@ func modelStream() [][]byte {
 	return append(events, []byte(chatStop(0)), []byte(done))
 }
 
+func TestNoAllocationPerEvent(t *testing.T) {
+	nothing := streamFunc(func(v *filters.Value) error { v.Hold(len(v.Text) - 1); return nil })
+	events := modelStream()
+	ctx := context.Background()
+	out := make([]byte, 0, 4096)
+	allocs := testing.AllocsPerRun(5, func() {
+		e := body.NewEditor(body.Events, []body.Stage{{Stream: nothing}}, body.Limits{})
+		for _, ev := range events {
+			var err error
+			if out, err = e.Write(ctx, out[:0], ev); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	if allocs > 100 { // the editor's own, for 502 events
+		t.Errorf("%.0f allocations", allocs)
+	}
+}
+
 // BenchmarkEvents edits a model's stream that comes event by event.
 func BenchmarkEvents(b *testing.B) {
 	nothing := streamFunc(func(*filters.Value) error { return nil })
