@@ -156,7 +156,8 @@ func (e *Editor) out(p []byte) {
 
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-// begin looks for a byte order mark and, in a text, for what may be JSON.
+// begin looks for a byte order mark, for a stream of events, and, in a text,
+// for what may be JSON.
 func (e *Editor) begin(ctx context.Context, chunk []byte, end bool) error {
 	data := chunk
 	if len(e.held) > 0 {
@@ -179,13 +180,20 @@ func (e *Editor) begin(ctx context.Context, chunk []byte, end bool) error {
 		e.mode = inCodec
 		return e.codec.write(ctx, data, end)
 	}
+	i := 0
+	for i < len(data) && isSpace(data[i]) {
+		i++
+	}
+	e.out(data[:i]) // nothing is ever found in white space
+	data = data[i:]
+	switch events, known := likeEvents(data, end); {
+	case !known:
+		e.held = append(e.held, data...)
+		return nil
+	case events:
+		return e.asEvents(ctx, data, end)
+	}
 	if e.format == Text {
-		i := 0
-		for i < len(data) && isSpace(data[i]) {
-			i++
-		}
-		e.out(data[:i]) // nothing is ever found in white space
-		data = data[i:]
 		if len(data) == 0 {
 			return nil
 		}
@@ -243,7 +251,35 @@ func (e *Editor) document(ctx context.Context, chunk []byte, end bool) error {
 // asText shows the rest of the body as text: to the stages that see
 // everything where that is what the body is, otherwise as each of them asks.
 func (e *Editor) asText(ctx context.Context, rest []byte, end bool) error {
-	broken := e.format != Text
+	if err := e.ask(ctx, e.format != Text); err != nil {
+		return err
+	}
+	e.mode, e.held = inText, nil
+	e.text.start(false, 4*e.limits.PieceBytes)
+	for _, r := range e.stages {
+		if !r.dropped {
+			e.text.add(r)
+		}
+	}
+	return e.plain(ctx, rest, end)
+}
+
+// asEvents reads the body as a stream of events that its type does not tell
+// of. Clients of models' streams read them all the same.
+func (e *Editor) asEvents(ctx context.Context, data []byte, end bool) error {
+	if e.format != Text {
+		if err := e.ask(ctx, true); err != nil {
+			return err
+		}
+	}
+	e.mode, e.codec = inCodec, newEvents(e)
+	return e.codec.write(ctx, data, end)
+}
+
+// ask drops the stages that do not want what does not parse, and tells those
+// that refuse it. Where it is not broken, but text, the stages that see
+// everything want it.
+func (e *Editor) ask(ctx context.Context, broken bool) error {
 	e.unparsed = e.unparsed || broken
 	for _, r := range e.stages {
 		if r.dropped || !broken && r.stage.Paths == nil {
@@ -261,14 +297,7 @@ func (e *Editor) asText(ctx context.Context, rest []byte, end bool) error {
 			r.dropped = true
 		}
 	}
-	e.mode, e.held = inText, nil
-	e.text.start(false, 4*e.limits.PieceBytes)
-	for _, r := range e.stages {
-		if !r.dropped {
-			e.text.add(r)
-		}
-	}
-	return e.plain(ctx, rest, end)
+	return nil
 }
 
 // plain passes text through the stages, whole characters at a time.

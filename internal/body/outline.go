@@ -89,7 +89,6 @@ type outline struct {
 	name   []byte
 	// The value that comes.
 	value outlineValue
-	live  bool
 }
 
 type outlineValue struct {

@@ -87,6 +87,29 @@ func newEvents(e *Editor) *events {
 	return s
 }
 
+// likeEvents reports whether a body that begins like this is a stream of
+// events with data in JSON; known is false where more of it has to be seen.
+func likeEvents(b []byte, end bool) (yes, known bool) {
+	const longestName = 128
+	if rest, name := bytes.CutPrefix(b, []byte("event:")); name {
+		at := lineEnd(rest, 0)
+		if at == len(rest) {
+			return false, end || at > longestName
+		}
+		b = bytes.TrimLeft(rest[at:], "\r\n")
+	} else if bytes.HasPrefix([]byte("event:"), b) {
+		return false, end
+	}
+	rest, data := bytes.CutPrefix(b, []byte("data:"))
+	if !data {
+		return false, end || !bytes.HasPrefix([]byte("data:"), b)
+	}
+	if rest = bytes.TrimPrefix(rest, []byte{' '}); len(rest) == 0 {
+		return false, end
+	}
+	return rest[0] == '{' || rest[0] == '[', true
+}
+
 func (s *events) held() int { return len(s.pending) + s.kept() + s.alone.held }
 
 func (s *events) write(ctx context.Context, chunk []byte, end bool) error {

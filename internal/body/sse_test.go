@@ -155,6 +155,42 @@ func TestEventsAndPaths(t *testing.T) {
 	}
 }
 
+// TestEventsUnderAnotherType: a type that does not tell of events does not
+// take the text in them apart.
+func TestEventsUnderAnotherType(t *testing.T) {
+	in := messages(0, "text_delta", "text", "a#") + messages(0, "text_delta", "text", "#b") + blockStop(0)
+	want := messages(0, "text_delta", "text", "a") + messages(0, "text_delta", "text", "<2>b") + blockStop(0)
+	refused := errors.New("refused")
+	for _, f := range []body.Format{body.Text, body.JSON, body.Lines} {
+		for _, unparsed := range []filters.Unparsed{filters.ScanAsText, filters.PassUnparsed, filters.DenyUnparsed} {
+			for _, before := range []string{"", "\r\n\n"} {
+				stages := func() []body.Stage {
+					return []body.Stage{{Stream: count, Unparsed: unparsed, OnUnparsed: func(context.Context) error { return refused }}}
+				}
+				if f != body.Text && unparsed == filters.DenyUnparsed {
+					if _, _, err := run(f, body.Limits{}, stages(), []byte(in)); !errors.Is(err, refused) {
+						t.Errorf("format %d: %v", f, err)
+					}
+					continue
+				}
+				want := before + want
+				if f != body.Text && unparsed == filters.PassUnparsed {
+					want = before + in
+				}
+				if got := everySplit(t, f, body.Limits{}, stages, before+in); got != want {
+					t.Errorf("format %d, %s:\n got %q\nwant %q", f, unparsed, got, want)
+				}
+			}
+		}
+	}
+	// What only begins like it.
+	for _, doc := range []string{"data", "event:", "event: #\n", "data: #", "event: " + strings.Repeat("#", 300), "data:\n  a: #\n", "datum #", "d", "event: a\ndata#"} {
+		if got := everySplit(t, body.Text, body.Limits{}, func() []body.Stage { return []body.Stage{{Stream: count}} }, doc); got != counted(doc) {
+			t.Errorf("%q: %q", doc, got)
+		}
+	}
+}
+
 // TestEventsThroughStages: a later stage sees what an earlier one made, and
 // each holds for itself.
 func TestEventsThroughStages(t *testing.T) {
