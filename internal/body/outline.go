@@ -85,7 +85,7 @@ type outline struct {
 	item   []byte // its item_id
 	root   [4]int32
 	done   bool    // it ends everything
-	ends   []int32 // elements of the outermost array that are finished
+	ends   []int32 // elements of the outermost array that are finished, ascending
 	name   []byte
 	// The value that comes.
 	value outlineValue
@@ -170,6 +170,7 @@ func (o *outline) read(doc []byte, lim *Limits) bool {
 		kept = append(kept, sl)
 	}
 	o.slots = kept
+	slices.Sort(o.ends)
 	return ok
 }
 

@@ -34,15 +34,19 @@ type events struct {
 	alone pieces // for what does not parse
 
 	channels []*channel
-	used     uint64
-	parts    pieces
-	now      *channel // whose text is in parts
-	naming   bool     // the walker is at the name of its member
-	instead  []byte
-	in, long flow
-	gone     flow
-	prepare  func(*runner) *filters.Value
-	outcome  func(*runner, *filters.Value) bool
+	used     uint64 // counts the parts of joined values
+	// usedBefore is how many there were before the event at hand.
+	usedBefore uint64
+	shapeBytes int    // of all the shapes that channels have
+	unused     *shape // one that none has any more
+	parts      pieces
+	now        *channel // whose text is in parts
+	naming     bool     // the walker is at the name of its member
+	instead    []byte
+	in, long   flow
+	gone       flow
+	prepare    func(*runner) *filters.Value
+	outcome    func(*runner, *filters.Value) bool
 
 	// The event at hand.
 	lines   []eventLine
@@ -221,6 +225,7 @@ func lineEnd(b []byte, i int) int {
 
 // event deals with one event. cut: the body ended before its blank line.
 func (s *events) event(ctx context.Context, raw []byte, cut bool) error {
+	s.usedBefore = s.used
 	s.cut, s.early, s.texts, s.plainTo = cut, s.early[:0], s.texts[:0], nil
 	doc, has := s.split(raw)
 	if s.everything {
@@ -369,14 +374,7 @@ func (s *events) data(ctx context.Context, doc []byte, has bool) (out []byte, er
 
 // document passes a JSON document through the walker.
 func (s *events) document(ctx context.Context, doc []byte) (out []byte, err error) {
-	o := &s.outline
-	for i := range o.slots {
-		sl := &o.slots[i]
-		sl.final = s.ended(stringOf(s.kind), stringOf(o.item), &sl.id)
-		for j := i + 1; sl.final && j < len(o.slots); j++ {
-			sl.final = o.slots[j].id != sl.id
-		}
-	}
+	s.markFinal()
 	w := s.walker
 	if w == nil {
 		w = newWalker(s.e, false)
@@ -415,6 +413,27 @@ func (s *events) document(ctx context.Context, doc []byte) (out []byte, err erro
 		}
 	}
 	return s.e.dst, nil
+}
+
+// markFinal finds the slots that are their values' last.
+func (s *events) markFinal() {
+	o := &s.outline
+	var later map[identity]bool // where there are too many to compare
+	if len(o.slots) > 16 {
+		later = make(map[identity]bool, len(o.slots))
+	}
+	for i := len(o.slots) - 1; i >= 0; i-- {
+		sl := &o.slots[i]
+		sl.final = s.ended(stringOf(s.kind), stringOf(o.item), &sl.id)
+		if later != nil {
+			sl.final = sl.final && !later[sl.id]
+			later[sl.id] = true
+			continue
+		}
+		for j := i + 1; sl.final && j < len(o.slots); j++ {
+			sl.final = o.slots[j].id != sl.id
+		}
+	}
 }
 
 // plain passes an event's text through its channel: to the stages that look

@@ -336,6 +336,39 @@ func TestChannelsHaveABound(t *testing.T) {
 	}
 }
 
+// TestManyTextsInOneEvent: what is not followed for want of room is complete
+// at once; and what is made of one large event stays small.
+func TestManyTextsInOneEvent(t *testing.T) {
+	choices := func(text func(i int) string) string {
+		var cs []string
+		for i := range 4 {
+			cs = append(cs, fmt.Sprintf(`{"index":%d,"delta":{"content":%q}}`, i, text(i)))
+		}
+		return `data: {"choices":[` + strings.Join(cs, ",") + "]}\n\n"
+	}
+	made := func(i int, text string) string {
+		return fmt.Sprintf(`data: {"choices":[{"index":%d,"delta":{"content":%q}}]}`+"\n\n", i, text)
+	}
+	in := choices(func(int) string { return "a#" }) + choices(func(int) string { return "#" })
+	want := choices(func(i int) string { return []string{"a", "a", "a<1>", "a<1>"}[i] }) +
+		choices(func(i int) string { return []string{"", "", "<1>", "<1>"}[i] }) + made(0, "<2>") + made(1, "<2>")
+	if got := everySplit(t, body.Events, body.Limits{Channels: 2}, func() []body.Stage { return []body.Stage{{Stream: count}} }, in); got != want {
+		t.Errorf("\n got %q\nwant %q", got, want)
+	}
+
+	// 200 texts in an event of 1 MiB, of which each would hold something: the
+	// first 16 may.
+	var cs []string
+	for i := range 200 {
+		cs = append(cs, fmt.Sprintf(`{"delta":{"content":"#"},"n":%d,"other":[%q]}`, i, strings.Repeat("x", 5000)))
+	}
+	large := `data: {"choices":[` + strings.Join(cs, ",") + "]}\n\n"
+	out := one(t, body.Events, []body.Stage{{Stream: count}}, large)
+	if more := len(out) - len(large); more > len(large) || strings.Count(out, "<1>") != 200 || strings.Count(out, "\n\n") != 17 {
+		t.Errorf("%d bytes more, and %d texts", more, strings.Count(out, "<1>"))
+	}
+}
+
 // TestLongTextsInEvents: a text that one stage never lets go of is shown as
 // complete at the pieces' bound, and a long part is shown in pieces.
 func TestLongTextsInEvents(t *testing.T) {
