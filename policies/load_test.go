@@ -24,6 +24,7 @@ var update = flag.Bool("update", false, "write the wanted problems anew")
 type markConfig struct {
 	Header string            `json:"header" doc:"Header to set."`
 	Paths  []string          `json:"paths,omitempty" doc:"Paths."`
+	Join   []string          `json:"join,omitempty" doc:"Joined strings."`
 	Count  int               `json:"count,omitempty" doc:"A number."`
 	Ratio  float64           `json:"ratio,omitempty" doc:"A number."`
 	Flag   bool              `json:"flag,omitempty" doc:"A flag."`
@@ -43,8 +44,8 @@ func (c *markConfig) Validate() error {
 type mark struct{ cfg markConfig }
 
 func (m mark) Needs(filters.Direction) filters.Needs {
-	if len(m.cfg.Paths) > 0 {
-		return filters.Needs{Body: filters.StreamedBody, Paths: m.cfg.Paths}
+	if len(m.cfg.Paths)+len(m.cfg.Join) > 0 {
+		return filters.Needs{Body: filters.StreamedBody, Paths: m.cfg.Paths, Join: m.cfg.Join}
 	}
 	return filters.Needs{Headers: true}
 }

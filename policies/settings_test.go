@@ -39,7 +39,7 @@ kind: Settings
 spec:
   limits:
     {collectBytes: 1, exchangeBytes: 2, totalBytes: 3, maxExchanges: 4, onOverload: pass, overloadStatus: 500, exchangeDuration: 5s, idleDuration: 6s,
-     depth: 7, pieceBytes: 8, nameBytes: 9, decodedBytes: 10, decodedRatio: 11}
+     depth: 7, pieceBytes: 8, nameBytes: 9, eventBytes: 12, decodedBytes: 10, decodedRatio: 11}
 `)
 	got, def := reflect.ValueOf(set.Limits()), reflect.ValueOf(pipeline.DefaultLimits)
 	for i := range got.NumField() {

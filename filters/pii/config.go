@@ -214,7 +214,9 @@ before it, and the name of the field it is in.
 
 A JSON number that is edited becomes a string. A value that is longer than
 ` + "`limits.pieceBytes`" + ` is looked at in pieces; findings do not depend on where it
-is cut, but ` + "`remove`" + ` then only cuts the finding out.
+is cut, but ` + "`remove`" + ` then only cuts the finding out. So it is with a text that a
+stream of Server-Sent Events spreads over many: it is one value, and what of it
+is still open moves on to its next event.
 
 Values are looked at as they are meant (` + "`decode`" + `): see the table of
 [evasions](../../docs/evasion.md).

@@ -22,19 +22,37 @@ type channel struct {
 	looks      []bool // the stages that look at it
 	used       uint64
 	held       int
+	// alone: the value is not followed to other events.
+	alone bool
 	// gone: a stage removed or replaced the value, and what still comes of it
 	// is dropped.
 	gone bool
 	// tail is what would have stood in an event that the body's end cuts off.
 	tail []byte
 
-	// The last event's shape: its name, how it writes data and ends lines, its
-	// document, where in that the channel's text stood, and where others'.
+	// shape is the last event's, at where in its document the text stood. Nil
+	// where nothing is held.
+	shape *shape
+	at    int
+}
+
+// shape is what is kept of an event to make others like it: its name, how it
+// writes data and ends lines, its document, and where in that the joined
+// texts stand. The channels that it brought something share it.
+type shape struct {
 	lead, prefix, ending []byte
 	doc                  []byte
-	at                   int
-	others               []int
+	texts                []int // ascending
+	users                int
 }
+
+func (sh *shape) size() int {
+	return len(sh.lead) + len(sh.prefix) + len(sh.ending) + len(sh.doc) + 8*len(sh.texts)
+}
+
+// maxFromLong is how many texts of an event that is longer than a piece may be
+// held: each may cost another look through that event's document.
+const maxFromLong = 16
 
 // closing finds out what the event at hand ends.
 func (s *events) closing() {
@@ -78,18 +96,22 @@ func (s *events) ended(kind, item string, id *identity) bool {
 	if s.cut || o.done {
 		return true
 	}
-	if id.arrays > 0 && kind == string(s.kind) && slices.Contains(o.ends, id.elements[0]) {
-		return true
+	if id.arrays > 0 && kind == string(s.kind) {
+		if _, ended := slices.BinarySearch(o.ends, id.elements[0]); ended {
+			return true
+		}
 	}
 	if !s.closes || s.stem != nil && !isFamily(kind, s.stem) {
 		return false
 	}
-	for i, n := range &id.root {
-		if n != noNumber && o.root[i] != noNumber && n != o.root[i] {
+	// What the event names, the value must have; what it does not, it means
+	// all of.
+	for i, n := range &o.root {
+		if n != noNumber && n != id.root[i] {
 			return false
 		}
 	}
-	return item == "" || len(o.item) == 0 || item == string(o.item)
+	return len(o.item) == 0 || item == string(o.item)
 }
 
 // channel returns the channel of a value, a new one where there is none.
@@ -101,9 +123,15 @@ func (s *events) channel(ctx context.Context, item []byte, id *identity) (*chann
 			return ch, nil
 		}
 	}
-	if len(s.channels) >= s.e.limits.Channels {
-		if err := s.release(ctx, s.oldest()); err != nil {
-			return nil, err
+	full := len(s.channels) >= s.e.limits.Channels
+	if full {
+		// Where all of them have a part in the event at hand, the value that
+		// comes is not followed.
+		if old := s.oldest(); old.used <= s.usedBefore {
+			if err := s.release(ctx, old); err != nil {
+				return nil, err
+			}
+			full = false
 		}
 	}
 	ch := &channel{id: *id, kind: string(s.kind), item: string(item), used: s.used,
@@ -111,7 +139,11 @@ func (s *events) channel(ctx context.Context, item []byte, id *identity) (*chann
 	for i, r := range s.e.stages {
 		ch.runners[i] = &runner{stage: r.stage, match: matcher{levels: make([]level, 1)}}
 	}
-	s.channels = append(s.channels, ch)
+	if !full {
+		s.channels = append(s.channels, ch)
+	} else {
+		ch.alone = true
+	}
 	return ch, nil
 }
 
@@ -122,9 +154,9 @@ func (s *events) oldest() *channel {
 
 // kept is how many bytes the channels keep.
 func (s *events) kept() int {
-	n := 0
+	n := s.shapeBytes
 	for _, ch := range s.channels {
-		n += ch.held + len(ch.tail) + len(ch.doc) + len(ch.lead) + len(ch.kind) + len(ch.item)
+		n += ch.held + len(ch.tail) + len(ch.kind) + len(ch.item)
 	}
 	return n
 }
@@ -166,10 +198,11 @@ func (s *events) part(ctx context.Context, w *walker) (bool, error) {
 	if key := w.key(); !bytes.Equal(ch.key, key) {
 		ch.key = append(ch.key[:0], key...)
 	}
-	var in flow
-	s.scratch = in.decode(w.data[sl.at+1:sl.end], s.scratch)
+	s.scratch = s.in.decode(w.data[sl.at+1:sl.end], s.scratch)
 	before := ch.held
-	out, err := s.push(ctx, ch, &in, !sl.final)
+	s.naming = w.hasName
+	out, err := s.push(ctx, ch, &s.in, !sl.final && !ch.alone && (s.next < maxFromLong || len(w.data) <= s.e.limits.PieceBytes))
+	s.naming = false
 	if err != nil {
 		return false, err
 	}
@@ -253,8 +286,11 @@ func (s *events) prepareValue(r *runner) *filters.Value {
 
 // judge carries out what a stage wants of a joined value as a whole: removed,
 // its text goes, here and in the events to come; replaced, the text of what
-// replaces it stands here. A name belongs to many, and stays.
+// replaces it stands here. Another name is given to the member at hand.
 func (s *events) judge(_ *runner, v *filters.Value) bool {
+	if name := v.Renamed(); name != "" && s.naming {
+		s.walker.rename(name)
+	}
 	verb, json := v.Outcome()
 	if verb == filters.Keep {
 		return true
@@ -287,20 +323,27 @@ func (s *events) release(ctx context.Context, ch *channel) error {
 	}
 	text := append(ch.tail, out.raw...)
 	if len(text) == 0 {
+		s.setShape(ch, nil)
 		return nil
+	}
+	sh := ch.shape
+	if sh == nil {
+		// The text is of an event that went wrong half-way.
+		sh = &shape{prefix: []byte("data: "), ending: lineFeed}
 	}
 	doc := text
 	if !ch.id.text {
-		doc = ch.appendShape(nil, text)
+		doc = sh.appendDocument(nil, ch.at, text)
 	}
-	s.early = append(s.early, ch.lead...)
+	s.early = append(s.early, sh.lead...)
 	for open := true; open; {
 		var line []byte
 		line, doc, open = cutLine(doc)
-		s.early = appendData(s.early, ch.prefix, line)
-		s.early = append(s.early, ch.ending...)
+		s.early = appendData(s.early, sh.prefix, line)
+		s.early = append(s.early, sh.ending...)
 	}
-	s.early = append(s.early, ch.ending...)
+	s.early = append(s.early, sh.ending...)
+	s.setShape(ch, nil)
 	return nil
 }
 
@@ -313,109 +356,150 @@ func (s *events) releaseAll(ctx context.Context) error {
 	return nil
 }
 
+// setShape gives a channel another shape, or none.
+func (s *events) setShape(ch *channel, sh *shape) {
+	if old := ch.shape; old != nil {
+		if old.users--; old.users == 0 {
+			s.shapeBytes -= old.size()
+			s.unused = old
+		}
+	}
+	if ch.shape = sh; sh != nil {
+		sh.users++
+	}
+}
+
 // remember keeps the shape of an event for the channels that hold text of it.
 func (s *events) remember(raw, out []byte) {
-	if ch := s.plainTo; ch != nil {
-		ch.keepShape(s, raw, nil, 0)
+	var sh *shape
+	keep := func(ch *channel, at int) {
+		if ch.held == 0 {
+			s.setShape(ch, nil)
+			return
+		}
+		if sh == nil {
+			sh = s.shapeOf(raw, out)
+		}
+		s.setShape(ch, sh)
+		ch.at = at
+	}
+	if s.plainTo != nil {
+		keep(s.plainTo, 0)
 	}
 	for i := range s.outline.slots {
 		if sl := &s.outline.slots[i]; sl.ch != nil {
-			sl.ch.keepShape(s, raw, out, sl.out)
+			keep(sl.ch, sl.out)
 		}
 	}
 }
 
-func (ch *channel) keepShape(s *events, raw, out []byte, at int) {
-	if ch.doc, ch.lead = ch.doc[:0], ch.lead[:0]; ch.held == 0 {
-		return
+func (s *events) shapeOf(raw, out []byte) *shape {
+	sh := s.unused
+	if s.unused = nil; sh == nil {
+		sh = &shape{}
 	}
+	sh.lead, sh.texts = sh.lead[:0], sh.texts[:0]
 	for i := range s.lines {
 		l := &s.lines[i]
 		switch {
 		case l.kind == dataLine:
-			ch.prefix = append(ch.prefix[:0], raw[l.from:l.text]...)
+			sh.prefix = append(sh.prefix[:0], raw[l.from:l.text]...)
 		case l.kind != eventNameLine || l.removed:
 		case l.edited:
-			ch.lead = append(ch.lead, raw[l.from:l.text]...)
-			ch.lead = append(ch.lead, s.texts[l.newFrom:l.newTo]...)
-			ch.lead = append(ch.lead, raw[l.end:l.next]...)
+			sh.lead = append(sh.lead, raw[l.from:l.text]...)
+			sh.lead = append(sh.lead, s.texts[l.newFrom:l.newTo]...)
+			sh.lead = append(sh.lead, raw[l.end:l.next]...)
 		default:
-			ch.lead = append(ch.lead, raw[l.from:l.next]...)
+			sh.lead = append(sh.lead, raw[l.from:l.next]...)
 		}
 	}
-	ch.ending = append(ch.ending[:0], s.lineEnding(raw)...)
-	ch.doc, ch.at, ch.others = append(ch.doc, out...), at, ch.others[:0]
+	sh.ending = append(sh.ending[:0], s.lineEnding(raw)...)
+	sh.doc = sh.doc[:0]
+	if s.plainTo == nil {
+		sh.doc = append(sh.doc, out...)
+	}
 	for i := range s.outline.slots {
-		if other := s.outline.slots[i].out; other >= 0 && other != at {
-			ch.others = append(ch.others, other)
+		if at := s.outline.slots[i].out; at >= 0 {
+			sh.texts = append(sh.texts, at)
 		}
 	}
+	s.shapeBytes += sh.size()
+	return sh
 }
 
-// appendShape writes a document in the shape of the channel's last: what leads
-// to its text and the numbers and names beside it, without what else was in
+// appendDocument writes a document with text where the one at at stood: what
+// leads to it and the numbers and names beside it, without what else was in
 // it and what is only to be told once.
-func (ch *channel) appendShape(dst, text []byte) []byte {
-	at := 0
-	for isSpace(ch.doc[at]) {
-		at++
+func (sh *shape) appendDocument(dst []byte, at int, text []byte) []byte {
+	from := 0
+	for from < len(sh.doc) && isSpace(sh.doc[from]) {
+		from++
 	}
-	return ch.appendValue(dst, at, nil, text)
+	return sh.appendValue(dst, from, at, nil, text)
 }
 
-func (ch *channel) appendValue(dst []byte, from int, key, text []byte) []byte {
+func (sh *shape) appendValue(dst []byte, from, at int, key, text []byte) []byte {
 	switch {
-	case from+1 == ch.at:
+	case from+1 == at || from >= len(sh.doc):
 		dst = append(append(dst, '"'), text...)
 		return append(dst, '"')
-	case ch.doc[from] == '{':
+	case sh.doc[from] == '{':
 		dst = append(dst, '{')
 		empty := true
-		for member := range members(ch.doc, from) {
-			scalar := ch.doc[member.from] != '{' && ch.doc[member.from] != '['
-			if ch.at <= member.from || ch.at > member.to {
-				if !scalar || slices.Contains(ch.others, member.from+1) || once(key, member.name) {
-					continue
-				}
+		for m := range members(sh.doc, from) {
+			leads := at > m.from && at <= m.to
+			if !leads && (sh.doc[m.from] == '{' || sh.doc[m.from] == '[' || sh.isText(m.from+1) || once(key, m.name)) {
+				continue
 			}
 			if !empty {
 				dst = append(dst, ',')
 			}
 			empty = false
-			dst = append(append(append(dst, '"'), member.name...), '"', ':')
-			if ch.at > member.from && ch.at <= member.to {
-				dst = ch.appendValue(dst, member.from, member.name, text)
+			dst = append(append(append(dst, '"'), m.name...), '"', ':')
+			if leads {
+				dst = sh.appendValue(dst, m.from, at, m.name, text)
 			} else {
-				dst = append(dst, ch.doc[member.from:member.to]...)
+				dst = append(dst, sh.doc[m.from:m.to]...)
 			}
 		}
 		return append(dst, '}')
 	}
 	dst = append(dst, '[')
 	start := len(dst)
-	for element := range members(ch.doc, from) {
-		if ch.at > element.from && ch.at <= element.to {
-			if numbered(ch.doc, element.from) {
+	for m := range members(sh.doc, from) {
+		if at > m.from && at <= m.to {
+			if numbered(sh.doc, m.from) {
 				dst = dst[:start] // it says itself which one it is
 			}
-			dst = ch.appendValue(dst, element.from, key, text)
+			dst = sh.appendValue(dst, m.from, at, key, text)
 			break
 		}
-		dst = append(ch.appendBlank(dst, element.from, element.to), ',')
+		if m.to-m.from+len(dst)-start > maxBefore {
+			dst = append(dst, "{},"...)
+			continue
+		}
+		dst = append(sh.appendBlank(dst, m.from, m.to), ',')
 	}
 	return append(dst, ']')
 }
 
+// maxBefore is up to how many bytes of the elements before a text's own are
+// written. Further ones are empty objects, to keep its place.
+const maxBefore = 1 << 10
+
+func (sh *shape) isText(at int) bool {
+	_, is := slices.BinarySearch(sh.texts, at)
+	return is
+}
+
 // appendBlank writes a part of the document without the joined texts in it.
-func (ch *channel) appendBlank(dst []byte, from, to int) []byte {
-	for _, at := range ch.others {
-		if at <= from || at > to {
-			continue
-		}
-		dst = append(dst, ch.doc[from:at]...)
-		from, _ = stringEnd(ch.doc, at)
+func (sh *shape) appendBlank(dst []byte, from, to int) []byte {
+	i, _ := slices.BinarySearch(sh.texts, from)
+	for ; i < len(sh.texts) && sh.texts[i] <= to; i++ {
+		dst = append(dst, sh.doc[from:sh.texts[i]]...)
+		from, _ = stringEnd(sh.doc, sh.texts[i])
 	}
-	return append(dst, ch.doc[from:to]...)
+	return append(dst, sh.doc[from:to]...)
 }
 
 // once reports whether a member of an object called key is told once at a

@@ -1,5 +1,5 @@
 // Package body rewrites message bodies on the stream: JSON, newline-delimited
-// JSON and text. An Editor is fed chunks of any size, shows the values that
+// JSON, Server-Sent Events and text. An Editor is fed chunks of any size, shows the values that
 // the stages' paths select to the stages, and gives back what is settled.
 //
 // What it guarantees:
@@ -10,6 +10,8 @@
 //     change.
 //   - It holds no more than the value it is inside of (a long value in pieces),
 //     with its name and separator.
+//   - A string that a stream of events spreads over many of them is one value,
+//     and no event waits for another: what of it is not settled moves on.
 //   - Every member of an object is visited, also where a name stands twice.
 //   - A document that stops being JSON (RFC 8259) is shown as text from the
 //     byte on that is not settled yet, or treated as the stage asks.

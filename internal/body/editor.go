@@ -176,8 +176,8 @@ var (
 	xmlDeclaration = []byte("<?xml")
 )
 
-// begin looks for a byte order mark, and for JSON or XML where the type says
-// something else.
+// begin looks for a byte order mark, and for a stream of events, JSON or XML
+// where the type says something else.
 func (e *Editor) begin(ctx context.Context, chunk []byte, end bool) error {
 	data := chunk
 	if len(e.held) > 0 {
@@ -200,13 +200,24 @@ func (e *Editor) begin(ctx context.Context, chunk []byte, end bool) error {
 	if f == Unreadable {
 		return e.asText(ctx, data, end)
 	}
-	if f == Text || f == Form || f == XML || f == field {
+	if f != Events && f != Multipart {
 		i := 0
 		for i < len(data) && isSpace(data[i]) {
 			i++
 		}
 		e.out(data[:i]) // nothing is ever found in white space
 		data = data[i:]
+	}
+	if e.base == 0 && (f == Text || f == JSON || f == Lines) {
+		switch events, known := likeEvents(data, end); {
+		case !known:
+			e.held = append(e.held, data...)
+			return nil
+		case events:
+			return e.asEvents(ctx, data, end)
+		}
+	}
+	if f == Text || f == Form || f == XML || f == field {
 		if len(data) < len(xmlDeclaration) && !end && (len(data) == 0 || f == Text && bytes.HasPrefix(xmlDeclaration, data)) {
 			e.held = append(e.held, data...)
 			return nil
@@ -338,6 +349,19 @@ func (e *Editor) asText(ctx context.Context, rest []byte, end bool) error {
 		}
 	}
 	return e.plain(ctx, rest, end)
+}
+
+// asEvents reads the body as a stream of events that its type does not tell
+// of. Clients of models' streams read them all the same.
+func (e *Editor) asEvents(ctx context.Context, data []byte, end bool) error {
+	if e.format != Text {
+		e.unparsed = true
+		if err := e.unread(ctx, true); err != nil {
+			return err
+		}
+	}
+	e.mode, e.codec = inCodec, newEvents(e)
+	return e.coded(ctx, data, end)
 }
 
 // unread does as each stage asks for what is not parsed. Where the body is

@@ -1,13 +1,14 @@
 package body
 
 import (
+	"slices"
 	"unicode/utf8"
 
 	"github.com/sluice-proxy/sluice/filters"
 )
 
 // flow is text on its way through the stages, with the bytes it is written
-// as. Where nothing is escaped the two are the same, and offsets is nil.
+// as. Where nothing is escaped the two are the same, and offsets is empty.
 type flow struct {
 	text []byte
 	raw  []byte
@@ -19,7 +20,7 @@ type flow struct {
 // rawFrom returns where text[i:] begins in raw; what is escaped together
 // belongs to the beginning.
 func (f *flow) rawFrom(i int) int {
-	if f.offsets == nil {
+	if len(f.offsets) == 0 {
 		return i
 	}
 	return int(f.offsets[i])
@@ -27,7 +28,7 @@ func (f *flow) rawFrom(i int) int {
 
 // rawTo returns where text[:i] ends in raw, the escape around i included.
 func (f *flow) rawTo(i int) int {
-	if f.offsets == nil {
+	if len(f.offsets) == 0 {
 		return i
 	}
 	for i > 0 && i < len(f.text) && f.offsets[i] == f.offsets[i-1] {
@@ -36,12 +37,12 @@ func (f *flow) rawTo(i int) int {
 	return int(f.offsets[i])
 }
 
-func (f *flow) reset() { f.text, f.raw, f.offsets = f.text[:0], f.raw[:0], nil }
+func (f *flow) reset() { f.text, f.raw, f.offsets = f.text[:0], f.raw[:0], f.offsets[:0] }
 
 // dropFront takes away text[:n].
 func (f *flow) dropFront(n int) {
 	cut := f.rawTo(n)
-	if f.offsets != nil {
+	if len(f.offsets) > 0 {
 		rest := f.offsets[:copy(f.offsets, f.offsets[n:])]
 		for i := range rest {
 			rest[i] = max(rest[i], uint32(cut)) - uint32(cut)
@@ -51,7 +52,7 @@ func (f *flow) dropFront(n int) {
 	f.text = f.text[:copy(f.text, f.text[n:])]
 	f.raw = f.raw[:copy(f.raw, f.raw[cut:])]
 	if len(f.text) == 0 {
-		f.offsets = nil
+		f.offsets = f.offsets[:0]
 	}
 }
 
@@ -61,7 +62,7 @@ func (f *flow) append(g *flow, from, to int) {
 		return
 	}
 	rawFrom, rawTo := g.rawFrom(from), g.rawTo(to)
-	if f.offsets != nil || g.offsets != nil {
+	if len(f.offsets) > 0 || len(g.offsets) > 0 {
 		f.explicit()
 		base := uint32(len(f.raw)) - uint32(rawFrom)
 		f.offsets = f.offsets[:len(f.offsets)-1]
@@ -77,7 +78,7 @@ func (f *flow) append(g *flow, from, to int) {
 // insert adds text that has to be escaped as the syntax says.
 func (f *flow) insert(text []byte, s syntax) {
 	if !s.needsEscape(text) {
-		if f.offsets != nil {
+		if len(f.offsets) > 0 {
 			f.offsets = f.offsets[:len(f.offsets)-1]
 			for i := range len(text) + 1 {
 				f.offsets = append(f.offsets, uint32(len(f.raw)+i))
@@ -99,12 +100,14 @@ func (f *flow) insert(text []byte, s syntax) {
 
 // explicit writes the offsets down.
 func (f *flow) explicit() {
-	if f.offsets != nil {
+	if len(f.offsets) > 0 {
 		return
 	}
-	f.offsets = make([]uint32, len(f.text)+1, len(f.text)+64)
-	for i := range f.offsets {
-		f.offsets[i] = uint32(i)
+	if f.offsets == nil {
+		f.offsets = make([]uint32, 0, len(f.text)+64)
+	}
+	for i := range len(f.text) + 1 {
+		f.offsets = append(f.offsets, uint32(i))
 	}
 }
 
@@ -130,7 +133,7 @@ func (f *flow) edit(g *flow, edits []filters.Edit, upto int, s syntax) {
 // decode fills f with the JSON string content raw, which has been checked. It
 // refers to raw where nothing is escaped.
 func (f *flow) decode(raw []byte, scratch []byte) []byte {
-	f.offsets = nil
+	f.offsets = f.offsets[:0]
 	i := 0
 	for i < len(raw) && raw[i] != '\\' {
 		i++
@@ -141,9 +144,9 @@ func (f *flow) decode(raw []byte, scratch []byte) []byte {
 		return scratch
 	}
 	text := append(scratch[:0], raw[:i]...)
-	offsets := make([]uint32, i, len(raw)+1)
-	for j := range offsets {
-		offsets[j] = uint32(j)
+	offsets := slices.Grow(f.offsets, len(raw)+1)
+	for j := range i {
+		offsets = append(offsets, uint32(j))
 	}
 	for i < len(raw) {
 		if raw[i] != '\\' {

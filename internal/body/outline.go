@@ -1,6 +1,9 @@
 package body
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // joinedFields are the strings that the streams of models spread over events:
 // OpenAI's chat completions and completions, and what is compatible with
@@ -73,18 +76,19 @@ var rootNumbers = [4]string{"index", "output_index", "content_index", "summary_i
 // to anyone: whether it is JSON at all, which of its strings are parts of
 // joined values, and which of those it ends.
 type outline struct {
-	match  matcher
+	match matcher
+	// first are the names that a path can begin with; nil: any.
+	first  []string
 	frames []outlineFrame
 	slots  []slot
 	kind   []byte // the event's type
 	item   []byte // its item_id
 	root   [4]int32
 	done   bool    // it ends everything
-	ends   []int32 // elements of the outermost array that are finished
+	ends   []int32 // elements of the outermost array that are finished, ascending
 	name   []byte
 	// The value that comes.
 	value outlineValue
-	live  bool
 }
 
 type outlineValue struct {
@@ -117,7 +121,29 @@ type slot struct {
 }
 
 func newOutline(stages []*runner) outline {
-	return outline{match: newMatcher(joinedPaths(stages), true)}
+	ps := joinedPaths(stages)
+	return outline{match: newMatcher(ps, true), first: ps.firstNames()}
+}
+
+// firstNames returns the names of members at the top that the paths can lead
+// through, nil where that is not known.
+func (ps *Paths) firstNames() []string {
+	var names []string
+	for i := range ps.paths {
+		segs := ps.paths[i].segments
+		if len(segs) == 0 {
+			continue
+		}
+		for _, sel := range segs[0].selectors {
+			if segs[0].descendant || sel.kind != byName {
+				return nil
+			}
+			if !slices.Contains(names, sel.name) {
+				names = append(names, sel.name)
+			}
+		}
+	}
+	return names
 }
 
 func (o *outline) reset() {
@@ -144,6 +170,7 @@ func (o *outline) read(doc []byte, lim *Limits) bool {
 		kept = append(kept, sl)
 	}
 	o.slots = kept
+	slices.Sort(o.ends)
 	return ok
 }
 
@@ -185,7 +212,7 @@ func (o *outline) enter(name []byte) {
 	top := &o.frames[depth-1]
 	index := top.next
 	top.next++
-	if !top.value.live {
+	if !top.value.live || depth == 1 && o.first != nil && !slices.Contains(o.first, stringOf(name)) {
 		o.value = outlineValue{}
 		return
 	}

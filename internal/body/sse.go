@@ -34,14 +34,19 @@ type events struct {
 	alone pieces // for what does not parse
 
 	channels []*channel
-	used     uint64
-	parts    pieces
-	now      *channel // whose text is in parts
-	instead  []byte
-	long     flow
-	gone     flow
-	prepare  func(*runner) *filters.Value
-	outcome  func(*runner, *filters.Value) bool
+	used     uint64 // counts the parts of joined values
+	// usedBefore is how many there were before the event at hand.
+	usedBefore uint64
+	shapeBytes int    // of all the shapes that channels have
+	unused     *shape // one that none has any more
+	parts      pieces
+	now        *channel // whose text is in parts
+	naming     bool     // the walker is at the name of its member
+	instead    []byte
+	in, long   flow
+	gone       flow
+	prepare    func(*runner) *filters.Value
+	outcome    func(*runner, *filters.Value) bool
 
 	// The event at hand.
 	lines   []eventLine
@@ -86,6 +91,29 @@ func newEvents(e *Editor) *events {
 	return s
 }
 
+// likeEvents reports whether a body that begins like this is a stream of
+// events with data in JSON; known is false where more of it has to be seen.
+func likeEvents(b []byte, end bool) (yes, known bool) {
+	const longestName = 128
+	if rest, name := bytes.CutPrefix(b, []byte("event:")); name {
+		at := lineEnd(rest, 0)
+		if at == len(rest) {
+			return false, end || at > longestName
+		}
+		b = bytes.TrimLeft(rest[at:], "\r\n")
+	} else if bytes.HasPrefix([]byte("event:"), b) {
+		return false, end
+	}
+	rest, data := bytes.CutPrefix(b, []byte("data:"))
+	if !data {
+		return false, end || !bytes.HasPrefix([]byte("data:"), b)
+	}
+	if rest = bytes.TrimPrefix(rest, []byte{' '}); len(rest) == 0 {
+		return false, end
+	}
+	return rest[0] == '{' || rest[0] == '[', true
+}
+
 func (s *events) held() int { return len(s.pending) + s.kept() + s.alone.held }
 
 // feed implements codec: whatever comes is a stream of events.
@@ -118,18 +146,13 @@ func (s *events) write(ctx context.Context, chunk []byte, end bool) error {
 		}
 		switch {
 		case s.over:
-			done := whole || end
-			used, err := s.goOver(ctx, data[:n], done)
+			used, err := s.goOver(ctx, data[:n], whole)
 			if err != nil {
 				return err
 			}
-			if !done {
-				data = data[used:]
-				s.scan -= used
-				s.line -= used
-				break
-			}
-			data = data[n:]
+			data = data[used:]
+			s.scan -= used
+			s.line -= used
 		case whole || end:
 			if err := s.event(ctx, data[:n], !whole); err != nil {
 				return err
@@ -145,6 +168,11 @@ func (s *events) write(ctx context.Context, chunk []byte, end bool) error {
 		s.pending = append(s.pending[:0], data...)
 	}
 	if end {
+		if s.over {
+			if _, err := s.goOver(ctx, s.pending, true); err != nil {
+				return err
+			}
+		}
 		s.pending = s.pending[:0]
 		s.early = s.early[:0]
 		if err := s.releaseAll(ctx); err != nil {
@@ -203,6 +231,7 @@ func lineEnd(b []byte, i int) int {
 
 // event deals with one event. cut: the body ended before its blank line.
 func (s *events) event(ctx context.Context, raw []byte, cut bool) error {
+	s.usedBefore = s.used
 	s.cut, s.early, s.texts, s.plainTo = cut, s.early[:0], s.texts[:0], nil
 	doc, has := s.split(raw)
 	if s.everything {
@@ -321,7 +350,7 @@ func (s *events) preparePlain(r *runner) *filters.Value {
 func (s *events) data(ctx context.Context, doc []byte, has bool) (out []byte, err error) {
 	o := &s.outline
 	o.reset()
-	trimmed := bytes.TrimSpace(doc)
+	trimmed := bytes.Trim(doc, " \t\n") // there is no CR in it
 	switch {
 	case len(trimmed) == 0:
 		s.closing()
@@ -351,14 +380,7 @@ func (s *events) data(ctx context.Context, doc []byte, has bool) (out []byte, er
 
 // document passes a JSON document through the walker.
 func (s *events) document(ctx context.Context, doc []byte) (out []byte, err error) {
-	o := &s.outline
-	for i := range o.slots {
-		sl := &o.slots[i]
-		sl.final = s.ended(stringOf(s.kind), stringOf(o.item), &sl.id)
-		for j := i + 1; sl.final && j < len(o.slots); j++ {
-			sl.final = o.slots[j].id != sl.id
-		}
-	}
+	s.markFinal()
 	w := s.walker
 	if w == nil {
 		w = newWalker(s.e, false)
@@ -397,6 +419,27 @@ func (s *events) document(ctx context.Context, doc []byte) (out []byte, err erro
 		}
 	}
 	return s.e.dst, nil
+}
+
+// markFinal finds the slots that are their values' last.
+func (s *events) markFinal() {
+	o := &s.outline
+	var later map[identity]bool // where there are too many to compare
+	if len(o.slots) > 16 {
+		later = make(map[identity]bool, len(o.slots))
+	}
+	for i := len(o.slots) - 1; i >= 0; i-- {
+		sl := &o.slots[i]
+		sl.final = s.ended(stringOf(s.kind), stringOf(o.item), &sl.id)
+		if later != nil {
+			sl.final = sl.final && !later[sl.id]
+			later[sl.id] = true
+			continue
+		}
+		for j := i + 1; sl.final && j < len(o.slots); j++ {
+			sl.final = o.slots[j].id != sl.id
+		}
+	}
 }
 
 // plain passes an event's text through its channel: to the stages that look

@@ -143,7 +143,7 @@ func (f *flow) decodeXML(raw, scratch []byte) []byte {
 
 // own gives what stands before the first character to that.
 func (f *flow) own() {
-	if len(f.text) > 0 && f.offsets != nil {
+	if len(f.text) > 0 && len(f.offsets) > 0 {
 		first := f.offsets[0]
 		for i := 0; i < len(f.text) && f.offsets[i] == first; i++ {
 			f.offsets[i] = 0

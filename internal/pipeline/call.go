@@ -17,6 +17,7 @@ const (
 
 var (
 	errTooLarge = &filters.Failure{Reason: "body too large"}
+	errEvents   = &filters.Failure{Reason: "a path needs one document, not events"}
 	errPanic    = &filters.Failure{Reason: "panic"}
 	errTimeout  = &filters.Failure{Reason: "timeout"}
 	// errHeadersGone: the step wants headers changed that have been sent.

@@ -262,6 +262,10 @@ func (r *Run) runWhole(ctx context.Context, l *lane, d filters.Direction, s *Ste
 		return doc
 	}
 	r.ex.Phase = filters.BodyPhase(d)
+	if s.Paths.NeedsDocument() && l.typ.Format == body.Events {
+		r.fail(ctx, s, r.opt.Now(), errEvents)
+		return doc
+	}
 	st := r.open(ctx, l, s, d)
 	if st == nil {
 		return doc

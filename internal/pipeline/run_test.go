@@ -296,6 +296,27 @@ func TestOnError(t *testing.T) {
 	}
 }
 
+// TestEventsAndWholeDocuments: a path that only a whole document can answer
+// fails on a stream of events, rather than mean something else.
+func TestEventsAndWholeDocuments(t *testing.T) {
+	needs := filters.Needs{Body: filters.StreamedBody, Paths: []string{"$.a[-1]"}}
+	const events = "data: {\"a\":[\"x\"]}\n\n"
+	for onError, status := range map[filters.OnError]int{filters.Deny: 500, filters.Continue: 0} {
+		step := pipeline.Step{Filter: upper{fake: fake{needs: needs}}, OnError: onError}
+		out := play(t, full, pipeline.Limits{}, []*pipeline.Step{&step}, []filters.Field{{Name: "content-type", Value: "text/event-stream"}}, events)
+		got := 0
+		if out.denial != nil {
+			got = out.denial.Status
+		}
+		if got != status || got == 0 && out.body != events {
+			t.Errorf("%s: status %d, %q", onError, got, out.body)
+		}
+		if v := out.rec.verdicts(); v != "s1:failed(a path needs one document, not events)" {
+			t.Errorf("%s: %s", onError, v)
+		}
+	}
+}
+
 func TestTimeoutOfApply(t *testing.T) {
 	wait := fake{needs: filters.Needs{Headers: true}, apply: func(ctx context.Context, _ *filters.Exchange, led *filters.Ledger) (filters.Decision, error) {
 		<-ctx.Done()
