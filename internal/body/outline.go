@@ -109,6 +109,10 @@ type outlineFrame struct {
 	value    outlineValue
 }
 
+// maxSlots is how many parts of joined values an event may bring. Further
+// strings are looked at each by itself.
+const maxSlots = 1024
+
 // slot is a part of a joined value: the string whose opening quote is at at,
 // its content up to end.
 type slot struct {
@@ -383,7 +387,7 @@ func (o *outline) string(doc []byte, at, end int) {
 			o.frames[2].finished = true
 		}
 	}
-	if !o.value.any {
+	if !o.value.any || len(o.slots) == maxSlots {
 		return
 	}
 	sl := slot{at: at, end: end, bits: o.value.bits, out: -1}

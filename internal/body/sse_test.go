@@ -86,6 +86,11 @@ func TestEvents(t *testing.T) {
 			`data: {"choices":[{"text":"ab"},{"text":"#"}]}` + "\n\n",
 			`data: {"choices":[{"text":"ab"},{"text":""}]}` + "\n\n" + `data: {"choices":[{"text":""},{"text":"*"}]}` + "\n\n"},
 
+		{"an index twice in an event",
+			`data: {"choices":[{"index":0,"text":"a#"},{"index":0,"text":"#"}],"n":1}` + "\n\n" + `data: {"choices":[{"index":1,"text":"#"}],"n":2}` + "\n\n",
+			`data: {"choices":[{"index":0,"text":"a"},{"index":0,"text":""}],"n":1}` + "\n\n" + `data: {"choices":[{"index":1,"text":""}],"n":2}` + "\n\n" +
+				`data: {"choices":[{"index":0,"text":"**"}],"n":1}` + "\n\n" + `data: {"choices":[{"index":1,"text":"*"}],"n":2}` + "\n\n"},
+
 		{"responses", responses("i", "a#") + responses("j", "#") + responses("i", "#b") + "event: response.output_text.done\ndata: {\"type\":\"response.output_text.done\",\"item_id\":\"j\",\"output_index\":0,\"content_index\":0,\"text\":\"#\"}\n\n",
 			responses("i", "a") + responses("j", "") + responses("i", "**b") + responses("j", "*") + "event: response.output_text.done\ndata: {\"type\":\"response.output_text.done\",\"item_id\":\"j\",\"output_index\":0,\"content_index\":0,\"text\":\"*\"}\n\n"},
 		{"messages", messages(0, "text_delta", "text", "a#") + messages(1, "input_json_delta", "partial_json", `{"#`) + messages(0, "text_delta", "text", "#b") + blockStop(1) + blockStop(0),
