@@ -3,6 +3,8 @@ package body
 import (
 	"mime"
 	"strings"
+
+	"github.com/sluice-proxy/sluice/internal/charset"
 )
 
 // Format is how a body is read.
@@ -57,6 +59,22 @@ func TypeOf(contentType string) Type {
 	t.Charset, t.Boundary = params["charset"], params["boundary"]
 	return t
 }
+
+// Transcoder returns what turns a body of the type into UTF-8, and back.
+func (t Type) Transcoder() *charset.Transcoder {
+	c := charset.Plain
+	switch t.Format {
+	case JSON, Lines:
+		c = charset.JSON
+	case XML:
+		c = charset.XML
+	}
+	return charset.New(t.Charset, c)
+}
+
+// Readable reports whether a body of the type can be read: whether it is one
+// of the formats, in a charset that is known.
+func (t Type) Readable() bool { return t.Known && charset.Known(t.Charset) }
 
 // NewEditor returns an editor for a body of the type.
 func (t Type) NewEditor(stages []Stage, lim Limits) *Editor {

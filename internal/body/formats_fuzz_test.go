@@ -133,6 +133,9 @@ func xmlTexts(doc []byte) (texts []string, ok bool) {
 			}
 		case xml.Directive:
 			flush()
+			if !bytes.HasPrefix(tok, []byte("DOCTYPE ")) {
+				return nil, false // encoding/xml lets more pass than there is
+			}
 		case xml.CharData:
 			if depth == 0 && strings.Trim(string(tok), " \t\r\n") != "" {
 				return nil, false

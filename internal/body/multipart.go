@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/internal/charset"
 )
 
 const (
@@ -31,6 +32,9 @@ type multipart struct {
 	parts  int
 	name   []byte
 	part   *Editor // reads the part's content; nil where nobody looks at it
+	chars  *charset.Transcoder
+	text   []byte // the content in UTF-8, and what becomes of it
+	out    []byte
 	// dropped are the stages that were dropped before the part.
 	dropped []bool
 	rest    leaf // what stands before the first part and behind the last
@@ -214,7 +218,29 @@ func (m *multipart) take(ctx context.Context, b []byte) (err error) {
 		m.e.out(b)
 		return nil
 	}
-	m.e.dst, err = m.part.Write(ctx, m.e.dst, b)
+	return m.read(ctx, b, false)
+}
+
+// read has the part's content read, in UTF-8.
+func (m *multipart) read(ctx context.Context, b []byte, end bool) (err error) {
+	text := m.chars.Decode(m.text[:0], b, end)
+	converts := m.chars.Converts()
+	out := m.e.dst
+	if converts {
+		m.text, out = text, m.out[:0]
+	}
+	if m.chars.Unknown() && m.part.mode == atStart {
+		m.part.format = Unreadable
+	}
+	if out, err = m.part.Write(ctx, out, text); err == nil && end {
+		out, err = m.part.Close(ctx, out)
+	}
+	if !converts {
+		m.e.dst = out
+		return err
+	}
+	m.out = out
+	m.e.dst = append(m.e.dst, m.chars.Encode(nil, out, end)...)
 	return err
 }
 
@@ -261,7 +287,7 @@ func (m *multipart) endPart(ctx context.Context) (err error) {
 		err = m.rest.end(ctx, nil)
 	}
 	if m.part != nil {
-		m.e.dst, err = m.part.Close(ctx, m.e.dst)
+		err = m.read(ctx, nil, true)
 		m.e.unparsed = m.e.unparsed || m.part.unparsed
 		m.part = nil
 	}
@@ -400,8 +426,8 @@ func (m *multipart) beginContent(ctx context.Context, h partHead, depth int) err
 	default:
 		h.kind.Known = false
 	}
-	if !h.kind.Known {
-		h.kind.Format = Text
+	if !h.kind.Readable() {
+		h.kind.Format, h.kind.Known = Text, false
 		for _, r := range m.e.stages {
 			r.dropped = r.dropped || !r.match.reaches(depth)
 		}
@@ -414,6 +440,7 @@ func (m *multipart) beginContent(ctx context.Context, h partHead, depth int) err
 	if f == Text && h.kind.Known && h.named && !h.file {
 		f = field
 	}
+	m.chars = h.kind.Transcoder()
 	m.part = &Editor{stages: m.e.stages, limits: m.e.limits, format: f, boundary: h.kind.Boundary,
 		base: depth, key: bytes.Clone(m.name)}
 	return nil

@@ -68,6 +68,9 @@ func (r *Run) Held() int {
 		if l.editor != nil {
 			n += l.editor.Held()
 		}
+		if l.chars != nil {
+			n += l.chars.Held()
+		}
 	}
 	return n
 }
@@ -173,10 +176,10 @@ func (r *Run) Headers(ctx context.Context, d filters.Direction, caps Caps, end b
 				continue
 			case codingErr != nil:
 				obstacle = &filters.Failure{Reason: "unknown content coding"}
-			case !l.typ.Known && s.streams && s.Needs.Unparsed == filters.DenyUnparsed:
-				obstacle = &filters.Failure{Reason: "content type"}
-			case !l.typ.Known && s.streams && s.Needs.Unparsed == filters.PassUnparsed:
-				r.skip(s, "content type")
+			case !l.typ.Readable() && s.streams && s.Needs.Unparsed == filters.DenyUnparsed:
+				obstacle = &filters.Failure{Reason: unreadable(l.typ)}
+			case !l.typ.Readable() && s.streams && s.Needs.Unparsed == filters.PassUnparsed:
+				r.skip(s, unreadable(l.typ))
 				continue
 			case s.Collects() && s.OnError == filters.Continue && !caps.HeadersAfterBody && !caps.HoldTail:
 				// Holding the whole body back where trailers may end it would
@@ -205,10 +208,19 @@ func (r *Run) Headers(ctx context.Context, d filters.Direction, caps Caps, end b
 	if r.denial == nil {
 		if l.course != PassBody {
 			r.openCodings(l, codings)
+			l.chars = l.typ.Transcoder()
 		}
 		r.amend(l, d)
 	}
 	return r.turn(l, nil)
+}
+
+// unreadable says why a body of the type is not read.
+func unreadable(t body.Type) string {
+	if !t.Known {
+		return "content type"
+	}
+	return "charset"
 }
 
 // begin runs what of a step runs with the headers: Apply, and opening its
@@ -266,6 +278,7 @@ func (r *Run) Body(ctx context.Context, d filters.Direction, chunk []byte, end b
 	if chunk = r.decode(l, chunk, end); r.denial != nil {
 		return r.turn(l, nil)
 	}
+	chunk = l.toUTF8(chunk, end)
 	if l.course == CollectBody && int64(len(l.collected)+len(chunk)) > r.limits.CollectBytes {
 		return r.overflow(ctx, l, d, chunk, end)
 	}
@@ -345,10 +358,11 @@ func (r *Run) Truncated(ctx context.Context, d filters.Direction) Turn {
 	for _, st := range l.stages {
 		r.fail(ctx, st.step, r.opt.Now(), cause)
 	}
+	rest := l.toUTF8(nil, true)
 	if l.course == CollectBody {
-		return r.forward(l, d, l.collected, true)
+		return r.forward(l, d, append(l.collected, rest...), true)
 	}
-	return r.forward(l, d, r.stream(ctx, l, d, nil, true), true)
+	return r.forward(l, d, r.stream(ctx, l, d, rest, true), true)
 }
 
 // Finish ends the run: once, when the exchange's stream has ended for
