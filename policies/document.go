@@ -129,6 +129,7 @@ type Settings struct {
 	Listeners []Listener      `json:"listeners,omitempty" doc:"Where the data plane is served. Read at start."`
 	Admin     Admin           `json:"admin,omitempty" doc:"The admin port. Read at start."`
 	Limits    Limits          `json:"limits,omitempty" doc:"Bounds; 0 is the default."`
+	Bodies    Bodies          `json:"bodies,omitempty" doc:"How bodies are dealt with."`
 	Identity  identity.Config `json:"identity,omitempty" doc:"How a caller is identified."`
 	DataPlane DataPlane       `json:"dataPlane,omitempty" doc:"What the data plane's configuration allows, where its gRPC metadata does not say so."`
 	Audit     Audit           `json:"audit,omitempty" doc:"The audit log of decisions. Read at start."`
@@ -165,6 +166,11 @@ type Limits struct {
 	DecodedRatio    int64 `json:"decodedRatio,omitempty" jsonschema:"minimum=0" doc:"Most that a compressed body may grow by decoding; default 200 times. Beyond it, the exchange is denied."`
 	MaxStreams      int   `json:"maxStreams,omitempty" jsonschema:"minimum=0" doc:"Most exchanges at once on one connection; default 1000. Further ones wait. Read at start."`
 	MaxMessageBytes int   `json:"maxMessageBytes,omitempty" jsonschema:"minimum=0" doc:"Largest message from the data plane; default 16 MiB. Beyond it, the exchange fails. Read at start."`
+}
+
+// Bodies is how bodies are dealt with.
+type Bodies struct {
+	StripAcceptEncoding bool `json:"stripAcceptEncoding,omitempty" doc:"Ask for responses in no content coding (accept-encoding: identity), where an enforced response step reads the body: nothing has to be decoded and encoded then."`
 }
 
 // DataPlane is what the data plane's configuration allows.

@@ -30,7 +30,7 @@ func newForm(e *Editor) *form {
 
 func (f *form) held() int { return len(f.pair) + f.value.held() }
 
-// feed implements codec.
+// feed implements parser.
 func (f *form) feed(ctx context.Context, chunk []byte, end bool) (rest []byte, parsed bool, err error) {
 	for len(chunk) > 0 {
 		if f.inValue {

@@ -66,7 +66,7 @@ func (m *multipart) held() int {
 	return n
 }
 
-// feed implements codec.
+// feed implements parser.
 func (m *multipart) feed(ctx context.Context, chunk []byte, end bool) (rest []byte, parsed bool, err error) {
 	if len(m.delim) == 2 || len(m.delim) > maxBoundary || m.e.base >= maxNested {
 		return chunk, false, nil

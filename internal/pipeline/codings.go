@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"github.com/sluice-proxy/sluice/filters"
-	"github.com/sluice-proxy/sluice/internal/body"
 	"github.com/sluice-proxy/sluice/internal/coding"
 )
 
@@ -46,28 +45,9 @@ func (r *Run) decode(l *lane, chunk []byte, end bool) []byte {
 	return l.plain
 }
 
-// toUTF8 returns a chunk in UTF-8.
-func (l *lane) toUTF8(chunk []byte, end bool) []byte {
-	if l.chars == nil {
-		return chunk
-	}
-	text := l.chars.Decode(l.text[:0], chunk, end)
-	if l.chars.Converts() {
-		l.text = text
-	}
-	if l.chars.Unknown() {
-		l.typ.Format = body.Unreadable
-	}
-	return text
-}
-
-// encode puts the charset and the codings back on. What streams is flushed chunk by chunk, so
+// encode puts the codings back on. What streams is flushed chunk by chunk, so
 // that nobody waits for a block to fill.
 func (r *Run) encode(l *lane, plain []byte, end bool) []byte {
-	if l.chars != nil && l.chars.Converts() {
-		l.wire = l.chars.Encode(l.wire[:0], plain, end)
-		plain = l.wire
-	}
 	if l.encoder == nil || l.received == 0 {
 		return plain
 	}
@@ -121,6 +101,10 @@ func (r *Run) amend(l *lane, d filters.Direction) {
 		if msg.Headers.Has(name) {
 			change(filters.Change{Op: filters.RemoveField, Name: name})
 		}
+	}
+	if r.chains.StripAcceptEncoding && msg.Headers.Joined("accept-encoding") != "identity" {
+		// Without the field, any coding would do (RFC 9110, 12.5.3).
+		change(filters.Change{Op: filters.SetField, Name: "accept-encoding", Value: "identity"})
 	}
 }
 

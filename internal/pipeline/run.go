@@ -215,14 +215,6 @@ func (r *Run) Headers(ctx context.Context, d filters.Direction, caps Caps, end b
 	return r.turn(l, nil)
 }
 
-// unreadable says why a body of the type is not read.
-func unreadable(t body.Type) string {
-	if !t.Known {
-		return "content type"
-	}
-	return "charset"
-}
-
 // begin runs what of a step runs with the headers: Apply, and opening its
 // stream.
 func (r *Run) begin(ctx context.Context, l *lane, s *Step, d filters.Direction, hasBody bool) {
@@ -398,12 +390,13 @@ func (r *Run) Finish(ctx context.Context) {
 	}
 }
 
-// forward hands out what goes on to the other side, coded as it came.
+// forward hands out what goes on to the other side, written and coded as it
+// came.
 func (r *Run) forward(l *lane, d filters.Direction, plain []byte, end bool) Turn {
 	if r.denial != nil {
 		return r.turn(l, nil)
 	}
-	return r.turn(l, r.encode(l, l.kept(r, d, plain, end), end))
+	return r.turn(l, r.encode(l, l.fromUTF8(l.kept(r, d, plain, end), end), end))
 }
 
 // turn hands out what has gathered since the last one.
