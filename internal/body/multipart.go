@@ -33,8 +33,11 @@ type multipart struct {
 	name   []byte
 	part   *Editor // reads the part's content; nil where nobody looks at it
 	chars  *charset.Transcoder
-	text   []byte // the content in UTF-8, and what becomes of it
-	out    []byte
+	// transfer is the part's transfer encoding; nil for none.
+	transfer *transfer
+	text     []byte // the content in UTF-8, what becomes of it, and that in the part's charset
+	out      []byte
+	wire     []byte
 	// dropped are the stages that were dropped before the part.
 	dropped []bool
 	rest    leaf // what stands before the first part and behind the last
@@ -62,6 +65,9 @@ func (m *multipart) held() int {
 	n := len(m.tail) + len(m.head) + m.rest.held()
 	if m.part != nil {
 		n += m.part.Held()
+	}
+	if m.transfer != nil {
+		n += m.transfer.held()
 	}
 	return n
 }
@@ -221,26 +227,56 @@ func (m *multipart) take(ctx context.Context, b []byte) (err error) {
 	return m.read(ctx, b, false)
 }
 
-// read has the part's content read, in UTF-8.
-func (m *multipart) read(ctx context.Context, b []byte, end bool) (err error) {
+// read has the part's content read: decoded, and in UTF-8.
+func (m *multipart) read(ctx context.Context, b []byte, end bool) error {
+	if m.transfer == nil {
+		return m.readText(ctx, b, end)
+	}
+	text, n := m.transfer.decode(b, end)
+	if n == len(b) {
+		return m.readText(ctx, text, end)
+	}
+	// From here on it is not in the encoding.
+	if err := m.readText(ctx, text, true); err != nil {
+		return err
+	}
+	m.transfer, m.chars = nil, charset.New("", charset.Plain)
+	m.part = &Editor{stages: m.e.stages, limits: m.e.limits, format: Unreadable, base: m.part.base, key: m.part.key}
+	return m.readText(ctx, b[n:], end)
+}
+
+// readText has the part's text read, and puts charset and encoding back on
+// what becomes of it.
+func (m *multipart) readText(ctx context.Context, b []byte, end bool) (err error) {
 	text := m.chars.Decode(m.text[:0], b, end)
-	converts := m.chars.Converts()
-	out := m.e.dst
-	if converts {
-		m.text, out = text, m.out[:0]
+	if m.chars.Converts() {
+		m.text = text
 	}
 	if m.chars.Unknown() && m.part.mode == atStart {
 		m.part.format = Unreadable
 	}
+	out, straight := m.out[:0], m.transfer == nil && !m.chars.Converts()
+	if straight {
+		out = m.e.dst
+	}
 	if out, err = m.part.Write(ctx, out, text); err == nil && end {
 		out, err = m.part.Close(ctx, out)
 	}
-	if !converts {
+	m.e.unparsed = m.e.unparsed || m.part.unparsed
+	if straight {
 		m.e.dst = out
 		return err
 	}
 	m.out = out
-	m.e.dst = append(m.e.dst, m.chars.Encode(nil, out, end)...)
+	if m.chars.Converts() {
+		m.wire = m.chars.Encode(m.wire[:0], out, end)
+		out = m.wire
+	}
+	if m.transfer != nil {
+		m.e.dst = m.transfer.encode(m.e.dst, out, end)
+	} else {
+		m.e.dst = append(m.e.dst, out...)
+	}
 	return err
 }
 
@@ -288,8 +324,7 @@ func (m *multipart) endPart(ctx context.Context) (err error) {
 	}
 	if m.part != nil {
 		err = m.read(ctx, nil, true)
-		m.e.unparsed = m.e.unparsed || m.part.unparsed
-		m.part = nil
+		m.part, m.transfer = nil, nil
 	}
 	m.restore()
 	return err
@@ -421,11 +456,9 @@ func (m *multipart) beginContent(ctx context.Context, h partHead, depth int) err
 	if !slices.ContainsFunc(m.e.stages, func(r *runner) bool { return !r.dropped && r.match.reaches(depth) }) {
 		return nil
 	}
-	switch h.encoding {
-	case "", "7bit", "8bit", "binary":
-	default:
-		h.kind.Known = false
-	}
+	encoding, known := newTransfer(h.encoding)
+	m.transfer = encoding
+	h.kind.Known = h.kind.Known && known
 	if !h.kind.Readable() {
 		h.kind.Format, h.kind.Known = Text, false
 		for _, r := range m.e.stages {
