@@ -98,13 +98,13 @@ func FormatOf(contentType string) (f Format, known bool) {
 		return Lines, true
 	case equalFold(t, "application/x-www-form-urlencoded"):
 		return Form, true
-	case equalFold(t, "application/xml"), equalFold(t, "text/xml"), hasSuffixFold(t, "+xml"), equalFold(t, "application/xml-dtd"):
+	case equalFold(t, "application/xml"), equalFold(t, "text/xml"), hasSuffixFold(t, "+xml"):
 		return XML, true
 	case len(t) > 10 && equalFold(t[:10], "multipart/"):
 		return Multipart, true
 	case len(t) > 5 && equalFold(t[:5], "text/"), equalFold(t, "application/javascript"), equalFold(t, "application/json5"),
 		equalFold(t, "application/yaml"), hasSuffixFold(t, "+yaml"), equalFold(t, "application/toml"),
-		equalFold(t, "application/graphql"), equalFold(t, "application/sql"):
+		equalFold(t, "application/graphql"), equalFold(t, "application/sql"), equalFold(t, "application/xml-dtd"):
 		return Text, true
 	}
 	return Text, false

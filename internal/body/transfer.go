@@ -27,7 +27,7 @@ type transfer struct {
 	width, first int
 	lineEnd      []byte
 	column       int
-	rest          []byte // decoded bytes that are no whole group
+	rest         []byte // decoded bytes that are no whole group
 }
 
 // newTransfer returns nil where the encoding is none; ok is false where it is
