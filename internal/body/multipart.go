@@ -388,7 +388,7 @@ func (m *multipart) beginPart(ctx context.Context) error {
 	})
 	for _, p := range disposition {
 		switch {
-		case p.key == "name":
+		case p.key == "name", p.key == "name*" && !h.named:
 			var f flow
 			f.decodeAs(p.syntax, m.head[p.from:p.to], nil)
 			m.name, h.named = append(m.name[:0], f.text...), true
@@ -430,7 +430,7 @@ func (m *multipart) forwardHead(ctx context.Context, disposition []param, depth 
 			for _, p := range disposition {
 				switch {
 				case p.from < done:
-				case p.key == "name":
+				case p.key == "name", p.key == "name*":
 					show(filters.Name, string(m.name), asName, p.syntax, p.from, p.to)
 				case strings.HasPrefix(p.key, "filename"):
 					show(filters.String, "filename", asValue, p.syntax, p.from, p.to)

@@ -3,6 +3,7 @@ package charset
 import (
 	"bytes"
 	"regexp"
+	"strings"
 )
 
 // Content is what a body is said to be: text of a kind begins with certain
@@ -35,16 +36,21 @@ var marks = []struct {
 // sniff finds out what a body that begins with b is written in. more: it takes
 // more bytes to tell.
 func sniff(b []byte, end bool, declared charset, isDeclared bool, c Content) (is charset, known, more bool) {
-	if len(b) < 4 && !end {
+	// Two bytes tell whether a mark or a zero is among the first: a stream of
+	// events does not wait for more.
+	if len(b) < 2 && !end {
 		return is, true, true
 	}
 	for _, m := range marks {
-		if bytes.HasPrefix(b, []byte(m.mark)) {
+		switch {
+		case strings.HasPrefix(string(b[:min(len(b), 4)]), m.mark):
 			return m.is, true, false
+		case len(b) < 4 && !end && strings.HasPrefix(m.mark, string(b)):
+			return is, true, true
 		}
 	}
 	head := b[:min(len(b), sniffBytes)]
-	if declared.unit != 0 || bytes.IndexByte(b[:min(len(b), 4)], 0) >= 0 {
+	if declared.unit != 0 || bytes.IndexByte(b[:min(len(b), 2)], 0) >= 0 {
 		if len(head) < sniffBytes && !end {
 			return is, true, true
 		}
