@@ -131,6 +131,7 @@ type Settings struct {
 	Listeners []Listener      `json:"listeners,omitempty" doc:"Where the data plane is served. Read at start."`
 	Admin     Admin           `json:"admin,omitempty" doc:"The admin port. Read at start."`
 	Limits    Limits          `json:"limits,omitempty" doc:"Bounds; 0 is the default."`
+	Bodies    Bodies          `json:"bodies,omitempty" doc:"How bodies are dealt with."`
 	Identity  identity.Config `json:"identity,omitempty" doc:"How a caller is identified."`
 	DataPlane DataPlane       `json:"dataPlane,omitempty" doc:"What the data plane's configuration allows, where its gRPC metadata does not say so."`
 	Audit     Audit           `json:"audit,omitempty" doc:"The audit log of decisions. Read at start."`
@@ -185,6 +186,11 @@ func (l *Limits) bounds() pipeline.Limits {
 		Overload: pipeline.Overload(l.OnOverload), OverloadStatus: l.OverloadStatus, Duration: l.ExchangeDuration, Idle: l.IdleDuration,
 		Depth: l.Depth, PieceBytes: l.PieceBytes, NameBytes: l.NameBytes, EventBytes: l.EventBytes, DecodedBytes: l.DecodedBytes, DecodedRatio: l.DecodedRatio,
 	}
+}
+
+// Bodies is how bodies are dealt with.
+type Bodies struct {
+	StripAcceptEncoding bool `json:"stripAcceptEncoding,omitempty" doc:"Ask for responses in no content coding (accept-encoding: identity), where an enforced response step reads the body: nothing has to be decoded and encoded then."`
 }
 
 // DataPlane is what the data plane's configuration allows.

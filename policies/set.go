@@ -60,7 +60,7 @@ func (s *Set) Limits() pipeline.Limits { return s.limits }
 // Match returns the steps of every policy that matches the exchange, in
 // order.
 func (s *Set) Match(ex *filters.Exchange) pipeline.Chains {
-	c := pipeline.Chains{Set: s.version}
+	c := pipeline.Chains{Set: s.version, StripAcceptEncoding: s.settings.Bodies.StripAcceptEncoding}
 	t := newTarget(ex)
 	var only *Policy
 	n := 0

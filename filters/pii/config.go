@@ -33,8 +33,8 @@ var actions = []Action{Allow, Mask, Redact, Replace, Hash, Remove, Deny}
 
 // Config is the filter's configuration.
 type Config struct {
-	// Paths limit the filter to a part of a JSON body.
-	Paths []string `json:"paths,omitempty" doc:"JSONPaths (RFC 9535) of what is looked at in a JSON body; an object or array stands for all that is in it. The whole body where it is left out."`
+	// Paths limit the filter to a part of the body.
+	Paths []string `json:"paths,omitempty" doc:"JSONPaths (RFC 9535) of what is looked at in the body; an object or array stands for all that is in it. docs/bodies.md tells what the paths of forms, multipart bodies and XML are. The whole body where it is left out."`
 	// Join are strings that a stream of events spreads over many of them.
 	Join []string `json:"join,omitempty" doc:"JSONPaths of strings that a stream of Server-Sent Events spreads over many events, each of which is looked at as one value: $.candidates[*].content.parts[*].text. Those of OpenAI's and Anthropic's streams are known."`
 	// Entities to find.

@@ -184,7 +184,8 @@ byte for byte. ` + "`set`" + ` on a path that ends in names creates what is miss
 the objects between; a path with wildcards does so in every place it selects.
 ` + "`add`" + ` leaves what is there already. Where a name stands twice in an object, every
 one of them is changed. Paths with filter expressions need the whole document.
-A body that is not JSON goes through unchanged.
+A body that is not JSON goes through unchanged, the JSON parts of a multipart
+body too.
 
 Header values with control characters, and the headers that data planes do not
 let a processor change (` + "`:authority`, `:method`, `:scheme`, `x-envoy-*`" + `), are refused.

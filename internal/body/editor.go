@@ -61,12 +61,12 @@ const (
 	inCodec
 )
 
-// codec reads a format other than JSON and text. It forwards by Editor.out.
+// codec is a format that is not one document: it finds the values itself, and
+// gives back through the editor.
 type codec interface {
-	// feed takes a chunk. parsed is false from where on the body is not of the
-	// format: rest has not been dealt with then.
-	feed(ctx context.Context, chunk []byte, end bool) (rest []byte, parsed bool, err error)
-	// held is how many bytes it holds back.
+	// write takes the next bytes; end tells that they are the last.
+	write(ctx context.Context, chunk []byte, end bool) error
+	// held is how many bytes are held back now.
 	held() int
 }
 
@@ -158,7 +158,7 @@ func (e *Editor) feed(ctx context.Context, dst, chunk []byte, end bool) ([]byte,
 	case inText:
 		e.err = e.plain(ctx, chunk, end)
 	case inCodec:
-		e.err = e.coded(ctx, chunk, end)
+		e.err = e.codec.write(ctx, chunk, end)
 	}
 	dst, e.dst = e.dst, nil
 	return dst, e.err
@@ -235,15 +235,15 @@ func (e *Editor) begin(ctx context.Context, chunk []byte, end bool) error {
 	case Text:
 		return e.asText(ctx, data, end)
 	case Form:
-		e.codec = newForm(e)
+		e.codec = &parsing{e, newForm(e)}
 	case XML:
-		e.codec = newXML(e)
+		e.codec = &parsing{e, newXML(e)}
 	case Multipart:
-		e.codec = newMultipart(e)
+		e.codec = &parsing{e, newMultipart(e)}
 	case Events:
 		e.codec = newEvents(e)
 	case field:
-		e.codec = newField(e)
+		e.codec = &parsing{e, newField(e)}
 	default:
 		e.mode = inDocument
 		e.walker = newWalker(e, f == Lines)
@@ -253,17 +253,31 @@ func (e *Editor) begin(ctx context.Context, chunk []byte, end bool) error {
 	for _, r := range e.stages {
 		r.dropped = r.dropped || r.stage.Exact && f != Events
 	}
-	return e.coded(ctx, data, end)
+	return e.codec.write(ctx, data, end)
 }
 
-// coded feeds the codec of another format than JSON.
-func (e *Editor) coded(ctx context.Context, chunk []byte, end bool) error {
-	rest, parsed, err := e.codec.feed(ctx, chunk, end)
+// parsing is the codec of a format that a body can turn out not to be of.
+type parsing struct {
+	e *Editor
+	parser
+}
+
+// parser reads such a format, and forwards by Editor.out.
+type parser interface {
+	// feed takes a chunk. parsed is false from where on the body is not of the
+	// format: rest has not been dealt with then.
+	feed(ctx context.Context, chunk []byte, end bool) (rest []byte, parsed bool, err error)
+	held() int
+}
+
+// write implements codec.
+func (p *parsing) write(ctx context.Context, chunk []byte, end bool) error {
+	rest, parsed, err := p.feed(ctx, chunk, end)
 	if err != nil || parsed {
 		return err
 	}
-	e.codec = nil
-	return e.asText(ctx, append([]byte(nil), rest...), end)
+	p.e.codec = nil
+	return p.e.asText(ctx, append([]byte(nil), rest...), end)
 }
 
 // root puts the paths at the body's top; that of a part is where they are.
@@ -361,7 +375,7 @@ func (e *Editor) asEvents(ctx context.Context, data []byte, end bool) error {
 		}
 	}
 	e.mode, e.codec = inCodec, newEvents(e)
-	return e.coded(ctx, data, end)
+	return e.codec.write(ctx, data, end)
 }
 
 // unread does as each stage asks for what is not parsed. Where the body is

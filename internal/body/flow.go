@@ -15,6 +15,9 @@ type flow struct {
 	// offsets has, for each byte of text and for its end, where in raw it
 	// begins. The bytes that one escape stands for begin at the same place.
 	offsets []uint32
+	// room is what offsets were written in before, for the next ones.
+	room []uint32
+	one  [8]byte // the text of one escape
 }
 
 // rawFrom returns where text[i:] begins in raw; what is escaped together

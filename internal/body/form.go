@@ -19,6 +19,8 @@ type form struct {
 	kept    bool // a pair has been forwarded
 	value   leaf
 	newName []byte
+	in      flow
+	scratch []byte
 }
 
 func newForm(e *Editor) *form {
@@ -30,7 +32,7 @@ func newForm(e *Editor) *form {
 
 func (f *form) held() int { return len(f.pair) + f.value.held() }
 
-// feed implements codec.
+// feed implements parser.
 func (f *form) feed(ctx context.Context, chunk []byte, end bool) (rest []byte, parsed bool, err error) {
 	for len(chunk) > 0 {
 		if f.inValue {
@@ -94,9 +96,8 @@ func (f *form) beginValue(ctx context.Context, bare bool) error {
 		f.kept, f.pair, f.sep = true, f.pair[:0], 0
 		return nil
 	}
-	var in flow
-	in.decodeAs(formText, raw, nil)
-	f.name = append(f.name[:0], in.text...)
+	f.scratch = f.in.decodeAs(formText, raw, f.scratch)
+	f.name = append(f.name[:0], f.in.text...)
 	depth := f.e.base + 1
 	f.e.child(depth, f.name)
 	v := &f.value

@@ -3,6 +3,8 @@ package body
 import (
 	"mime"
 	"strings"
+
+	"github.com/sluice-proxy/sluice/internal/charset"
 )
 
 // Format is how a body is read.
@@ -59,6 +61,22 @@ func TypeOf(contentType string) Type {
 	return t
 }
 
+// Transcoder returns what turns a body of the type into UTF-8, and back.
+func (t Type) Transcoder() *charset.Transcoder {
+	c := charset.Plain
+	switch t.Format {
+	case JSON, Lines:
+		c = charset.JSON
+	case XML:
+		c = charset.XML
+	}
+	return charset.New(t.Charset, c)
+}
+
+// Readable reports whether a body of the type can be read: whether it is one
+// of the formats, in a charset that is known.
+func (t Type) Readable() bool { return t.Known && charset.Known(t.Charset) }
+
 // NewEditor returns an editor for a body of the type.
 func (t Type) NewEditor(stages []Stage, lim Limits) *Editor {
 	e := NewEditor(t.Format, stages, lim)
@@ -83,13 +101,13 @@ func FormatOf(contentType string) (f Format, known bool) {
 		return Events, true
 	case equalFold(t, "application/x-www-form-urlencoded"):
 		return Form, true
-	case equalFold(t, "application/xml"), equalFold(t, "text/xml"), hasSuffixFold(t, "+xml"), equalFold(t, "application/xml-dtd"):
+	case equalFold(t, "application/xml"), equalFold(t, "text/xml"), hasSuffixFold(t, "+xml"):
 		return XML, true
 	case len(t) > 10 && equalFold(t[:10], "multipart/"):
 		return Multipart, true
 	case len(t) > 5 && equalFold(t[:5], "text/"), equalFold(t, "application/javascript"), equalFold(t, "application/json5"),
 		equalFold(t, "application/yaml"), hasSuffixFold(t, "+yaml"), equalFold(t, "application/toml"),
-		equalFold(t, "application/graphql"), equalFold(t, "application/sql"):
+		equalFold(t, "application/graphql"), equalFold(t, "application/sql"), equalFold(t, "application/xml-dtd"):
 		return Text, true
 	}
 	return Text, false

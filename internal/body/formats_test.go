@@ -350,3 +350,52 @@ func TestExactIsJSONOnly(t *testing.T) {
 		}
 	}
 }
+
+// formatDocs are bodies of many values with nothing to do in them, escapes
+// included.
+func formatDocs() map[string]string {
+	return map[string]string{
+		formType:                          strings.Repeat("name=some+text%2C+and+more&mail=someone%40example.com&", 500),
+		"application/xml":                 "<a>" + strings.Repeat(`<row id="12345" m="a&amp;b">some text &#38; more<b>and more</b></row>`+"\n", 500) + "</a>",
+		"multipart/form-data; boundary=b": strings.Repeat("--b\r\nContent-Disposition: form-data; name=a\r\n\r\n"+strings.Repeat("some text\r\n", 40)+"\r\n", 50) + "--b--",
+	}
+}
+
+func TestFormatsAllocateNothingAValue(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures")
+	}
+	nothing := streamFunc(func(*filters.Value) error { return nil })
+	for ct, doc := range formatDocs() {
+		if strings.HasPrefix(ct, "multipart") {
+			continue // a part has a reader of its own
+		}
+		out := make([]byte, 0, 2*len(doc))
+		n := testing.AllocsPerRun(5, func() {
+			e := body.TypeOf(ct).NewEditor([]body.Stage{{Stream: nothing}, {Stream: nothing, Paths: paths(t, "$..mail", "$.a.row[*]['@id']")}}, body.Limits{})
+			for c := range slices.Chunk([]byte(doc), 8<<10) {
+				out, _ = e.Write(context.Background(), out[:0], c)
+			}
+		})
+		if n > 150 {
+			t.Errorf("%s: %.0f allocations for a body of 1000 values and more", ct, n)
+		}
+	}
+}
+
+func BenchmarkFormats(b *testing.B) {
+	nothing := streamFunc(func(*filters.Value) error { return nil })
+	for ct, doc := range formatDocs() {
+		b.Run(strings.Split(ct, ";")[0], func(b *testing.B) {
+			b.SetBytes(int64(len(doc)))
+			b.ReportAllocs()
+			out := make([]byte, 0, 2*len(doc))
+			for b.Loop() {
+				e := body.TypeOf(ct).NewEditor([]body.Stage{{Stream: nothing}}, body.Limits{})
+				for c := range slices.Chunk([]byte(doc), 32<<10) {
+					out, _ = e.Write(context.Background(), out[:0], c)
+				}
+			}
+		})
+	}
+}

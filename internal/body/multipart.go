@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/internal/charset"
 )
 
 const (
@@ -31,6 +32,12 @@ type multipart struct {
 	parts  int
 	name   []byte
 	part   *Editor // reads the part's content; nil where nobody looks at it
+	chars  *charset.Transcoder
+	// transfer is the part's transfer encoding; nil for none.
+	transfer *transfer
+	text     []byte // the content in UTF-8, what becomes of it, and that in the part's charset
+	out      []byte
+	wire     []byte
 	// dropped are the stages that were dropped before the part.
 	dropped []bool
 	rest    leaf // what stands before the first part and behind the last
@@ -59,10 +66,13 @@ func (m *multipart) held() int {
 	if m.part != nil {
 		n += m.part.Held()
 	}
+	if m.transfer != nil {
+		n += m.transfer.held()
+	}
 	return n
 }
 
-// feed implements codec.
+// feed implements parser.
 func (m *multipart) feed(ctx context.Context, chunk []byte, end bool) (rest []byte, parsed bool, err error) {
 	if len(m.delim) == 2 || len(m.delim) > maxBoundary || m.e.base >= maxNested {
 		return chunk, false, nil
@@ -214,7 +224,59 @@ func (m *multipart) take(ctx context.Context, b []byte) (err error) {
 		m.e.out(b)
 		return nil
 	}
-	m.e.dst, err = m.part.Write(ctx, m.e.dst, b)
+	return m.read(ctx, b, false)
+}
+
+// read has the part's content read: decoded, and in UTF-8.
+func (m *multipart) read(ctx context.Context, b []byte, end bool) error {
+	if m.transfer == nil {
+		return m.readText(ctx, b, end)
+	}
+	text, n := m.transfer.decode(b, end)
+	if n == len(b) {
+		return m.readText(ctx, text, end)
+	}
+	// From here on it is not in the encoding.
+	if err := m.readText(ctx, text, true); err != nil {
+		return err
+	}
+	m.transfer, m.chars = nil, charset.New("", charset.Plain)
+	m.part = &Editor{stages: m.e.stages, limits: m.e.limits, format: Unreadable, base: m.part.base, key: m.part.key}
+	return m.readText(ctx, b[n:], end)
+}
+
+// readText has the part's text read, and puts charset and encoding back on
+// what becomes of it.
+func (m *multipart) readText(ctx context.Context, b []byte, end bool) (err error) {
+	text := m.chars.Decode(m.text[:0], b, end)
+	if m.chars.Converts() {
+		m.text = text
+	}
+	if m.chars.Unknown() && m.part.mode == atStart {
+		m.part.format = Unreadable
+	}
+	out, straight := m.out[:0], m.transfer == nil && !m.chars.Converts()
+	if straight {
+		out = m.e.dst
+	}
+	if out, err = m.part.Write(ctx, out, text); err == nil && end {
+		out, err = m.part.Close(ctx, out)
+	}
+	m.e.unparsed = m.e.unparsed || m.part.unparsed
+	if straight {
+		m.e.dst = out
+		return err
+	}
+	m.out = out
+	if m.chars.Converts() {
+		m.wire = m.chars.Encode(m.wire[:0], out, end)
+		out = m.wire
+	}
+	if m.transfer != nil {
+		m.e.dst = m.transfer.encode(m.e.dst, out, end)
+	} else {
+		m.e.dst = append(m.e.dst, out...)
+	}
 	return err
 }
 
@@ -261,9 +323,8 @@ func (m *multipart) endPart(ctx context.Context) (err error) {
 		err = m.rest.end(ctx, nil)
 	}
 	if m.part != nil {
-		m.e.dst, err = m.part.Close(ctx, m.e.dst)
-		m.e.unparsed = m.e.unparsed || m.part.unparsed
-		m.part = nil
+		err = m.read(ctx, nil, true)
+		m.part, m.transfer = nil, nil
 	}
 	m.restore()
 	return err
@@ -327,7 +388,7 @@ func (m *multipart) beginPart(ctx context.Context) error {
 	})
 	for _, p := range disposition {
 		switch {
-		case p.key == "name":
+		case p.key == "name", p.key == "name*" && !h.named:
 			var f flow
 			f.decodeAs(p.syntax, m.head[p.from:p.to], nil)
 			m.name, h.named = append(m.name[:0], f.text...), true
@@ -369,7 +430,7 @@ func (m *multipart) forwardHead(ctx context.Context, disposition []param, depth 
 			for _, p := range disposition {
 				switch {
 				case p.from < done:
-				case p.key == "name":
+				case p.key == "name", p.key == "name*":
 					show(filters.Name, string(m.name), asName, p.syntax, p.from, p.to)
 				case strings.HasPrefix(p.key, "filename"):
 					show(filters.String, "filename", asValue, p.syntax, p.from, p.to)
@@ -395,13 +456,11 @@ func (m *multipart) beginContent(ctx context.Context, h partHead, depth int) err
 	if !slices.ContainsFunc(m.e.stages, func(r *runner) bool { return !r.dropped && r.match.reaches(depth) }) {
 		return nil
 	}
-	switch h.encoding {
-	case "", "7bit", "8bit", "binary":
-	default:
-		h.kind.Known = false
-	}
-	if !h.kind.Known {
-		h.kind.Format = Text
+	encoding, known := newTransfer(h.encoding)
+	m.transfer = encoding
+	h.kind.Known = h.kind.Known && known
+	if !h.kind.Readable() {
+		h.kind.Format, h.kind.Known = Text, false
 		for _, r := range m.e.stages {
 			r.dropped = r.dropped || !r.match.reaches(depth)
 		}
@@ -417,6 +476,7 @@ func (m *multipart) beginContent(ctx context.Context, h partHead, depth int) err
 	case f == Text && h.kind.Known && h.named && !h.file:
 		f = field
 	}
+	m.chars = h.kind.Transcoder()
 	m.part = &Editor{stages: m.e.stages, limits: m.e.limits, format: f, boundary: h.kind.Boundary,
 		base: depth, key: bytes.Clone(m.name)}
 	return nil

@@ -97,11 +97,6 @@ func likeEvents(b []byte, end bool) (yes, known bool) {
 
 func (s *events) held() int { return len(s.pending) + s.kept() + s.alone.held }
 
-// feed implements codec: whatever comes is a stream of events.
-func (s *events) feed(ctx context.Context, chunk []byte, end bool) (rest []byte, parsed bool, err error) {
-	return nil, true, s.write(ctx, chunk, end)
-}
-
 func (s *events) write(ctx context.Context, chunk []byte, end bool) error {
 	data := chunk
 	if len(s.pending) > 0 {

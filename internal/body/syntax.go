@@ -164,10 +164,9 @@ type unescapeFunc func(dst, b []byte) (text []byte, n int)
 
 func (f *flow) decodeBy(raw, scratch []byte, unescape unescapeFunc) []byte {
 	f.text, f.raw, f.offsets = raw, raw, nil
-	var room [8]byte
 	text, escaped := scratch[:0], false
 	for i := 0; i < len(raw); {
-		decoded, n := unescape(room[:0], raw[i:])
+		decoded, n := unescape(f.one[:0], raw[i:])
 		if n == 0 {
 			if escaped {
 				text = append(text, raw[i])
@@ -179,9 +178,9 @@ func (f *flow) decodeBy(raw, scratch []byte, unescape unescapeFunc) []byte {
 		if !escaped {
 			escaped = true
 			text = append(text, raw[:i]...)
-			f.offsets = make([]uint32, i, len(raw)+1)
-			for j := range f.offsets {
-				f.offsets[j] = uint32(j)
+			f.offsets = f.room[:0]
+			for j := range i {
+				f.offsets = append(f.offsets, uint32(j))
 			}
 		}
 		text = append(text, decoded...)
@@ -194,6 +193,7 @@ func (f *flow) decodeBy(raw, scratch []byte, unescape unescapeFunc) []byte {
 		return scratch
 	}
 	f.text, f.offsets = text, append(f.offsets, uint32(len(raw)))
+	f.room = f.offsets
 	return text
 }
 

@@ -103,7 +103,7 @@ func (x *xmlDocument) key() []byte {
 	return x.names[x.opened[len(x.opened)-1].local:]
 }
 
-// feed implements codec.
+// feed implements parser.
 func (x *xmlDocument) feed(ctx context.Context, chunk []byte, end bool) (rest []byte, parsed bool, err error) {
 	for len(chunk) > 0 {
 		n, ok, err := x.step(ctx, chunk)

@@ -112,8 +112,7 @@ func (f *flow) decodeXML(raw, scratch []byte) []byte {
 		return f.decodeBy(raw, scratch, unescapeReference)
 	}
 	text := scratch[:0]
-	offsets := make([]uint32, 0, len(raw)+1)
-	var room [8]byte
+	offsets := f.room[:0]
 	cdata := false
 	for i := 0; i < len(raw); {
 		if i == from {
@@ -123,9 +122,9 @@ func (f *flow) decodeXML(raw, scratch []byte) []byte {
 			}
 			continue
 		}
-		decoded, n := room[:0], 0
+		decoded, n := f.one[:0], 0
 		if !cdata {
-			decoded, n = unescapeReference(room[:0], raw[i:])
+			decoded, n = unescapeReference(f.one[:0], raw[i:])
 		}
 		if n == 0 {
 			decoded, n = append(decoded, raw[i]), 1
@@ -137,6 +136,7 @@ func (f *flow) decodeXML(raw, scratch []byte) []byte {
 		i += n
 	}
 	f.raw, f.text, f.offsets = raw, text, append(offsets, uint32(len(raw)))
+	f.room = f.offsets
 	f.own()
 	return text
 }

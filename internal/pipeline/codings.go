@@ -123,6 +123,10 @@ func (r *Run) amend(l *lane, d filters.Direction) {
 			change(filters.Change{Op: filters.RemoveField, Name: name})
 		}
 	}
+	if r.chains.StripAcceptEncoding && msg.Headers.Joined("accept-encoding") != "identity" {
+		// Without the field, any coding would do (RFC 9110, 12.5.3).
+		change(filters.Change{Op: filters.SetField, Name: "accept-encoding", Value: "identity"})
+	}
 }
 
 // edits reports whether a step that takes effect reads the body.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/body"
+	"github.com/sluice-proxy/sluice/internal/charset"
 	"github.com/sluice-proxy/sluice/internal/coding"
 )
 
@@ -27,6 +28,11 @@ type lane struct {
 	// spent is the time that the editor took, its stages included.
 	spent time.Duration
 	out   []byte
+
+	// chars turns the body into UTF-8 and back.
+	chars *charset.Transcoder
+	text  []byte // what it turned into UTF-8
+	wire  []byte // and what it turned back
 
 	// decoder and encoder stand around the edit of a body in a content coding.
 	decoder *coding.Decoder
@@ -112,6 +118,9 @@ func (r *Run) stream(ctx context.Context, l *lane, d filters.Direction, chunk []
 	out := chunk
 	if len(l.stages) > 0 {
 		start := r.opt.Now()
+		if l.editor == nil && len(chunk) == 0 && !end {
+			return nil // its charset may not be known yet
+		}
 		if l.editor == nil {
 			l.editor = r.newEditor(l.typ, l.stages)
 		}

@@ -87,6 +87,9 @@ func (r *Run) Held() int {
 		if l.editor != nil {
 			n += l.editor.Held()
 		}
+		if l.chars != nil {
+			n += l.chars.Held()
+		}
 	}
 	return n
 }
@@ -195,10 +198,10 @@ func (r *Run) Headers(ctx context.Context, d filters.Direction, caps Caps, end b
 				continue
 			case codingErr != nil:
 				obstacle = &filters.Failure{Reason: "unknown content coding"}
-			case !l.typ.Known && s.streams && s.Needs.Unparsed == filters.DenyUnparsed:
-				obstacle = &filters.Failure{Reason: "content type"}
-			case !l.typ.Known && s.streams && s.Needs.Unparsed == filters.PassUnparsed:
-				r.skip(s, "content type")
+			case !l.typ.Readable() && s.streams && s.Needs.Unparsed == filters.DenyUnparsed:
+				obstacle = &filters.Failure{Reason: unreadable(l.typ)}
+			case !l.typ.Readable() && s.streams && s.Needs.Unparsed == filters.PassUnparsed:
+				r.skip(s, unreadable(l.typ))
 				continue
 			case s.Collects() && s.OnError == filters.Continue && !caps.HeadersAfterBody && !caps.HoldTail:
 				// Holding the whole body back where trailers may end it would
@@ -227,6 +230,7 @@ func (r *Run) Headers(ctx context.Context, d filters.Direction, caps Caps, end b
 	if r.denial == nil {
 		if l.course != PassBody {
 			r.openCodings(l, codings)
+			l.chars = l.typ.Transcoder()
 		}
 		r.amend(l, d)
 	}
@@ -293,6 +297,7 @@ func (r *Run) Body(ctx context.Context, d filters.Direction, chunk []byte, end b
 
 // pass takes plain bytes of a body and returns what goes on of them.
 func (r *Run) pass(ctx context.Context, l *lane, d filters.Direction, plain []byte, end bool) []byte {
+	plain = l.toUTF8(plain, end)
 	var out []byte
 	switch {
 	case l.course != CollectBody:
@@ -309,7 +314,7 @@ func (r *Run) pass(ctx context.Context, l *lane, d filters.Direction, plain []by
 	if r.denial != nil {
 		return nil
 	}
-	return l.kept(r, d, out, end)
+	return l.fromUTF8(l.kept(r, d, out, end), end)
 }
 
 // Trailers runs the trailers phase of direction d; the trailers are in the
@@ -385,10 +390,13 @@ func (r *Run) Truncated(ctx context.Context, d filters.Direction) Turn {
 	if r.denial != nil || l.decoder != nil {
 		return r.turn(l, nil)
 	}
+	rest := l.toUTF8(nil, true)
 	if l.course == CollectBody {
-		return r.turn(l, l.kept(r, d, l.collected, true))
+		rest = append(l.collected, rest...)
+	} else {
+		rest = r.stream(ctx, l, d, rest, true)
 	}
-	return r.turn(l, l.kept(r, d, r.stream(ctx, l, d, nil, true), true))
+	return r.turn(l, l.fromUTF8(l.kept(r, d, rest, true), true))
 }
 
 // Finish ends the run: once, when the exchange's stream has ended for

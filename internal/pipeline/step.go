@@ -77,4 +77,7 @@ type Chains struct {
 	// Set is the version of the policy set.
 	Set                    string
 	Request, Response, Log []*Step
+	// StripAcceptEncoding: a response whose body is edited is asked for in no
+	// content coding.
+	StripAcceptEncoding bool
 }
