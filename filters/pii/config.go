@@ -65,6 +65,8 @@ type Config struct {
 	TenantClaim string `json:"tenantClaim,omitempty" doc:"Claim of the caller's verified JWT that names the tenant, in place of tenant. The step fails where a caller has none."`
 	// Tokens are for action tokenize.
 	Tokens Tokens `json:"tokens,omitempty" doc:"The tokens of action tokenize."`
+	// Detectors outside of this process.
+	Detectors []Detector `json:"detectors,omitempty" doc:"Detectors outside of this process that are asked too, about texts of the body. The whole body is collected for it."`
 	// Restore turns the step around.
 	Restore bool `json:"restore,omitempty" doc:"Put back what tokens and ciphertexts of the same tenant stand for, and look for nothing else. With the key, tenant and tokens of the step that wrote them."`
 
@@ -126,6 +128,16 @@ func (c *Config) Validate() error {
 	for _, i := range detect.Entities() {
 		all = append(all, string(i.Entity))
 	}
+	for i, d := range c.Detectors {
+		path := fmt.Sprintf("detectors[%d]", i)
+		if d.HTTP == nil {
+			return &filters.FieldError{Path: path, Msg: "names no detector", Hint: "http: {url: …}"}
+		}
+		if err := d.HTTP.validate(path + ".http"); err != nil {
+			return err
+		}
+		all = append(all, d.HTTP.Entities...)
+	}
 	entities := func(path string, names []string) error {
 		for i, n := range names {
 			if !slices.Contains(all, n) {
@@ -177,8 +189,8 @@ func (c *Config) Validate() error {
 		return &filters.FieldError{Path: "tokens.style", Msg: fmt.Sprintf("%q is not one of numbered, opaque", c.Tokens.Style)}
 	case c.Tokens.TTL <= 0:
 		return &filters.FieldError{Path: "tokens.ttl", Msg: "is not a time to live"}
-	case c.Restore && (c.Action != Mask || len(c.Rules)+len(c.Entities)+len(c.Scores)+len(c.AllowValues) > 0 || c.MinScore > 0):
-		return &filters.FieldError{Path: "restore", Msg: "a step that puts values back looks for nothing else", Hint: "leave out action, rules, entities, minScore, scores and allowValues"}
+	case c.Restore && (c.Action != Mask || len(c.Rules)+len(c.Entities)+len(c.Scores)+len(c.AllowValues)+len(c.Detectors) > 0 || c.MinScore > 0):
+		return &filters.FieldError{Path: "restore", Msg: "a step that puts values back looks for nothing else", Hint: "leave out action, rules, entities, minScore, scores, allowValues and detectors"}
 	case c.Deny.Status < 400 || c.Deny.Status > 599 || c.Deny.Status >= 502 && c.Deny.Status <= 504:
 		return &filters.FieldError{Path: "deny.status", Msg: fmt.Sprintf("status %d is not one to deny with", c.Deny.Status), Hint: "400 to 599, but not 502 to 504, which data planes retry"}
 	case !slices.Contains([]filters.Unparsed{filters.ScanAsText, filters.DenyUnparsed, filters.PassUnparsed}, c.Unparsed):

@@ -8,12 +8,21 @@ import (
 	"strings"
 
 	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/internal/body"
 	"github.com/sluice-proxy/sluice/internal/detect"
 )
 
 // scanner finds things in a text, as detect.Scanner does.
 type scanner interface {
 	Scan(dst []detect.Finding, ctx detect.Context, text []byte, more bool) (findings []detect.Finding, settled int)
+}
+
+// blind is a scanner that finds nothing.
+type blind struct{}
+
+// Scan implements scanner.
+func (blind) Scan(dst []detect.Finding, _ detect.Context, text []byte, _ bool) ([]detect.Finding, int) {
+	return dst, len(text)
 }
 
 // filter is one configured use.
@@ -25,6 +34,9 @@ type filter struct {
 	store   filters.Store
 	random  io.Reader
 	allowed map[string]bool
+	// paths and outside are for the detectors outside.
+	paths   *body.Paths
+	outside []*outside
 }
 
 func build(c Config, env filters.Env) (filters.Filter, error) {
@@ -42,9 +54,24 @@ func build(c Config, env filters.Env) (filters.Filter, error) {
 		f.scanner, f.in = tokenScanner{}, f.in&jsonDocuments
 		return f, nil
 	}
-	var err error
-	if f.scanner, err = detect.New(c.options()); err != nil {
+	opt, err := c.options(), error(nil)
+	if f.scanner, err = detect.New(opt); err != nil {
 		return nil, &filters.FieldError{Path: "entities", Msg: err.Error()}
+	}
+	if len(c.Entities) > 0 && len(opt.Entities) == 0 {
+		f.scanner = blind{} // all of them are for detectors outside
+	}
+	for i, d := range c.Detectors {
+		o, err := newOutside(*d.HTTP)
+		if err != nil {
+			return nil, &filters.FieldError{Path: fmt.Sprintf("detectors[%d].http.token", i), Msg: err.Error()}
+		}
+		f.outside = append(f.outside, o)
+	}
+	if len(f.outside) > 0 {
+		if f.paths, err = body.CompilePaths(c.Paths); err != nil {
+			return nil, &filters.FieldError{Path: "paths", Msg: err.Error()}
+		}
 	}
 	if len(c.AllowValues) > 0 {
 		f.allowed = make(map[string]bool, len(c.AllowValues))
@@ -60,7 +87,9 @@ func build(c Config, env filters.Env) (filters.Filter, error) {
 func (c *Config) options() detect.Options {
 	opt := detect.Options{PhoneRegions: c.PhoneRegions, MinScore: c.threshold("")}
 	for _, e := range c.Entities {
-		opt.Entities = append(opt.Entities, detect.Entity(e))
+		if slices.ContainsFunc(detect.Entities(), func(i detect.Info) bool { return string(i.Entity) == e }) {
+			opt.Entities = append(opt.Entities, detect.Entity(e))
+		}
 	}
 	for _, s := range c.Scores {
 		opt.MinScore = min(opt.MinScore, s)
@@ -106,8 +135,9 @@ func (f *filter) Needs(d filters.Direction) filters.Needs {
 	switch {
 	case f.cfg.SkipBody:
 		n.Paths = nil
-	case f.cfg.uses(Deny):
-		// What is denied must not have gone out in part.
+	case f.cfg.uses(Deny), len(f.outside) > 0:
+		// What is denied must not have gone out in part; and a detector outside
+		// is asked once about all of a body.
 		n.Body = filters.WholeBody
 	default:
 		n.Body = filters.StreamedBody
@@ -126,6 +156,9 @@ type work struct {
 	// failed, and tokens are no longer put back.
 	vault     *vault
 	storeDown bool
+	// spans is what detectors outside found; silent: one of them failed.
+	spans  spans
+	silent bool
 
 	// Of the text that was scanned last: the findings, in what was scanned,
 	// which is the view where viewed is set.
@@ -174,6 +207,9 @@ func (w *work) scan(ctx detect.Context, text []byte, more bool) (settled int) {
 	}
 	w.scratch = w.scratch[:0]
 	w.findings, settled = w.scanner.Scan(w.findings[:0], ctx, text, more)
+	if len(w.spans) > 0 && !more && len(ctx.Before) == 0 {
+		w.findings = w.join(text, w.findings)
+	}
 	if w.viewed {
 		settled = w.view.origin(settled)
 	}
@@ -240,17 +276,25 @@ func (w *work) decision() filters.Decision {
 	if len(w.found) > 0 {
 		dec.Verdict = filters.Changed
 	}
-	if w.storeDown {
+	switch {
+	case w.storeDown:
 		dec.Reason = "store"
+	case w.silent:
+		dec.Reason = "detector"
 	}
 	return dec
 }
 
 // Open implements filters.Streamer.
-func (f *filter) Open(_ context.Context, ex *filters.Exchange, _ filters.Direction) (filters.Stream, error) {
+func (f *filter) Open(ctx context.Context, ex *filters.Exchange, d filters.Direction) (filters.Stream, error) {
 	w, err := f.begin(ex)
 	if err != nil {
 		return nil, err
+	}
+	if len(f.outside) > 0 {
+		if w.spans, w.silent, err = f.consult(ctx, ex, d); err != nil {
+			return nil, err
+		}
 	}
 	return &stream{w}, nil
 }
@@ -278,6 +322,10 @@ func (w *work) value(ctx context.Context, v *filters.Value, key string, layer in
 		if done, err := w.unwrapValue(ctx, v, key, layer); done || err != nil {
 			return err
 		}
+	}
+	if v.More && len(v.Before) == 0 && len(w.outside) > 0 {
+		v.Hold(0) // a text is only asked about as a whole
+		return nil
 	}
 	settled := w.scan(detect.Context{Key: key, Before: v.Before}, v.Text, v.More)
 	if v.More {
