@@ -273,6 +273,12 @@ Values are looked at as they are meant (` + "`decode`" + `): see the table of
 		fmt.Fprintf(&b, "| %s | %s | %s | %d |\n", i.Entity, i.Description, i.Validation, i.MaxBytes)
 	}
 	b.WriteString(`
+With ` + "`detectors`" + `, a server that speaks Presidio's ` + "`/analyze`" + ` is asked too: once a body,
+for which the whole of it is collected, with short values together. Places that it
+gives are checked against the text. Where it fails, what is found here counts, and the
+decision has the reason ` + "`detector`" + `; with ` + "`required`" + ` the step fails. Texts of more than
+` + "`limits.pieceBytes`" + ` and headers are not told to it.
+
 How tokens work, and what they need, is told in [tokenisation](../../docs/tokenisation.md).
 
 The decision counts findings by entity and actions by kind. It never holds a
