@@ -18,8 +18,13 @@ ENVOY_OURS := $(CURDIR)/.tools/bin/envoy
 SLUICE_ENVOY ?= $(or $(shell command -v envoy 2>/dev/null),$(ENVOY_OURS))
 export SLUICE_ENVOY
 
+# Likewise the server of the tests of the shared store.
+REDIS_OURS := $(CURDIR)/.tools/bin/redis-server
+SLUICE_REDIS ?= $(or $(shell command -v redis-server 2>/dev/null),$(REDIS_OURS))
+export SLUICE_REDIS
+
 .DEFAULT_GOAL := build
-.PHONY: build demo test lint fmt vet staticcheck unit race envoy bench fuzz generate clean
+.PHONY: build demo test lint fmt vet staticcheck unit race envoy redis bench fuzz generate clean
 
 build:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sluice ./cmd/sluice
@@ -37,7 +42,14 @@ else
 	@'$(SLUICE_ENVOY)' --version >/dev/null || { echo 'SLUICE_ENVOY=$(SLUICE_ENVOY) does not run' >&2; exit 1; }
 endif
 
-test: lint envoy unit race
+redis:
+ifeq ($(SLUICE_REDIS),$(REDIS_OURS))
+	@sh scripts/redis.sh
+else
+	@'$(SLUICE_REDIS)' --version >/dev/null || { echo 'SLUICE_REDIS=$(SLUICE_REDIS) does not run' >&2; exit 1; }
+endif
+
+test: lint envoy redis unit race
 
 lint: fmt vet staticcheck
 
@@ -50,8 +62,8 @@ vet:
 staticcheck:
 	$(GO) run $(STATICCHECK) ./...
 
-# All tests, with the fuzz targets' seeds and the real Envoy.
-unit: envoy
+# All tests, with the fuzz targets' seeds, the real Envoy and a real Redis.
+unit: envoy redis
 	$(GO) test -timeout 5m ./...
 
 # Once more under the race detector, without the tests that measure

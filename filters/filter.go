@@ -24,6 +24,12 @@ type Directed interface {
 	Supports(d Direction) error
 }
 
+// Caller is a Filter that sends content to other servers by itself. Calls
+// returns their addresses: settings can say which are allowed.
+type Caller interface {
+	Calls() []string
+}
+
 // Streamer is a Filter that edits a body as it passes.
 type Streamer interface {
 	Filter

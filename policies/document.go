@@ -136,7 +136,13 @@ type Settings struct {
 	DataPlane DataPlane       `json:"dataPlane,omitempty" doc:"What the data plane's configuration allows, where its gRPC metadata does not say so."`
 	Audit     Audit           `json:"audit,omitempty" doc:"The audit log of decisions. Read at start."`
 	Store     store.Config    `json:"store,omitempty" doc:"Where state is that outlives an exchange: the token vault. Read at start."`
+	Egress    Egress          `json:"egress,omitempty" doc:"Where steps may send content to."`
 	Telemetry Telemetry       `json:"telemetry,omitempty" doc:"Traces. Read at start."`
+}
+
+// Egress is what may be called.
+type Egress struct {
+	Allow []string `json:"allow,omitempty" doc:"Hosts that steps may send content to: host, host:port, or *.example.com for every name below. Every host where it is left out."`
 }
 
 // Listener is an address with its TLS.

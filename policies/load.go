@@ -619,6 +619,7 @@ func (b *build) finish(_ context.Context, version string) *Set {
 			b.identityErr(err)
 		}
 	}
+	b.egress()
 	if hasError(b.problems) {
 		if resolver != nil {
 			resolver.Close()

@@ -59,6 +59,13 @@ func (m mark) Open(context.Context, *filters.Exchange, filters.Direction) (filte
 	return nil, errors.New("not used")
 }
 
+func (m mark) Calls() []string {
+	if to := m.cfg.Labels["calls"]; to != "" {
+		return []string{to}
+	}
+	return nil
+}
+
 func registry() *filters.Registry {
 	return filters.NewRegistry(
 		filters.Define(filters.Spec[markConfig]{Kind: "mark", Summary: "Marks.", OnError: filters.Continue, Default: markConfig{Header: "x-mark"},

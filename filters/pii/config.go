@@ -1,5 +1,6 @@
 // Package pii is the filter that finds personal data and secrets and masks,
-// redacts, replaces, hashes or removes them, or denies the exchange.
+// hashes, encrypts or removes them, replaces them by tokens or made-up values,
+// or denies the exchange. The same filter puts back what tokens stand for.
 package pii
 
 import (
@@ -7,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/detect"
@@ -27,9 +29,16 @@ const (
 	Hash    Action = "hash"
 	Remove  Action = "remove"
 	Deny    Action = "deny"
+	// Those that can be undone, and the one that looks as if nothing was done.
+	Tokenize   Action = "tokenize"
+	Encrypt    Action = "encrypt"
+	Synthesize Action = "synthesize"
 )
 
-var actions = []Action{Allow, Mask, Redact, Replace, Hash, Remove, Deny}
+var actions = []Action{Allow, Mask, Redact, Replace, Hash, Tokenize, Encrypt, Synthesize, Remove, Deny}
+
+// defaultScore is the lowest score of a finding where nothing is said.
+const defaultScore = 0.5
 
 // Config is the filter's configuration.
 type Config struct {
@@ -40,7 +49,9 @@ type Config struct {
 	// Entities to find.
 	Entities []string `json:"entities,omitempty" doc:"Entities to find; all where it is left out. See sluice filters pii."`
 	// MinScore is the lowest score of a finding.
-	MinScore float64 `json:"minScore,omitempty" jsonschema:"minimum=0,maximum=1" doc:"Lowest score that a finding must have, 0 to 1."`
+	MinScore float64 `json:"minScore,omitempty" jsonschema:"minimum=0,maximum=1" doc:"Lowest score that a finding must have, 0 to 1; default 0.5."`
+	// Scores are thresholds of single entities.
+	Scores map[string]float64 `json:"scores,omitempty" doc:"Lowest scores for single entities, in place of minScore: {PERSON: 0.6}."`
 
 	Treatment
 	// Rules give some entities, or some consumers, another treatment.
@@ -48,8 +59,18 @@ type Config struct {
 
 	// Deny is the response of action deny.
 	Deny Denial `json:"deny,omitempty" doc:"The response of action deny."`
-	// Key is the key of action hash.
-	Key filters.SecretRef `json:"hashKey,omitempty" doc:"Where the key of action hash is: env or file. Equal values have equal hashes under one key."`
+	// Key is what hashes, tokens, ciphertexts and made-up values are made with.
+	Key filters.SecretRef `json:"key,omitempty" doc:"Where the key of hash, tokenize, encrypt, synthesize and restore is, of at least 16 bytes: env or file. Equal values of one tenant come out equal under one key."`
+	// Tenant is whose values never come out equal to another's.
+	Tenant Tenant `json:"tenant,omitempty" jsonschema:"enum=consumer,enum=route,enum=none" doc:"Whose data is kept apart: equal values of two tenants never come out equal, and one's tokens mean nothing to another. The consumer (all callers without an identity are one), the data plane's route, or nobody's."`
+	// TenantClaim is for tenants of several consumers.
+	TenantClaim string `json:"tenantClaim,omitempty" doc:"Claim of the caller's verified JWT that names the tenant, in place of tenant. The step fails where a caller has none."`
+	// Tokens are for action tokenize.
+	Tokens Tokens `json:"tokens,omitempty" doc:"The tokens of action tokenize."`
+	// Detectors outside of this process.
+	Detectors []Detector `json:"detectors,omitempty" doc:"Detectors outside of this process that are asked too, about texts of the body. The whole body is collected for it."`
+	// Restore turns the step around.
+	Restore bool `json:"restore,omitempty" doc:"Put back what tokens and ciphertexts of the same tenant stand for, and look for nothing else. With the key, tenant and tokens of the step that wrote them."`
 
 	// Headers that are looked at too.
 	Headers []string `json:"headers,omitempty" doc:"Headers that are looked at too; * is all but those that carry credentials (authorization, cookie, set-cookie), which have to be named."`
@@ -75,7 +96,7 @@ type Config struct {
 
 // Treatment is an action with its parameters.
 type Treatment struct {
-	Action Action `json:"action,omitempty" jsonschema:"enum=allow,enum=mask,enum=redact,enum=replace,enum=hash,enum=remove,enum=deny" doc:"What becomes of a finding."`
+	Action Action `json:"action,omitempty" jsonschema:"enum=allow,enum=mask,enum=redact,enum=replace,enum=hash,enum=tokenize,enum=encrypt,enum=synthesize,enum=remove,enum=deny" doc:"What becomes of a finding."`
 	// KeepLast is for mask.
 	KeepLast int `json:"keepLast,omitempty" jsonschema:"minimum=0" doc:"For mask: so many letters and digits at the end stay, but never more than half."`
 	// KeepDomain is for mask.
@@ -86,6 +107,8 @@ type Treatment struct {
 	Template string `json:"template,omitempty" doc:"For replace: the text that is written; {entity} stands for the entity. Default <{entity}>."`
 	// HashLength is for hash.
 	HashLength int `json:"hashLength,omitempty" jsonschema:"minimum=8,maximum=64" doc:"For hash: hexadecimal digits that are written; default 32."`
+	// Random is for encrypt.
+	Random bool `json:"random,omitempty" doc:"For encrypt: equal values come out different each time."`
 }
 
 // Rule is a treatment for some entities or consumers.
@@ -108,6 +131,16 @@ func (c *Config) Validate() error {
 	var all []string
 	for _, i := range detect.Entities() {
 		all = append(all, string(i.Entity))
+	}
+	for i, d := range c.Detectors {
+		path := fmt.Sprintf("detectors[%d]", i)
+		if d.HTTP == nil {
+			return &filters.FieldError{Path: path, Msg: "names no detector", Hint: "http: {url: …}"}
+		}
+		if err := d.HTTP.validate(path + ".http"); err != nil {
+			return err
+		}
+		all = append(all, d.HTTP.Entities...)
 	}
 	entities := func(path string, names []string) error {
 		for i, n := range names {
@@ -136,6 +169,14 @@ func (c *Config) Validate() error {
 			return err
 		}
 	}
+	for e, score := range c.Scores {
+		if !slices.Contains(all, e) {
+			return &filters.FieldError{Path: "scores." + e, Msg: fmt.Sprintf("there is no entity %q", e), Hint: "known: " + strings.Join(all, ", ")}
+		}
+		if score < 0 || score > 1 {
+			return &filters.FieldError{Path: "scores." + e, Msg: "is not between 0 and 1"}
+		}
+	}
 	for i, d := range c.Decode {
 		if !slices.Contains(allCodings, d) {
 			return &filters.FieldError{Path: fmt.Sprintf("decode[%d]", i), Msg: fmt.Sprintf("%q is not one of unicode, json, base64, url, html", d)}
@@ -144,8 +185,16 @@ func (c *Config) Validate() error {
 	switch {
 	case c.MinScore < 0 || c.MinScore > 1:
 		return &filters.FieldError{Path: "minScore", Msg: "is not between 0 and 1"}
-	case c.uses(Hash) && c.Key.IsZero():
-		return &filters.FieldError{Path: "hashKey", Msg: "action hash needs a key", Hint: "hashKey: {env: NAME} or {file: PATH}"}
+	case c.Key.IsZero() && (c.Restore || c.uses(Hash, Tokenize, Encrypt, Synthesize)):
+		return &filters.FieldError{Path: "key", Msg: "is missing: hash, tokenize, encrypt, synthesize and restore need one", Hint: "key: {env: NAME} or {file: PATH}"}
+	case !slices.Contains([]Tenant{ByConsumer, ByRoute, ByNobody}, c.Tenant):
+		return &filters.FieldError{Path: "tenant", Msg: fmt.Sprintf("%q is not one of consumer, route, none", c.Tenant)}
+	case c.Tokens.Style != Numbered && c.Tokens.Style != Opaque:
+		return &filters.FieldError{Path: "tokens.style", Msg: fmt.Sprintf("%q is not one of numbered, opaque", c.Tokens.Style)}
+	case c.Tokens.TTL <= 0:
+		return &filters.FieldError{Path: "tokens.ttl", Msg: "is not a time to live"}
+	case c.Restore && (c.Action != Mask || len(c.Rules)+len(c.Entities)+len(c.Scores)+len(c.AllowValues)+len(c.Detectors) > 0 || c.MinScore > 0):
+		return &filters.FieldError{Path: "restore", Msg: "a step that puts values back looks for nothing else", Hint: "leave out action, rules, entities, minScore, scores, allowValues and detectors"}
 	case c.Deny.Status < 400 || c.Deny.Status > 599 || c.Deny.Status >= 502 && c.Deny.Status <= 504:
 		return &filters.FieldError{Path: "deny.status", Msg: fmt.Sprintf("status %d is not one to deny with", c.Deny.Status), Hint: "400 to 599, but not 502 to 504, which data planes retry"}
 	case !slices.Contains([]filters.Unparsed{filters.ScanAsText, filters.DenyUnparsed, filters.PassUnparsed}, c.Unparsed):
@@ -161,7 +210,7 @@ func (c *Config) Validate() error {
 func (t *Treatment) validate(path string) error {
 	switch {
 	case t.Action != "" && !slices.Contains(actions, t.Action):
-		return &filters.FieldError{Path: path + "action", Msg: fmt.Sprintf("%q is not one of allow, mask, redact, replace, hash, remove, deny", t.Action)}
+		return &filters.FieldError{Path: path + "action", Msg: fmt.Sprintf("%q is not one of %s", t.Action, strings.Trim(fmt.Sprint(actions), "[]"))}
 	case t.KeepLast < 0:
 		return &filters.FieldError{Path: path + "keepLast", Msg: "is negative"}
 	case t.HashLength != 0 && (t.HashLength < 8 || t.HashLength > 64):
@@ -172,22 +221,24 @@ func (t *Treatment) validate(path string) error {
 	return nil
 }
 
-// uses reports whether any treatment has the action.
-func (c *Config) uses(a Action) bool {
-	return c.Action == a || slices.ContainsFunc(c.Rules, func(r Rule) bool { return r.Action == a })
+// uses reports whether any treatment has one of the actions.
+func (c *Config) uses(as ...Action) bool {
+	return slices.Contains(as, c.Action) || slices.ContainsFunc(c.Rules, func(r Rule) bool { return slices.Contains(as, r.Action) })
 }
 
 // Definition describes the filter.
 func Definition() filters.Definition {
 	return filters.Define(filters.Spec[Config]{
 		Kind:    "pii",
-		Summary: "Finds personal data and secrets and masks, redacts, replaces, hashes or removes them, or denies the exchange.",
+		Summary: "Finds personal data and secrets and masks, hashes, encrypts or removes them, replaces them by tokens or made-up values, or denies the exchange; puts back what tokens stand for.",
 		Doc:     doc(),
 		Default: Config{
 			Treatment: Treatment{Action: Mask},
 			Unparsed:  filters.ScanAsText,
 			Files:     filters.ScanFiles,
 			Decode:    allCodings,
+			Tenant:    ByConsumer,
+			Tokens:    Tokens{Style: Numbered, TTL: time.Hour},
 			Deny:      Denial{Status: 422, Title: "The message holds data that is not allowed here"},
 		},
 		OnError: filters.Deny,
@@ -207,7 +258,10 @@ before it, and the name of the field it is in.
 | ` + "`mask`" + ` | a * for each letter and digit; length and punctuation stay |
 | ` + "`redact`" + ` | ` + "`[REDACTED]`" + ` |
 | ` + "`replace`" + ` | the template, ` + "`<EMAIL_ADDRESS>`" + ` by default |
-| ` + "`hash`" + ` | HMAC-SHA-256 of entity and value under ` + "`hashKey`" + `, in hexadecimal |
+| ` + "`hash`" + ` | HMAC-SHA-256 of entity and value under ` + "`key`" + ` and the tenant, in hexadecimal |
+| ` + "`tokenize`" + ` | ` + "`<EMAIL_ADDRESS_1>`" + `, or ` + "`tok_…`" + `; the value goes into the store, encrypted, and ` + "`restore`" + ` puts it back |
+| ` + "`encrypt`" + ` | ` + "`enc_…`" + `: AES-256-GCM in base64url, which ` + "`restore`" + ` decrypts |
+| ` + "`synthesize`" + ` | a made-up value of the same kind and form: the same for equal values, never the value itself |
 | ` + "`remove`" + ` | nothing: the member, element, header or parameter goes away; in text, the finding |
 | ` + "`deny`" + ` | the exchange ends with a problem response before anything is forwarded; the whole body is collected for it |
 | ` + "`allow`" + ` | the value as it was |
@@ -228,6 +282,14 @@ Values are looked at as they are meant (` + "`decode`" + `): see the table of
 		fmt.Fprintf(&b, "| %s | %s | %s | %d |\n", i.Entity, i.Description, i.Validation, i.MaxBytes)
 	}
 	b.WriteString(`
+With ` + "`detectors`" + `, a server that speaks Presidio's ` + "`/analyze`" + ` is asked too: once a body,
+for which the whole of it is collected, with short values together. Places that it
+gives are checked against the text. Where it fails, what is found here counts, and the
+decision has the reason ` + "`detector`" + `; with ` + "`required`" + ` the step fails. Texts of more than
+` + "`limits.pieceBytes`" + ` and headers are not told to it.
+
+How tokens work, and what they need, is told in [tokenisation](../../docs/tokenisation.md).
+
 The decision counts findings by entity and actions by kind. It never holds a
 value.`)
 	return b.String()

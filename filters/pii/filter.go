@@ -2,41 +2,75 @@ package pii
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
+	"fmt"
+	"io"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/internal/body"
 	"github.com/sluice-proxy/sluice/internal/detect"
 )
 
-const redactedText = "[REDACTED]"
+// scanner finds things in a text, as detect.Scanner does.
+type scanner interface {
+	Scan(dst []detect.Finding, ctx detect.Context, text []byte, more bool) (findings []detect.Finding, settled int)
+}
+
+// blind is a scanner that finds nothing.
+type blind struct{}
+
+// Scan implements scanner.
+func (blind) Scan(dst []detect.Finding, _ detect.Context, text []byte, _ bool) ([]detect.Finding, int) {
+	return dst, len(text)
+}
 
 // filter is one configured use.
 type filter struct {
 	cfg     Config
-	scanner *detect.Scanner
-	key     filters.Secret
-	allowed map[string]bool
+	scanner scanner
 	in      codings
+	key     filters.Secret
+	store   filters.Store
+	random  io.Reader
+	allowed map[string]bool
+	// paths and outside are for the detectors outside.
+	paths   *body.Paths
+	outside []*outside
 }
 
-func build(c Config, _ filters.Env) (filters.Filter, error) {
-	f := &filter{cfg: c, in: newCodings(c.Decode)}
-	opt := detect.Options{PhoneRegions: c.PhoneRegions, MinScore: c.MinScore}
-	for _, e := range c.Entities {
-		opt.Entities = append(opt.Entities, detect.Entity(e))
+func build(c Config, env filters.Env) (filters.Filter, error) {
+	f := &filter{cfg: c, in: newCodings(c.Decode), store: env.Store, random: env.Rand}
+	if err := f.arm(); err != nil {
+		return nil, err
 	}
-	var err error
+	f.cfg.Tokens.Conversation = strings.ToLower(c.Tokens.Conversation)
+	f.cfg.Headers = nil
+	for _, h := range c.Headers {
+		f.cfg.Headers = append(f.cfg.Headers, strings.ToLower(h))
+	}
+	if c.Restore {
+		// Tokens stand as they were written, or in a document.
+		f.scanner, f.in = tokenScanner{}, f.in&jsonDocuments
+		return f, nil
+	}
+	opt, err := c.options(), error(nil)
 	if f.scanner, err = detect.New(opt); err != nil {
 		return nil, &filters.FieldError{Path: "entities", Msg: err.Error()}
 	}
-	if c.uses(Hash) {
-		if f.key, err = c.Key.Read(); err != nil {
-			return nil, &filters.FieldError{Path: "hashKey", Msg: err.Error()}
+	if len(c.Entities) > 0 && len(opt.Entities) == 0 {
+		f.scanner = blind{} // all of them are for detectors outside
+	}
+	for i, d := range c.Detectors {
+		o, err := newOutside(*d.HTTP)
+		if err != nil {
+			return nil, &filters.FieldError{Path: fmt.Sprintf("detectors[%d].http.token", i), Msg: err.Error()}
+		}
+		f.outside = append(f.outside, o)
+	}
+	if len(f.outside) > 0 {
+		if f.paths, err = body.CompilePaths(c.Paths); err != nil {
+			return nil, &filters.FieldError{Path: "paths", Msg: err.Error()}
 		}
 	}
 	if len(c.AllowValues) > 0 {
@@ -45,10 +79,51 @@ func build(c Config, _ filters.Env) (filters.Filter, error) {
 			f.allowed[v] = true
 		}
 	}
-	for i, h := range f.cfg.Headers {
-		f.cfg.Headers[i] = strings.ToLower(h)
-	}
 	return f, nil
+}
+
+// options are those of detection. It finds what passes the lowest threshold;
+// each entity's own is looked at later.
+func (c *Config) options() detect.Options {
+	opt := detect.Options{PhoneRegions: c.PhoneRegions, MinScore: c.threshold("")}
+	for _, e := range c.Entities {
+		if slices.ContainsFunc(detect.Entities(), func(i detect.Info) bool { return string(i.Entity) == e }) {
+			opt.Entities = append(opt.Entities, detect.Entity(e))
+		}
+	}
+	for _, s := range c.Scores {
+		opt.MinScore = min(opt.MinScore, s)
+	}
+	return opt
+}
+
+// threshold is the lowest score of an entity's findings.
+func (c *Config) threshold(e detect.Entity) float64 {
+	if s, ok := c.Scores[string(e)]; ok {
+		return s
+	}
+	if c.MinScore > 0 {
+		return c.MinScore
+	}
+	return defaultScore
+}
+
+// arm reads the key and sees to it that what the actions need is there.
+func (f *filter) arm() error {
+	if f.cfg.Key.IsZero() {
+		return nil
+	}
+	var err error
+	if f.key, err = f.cfg.Key.Read(); err != nil {
+		return &filters.FieldError{Path: "key", Msg: err.Error()}
+	}
+	switch {
+	case len(f.key.Reveal()) < minKey:
+		return &filters.FieldError{Path: "key", Msg: fmt.Sprintf("the key has less than %d bytes", minKey), Hint: "openssl rand -base64 32 makes one"}
+	case f.store == nil && (f.cfg.Restore || f.cfg.uses(Tokenize)):
+		return &filters.FieldError{Path: "action", Msg: "there is no store to keep tokens in"}
+	}
+	return nil
 }
 
 // Needs implements filters.Filter.
@@ -61,8 +136,9 @@ func (f *filter) Needs(d filters.Direction) filters.Needs {
 	switch {
 	case f.cfg.SkipBody:
 		n.Paths = nil
-	case f.cfg.uses(Deny):
-		// What is denied must not have gone out in part.
+	case f.cfg.uses(Deny), len(f.outside) > 0:
+		// What is denied must not have gone out in part; and a detector outside
+		// is asked once about all of a body.
 		n.Body = filters.WholeBody
 	default:
 		n.Body = filters.StreamedBody
@@ -77,6 +153,13 @@ type work struct {
 	rules []*Rule // those that are for the consumer
 	found map[string]int
 	did   map[string]int
+	// vault is there where the configuration has a key. storeDown: the store
+	// failed, and tokens are no longer put back.
+	vault     *vault
+	storeDown bool
+	// spans is what detectors outside found; silent: one of them failed.
+	spans  spans
+	silent bool
 
 	// Of the text that was scanned last: the findings, in what was scanned,
 	// which is the view where viewed is set.
@@ -86,8 +169,15 @@ type work struct {
 	scratch  []byte
 }
 
-func (f *filter) begin(ex *filters.Exchange) work {
+func (f *filter) begin(ex *filters.Exchange) (work, error) {
 	w := work{filter: f}
+	if !f.key.Empty() {
+		tenant, err := f.cfg.tenantOf(ex)
+		if err != nil {
+			return work{}, err
+		}
+		w.vault = &vault{keyring: keyring{secret: f.key, tenant: tenant}, store: f.store, random: f.random, tokens: f.cfg.Tokens, scope: f.cfg.scopeOf(ex)}
+	}
 	for i := range f.cfg.Rules {
 		r := &f.cfg.Rules[i]
 		in := func(groups []string) bool {
@@ -98,7 +188,7 @@ func (f *filter) begin(ex *filters.Exchange) work {
 		}
 		w.rules = append(w.rules, r)
 	}
-	return w
+	return w, nil
 }
 
 // treatment returns what is to become of a finding.
@@ -118,36 +208,52 @@ func (w *work) scan(ctx detect.Context, text []byte, more bool) (settled int) {
 	}
 	w.scratch = w.scratch[:0]
 	w.findings, settled = w.scanner.Scan(w.findings[:0], ctx, text, more)
+	if len(w.spans) > 0 && !more && len(ctx.Before) == 0 {
+		w.findings = w.join(text, w.findings)
+	}
 	if w.viewed {
 		settled = w.view.origin(settled)
 	}
 	return settled
 }
 
+// place returns where in the text a finding stands, and how it is written
+// there.
+func (w *work) place(fd detect.Finding) (start, end int, f form) {
+	if w.viewed {
+		return w.view.span(fd.Start, fd.End)
+	}
+	return fd.Start, fd.End, plain
+}
+
+// count counts a finding and what was done with it.
+func (w *work) count(entity, did string) {
+	if w.found == nil {
+		w.found, w.did = map[string]int{}, map[string]int{}
+	}
+	w.found[entity]++
+	w.did[did]++
+}
+
 // treat decides on the findings in text, which was scanned: edit is called
 // for each that is to be changed, with what is written in its place, or
-// remove. An error is a denial.
-func (w *work) treat(text []byte, edit func(start, end int, with []byte), remove func(start, end int)) error {
+// remove. An error is a denial, or a failure of the step.
+func (w *work) treat(ctx context.Context, text []byte, edit func(start, end int, with []byte), remove func(start, end int)) error {
+	if w.viewed {
+		text = w.view.text
+	}
 	for i := range w.findings {
 		fd := &w.findings[i]
-		start, end, form := fd.Start, fd.End, plain
-		if w.viewed {
-			start, end, form = w.view.span(start, end)
-			text = w.view.text
-		}
+		start, end, form := w.place(*fd)
 		value := text[fd.Start:fd.End]
-		if w.allowed != nil && w.allowed[string(value)] {
+		if fd.Score < w.cfg.threshold(fd.Entity) || w.allowed != nil && w.allowed[string(value)] {
 			continue
 		}
 		t := w.treatment(fd)
 		if t.Action == Allow {
 			continue
 		}
-		if w.found == nil {
-			w.found, w.did = map[string]int{}, map[string]int{}
-		}
-		w.found[string(fd.Entity)]++
-		w.did[string(t.Action)]++
+		w.count(string(fd.Entity), string(t.Action))
 		switch t.Action {
 		case Deny:
 			return &filters.DenyError{Denial: filters.Denial{Status: w.cfg.Deny.Status, Type: "urn:sluice:problem:personal-data", Title: w.cfg.Deny.Title,
@@ -155,97 +261,43 @@ func (w *work) treat(text []byte, edit func(start, end int, with []byte), remove
 		case Remove:
 			remove(start, end)
 		default:
-			edit(start, end, form.write(w.write(fd, t, value)))
+			with, err := w.write(ctx, fd, t, value)
+			if err != nil {
+				return err
+			}
+			edit(start, end, form.write(with))
 		}
 	}
 	return nil
 }
 
-// write returns what is written in a value's place. It stays valid until the
-// next value is looked at.
-func (w *work) write(fd *detect.Finding, t *Treatment, value []byte) []byte {
-	start := len(w.scratch)
-	switch t.Action {
-	case Redact:
-		w.scratch = append(w.scratch, redactedText...)
-	case Replace:
-		template := t.Template
-		if template == "" {
-			template = "<{entity}>"
-		}
-		w.scratch = append(w.scratch, strings.ReplaceAll(template, "{entity}", string(fd.Entity))...)
-	case Hash:
-		length := t.HashLength
-		if length == 0 {
-			length = 32
-		}
-		mac := hmac.New(sha256.New, []byte(w.key.Reveal()))
-		mac.Write([]byte(fd.Entity))
-		mac.Write([]byte{0})
-		mac.Write(value)
-		w.scratch = append(w.scratch, hex.EncodeToString(mac.Sum(nil))[:length]...)
-	default:
-		w.scratch = mask(w.scratch, t, fd.Entity, value)
-	}
-	return w.scratch[start:len(w.scratch):len(w.scratch)]
-}
-
-// mask writes a mask character for each letter and digit, and leaves what is
-// between them.
-func mask(dst []byte, t *Treatment, e detect.Entity, value []byte) []byte {
-	with := t.MaskWith
-	if with == "" {
-		with = "*"
-	}
-	total := 0
-	for _, r := range string(value) {
-		if isLetterOrDigit(r) {
-			total++
-		}
-	}
-	keep := min(t.KeepLast, total/2)
-	domain := len(value)
-	if t.KeepDomain && e == detect.Email {
-		for i := len(value) - 1; i >= 0; i-- {
-			if value[i] == '@' {
-				domain = i
-				break
-			}
-		}
-	}
-	seen := 0
-	for i := 0; i < len(value); {
-		r, n := utf8.DecodeRune(value[i:])
-		switch {
-		case i >= domain, !isLetterOrDigit(r):
-			dst = append(dst, value[i:i+n]...)
-		default:
-			if seen++; seen > total-keep {
-				dst = append(dst, value[i:i+n]...)
-			} else {
-				dst = append(dst, with...)
-			}
-		}
-		i += n
-	}
-	return dst
-}
-
-func isLetterOrDigit(r rune) bool {
-	return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= 0x80
-}
-
 // decision tells what was found and done.
 func (w *work) decision() filters.Decision {
-	if len(w.found) == 0 {
-		return filters.Decision{Verdict: filters.Passed}
+	dec := filters.Decision{Verdict: filters.Passed, Findings: w.found, Actions: w.did}
+	if len(w.found) > 0 {
+		dec.Verdict = filters.Changed
 	}
-	return filters.Decision{Verdict: filters.Changed, Findings: w.found, Actions: w.did}
+	switch {
+	case w.storeDown:
+		dec.Reason = "store"
+	case w.silent:
+		dec.Reason = "detector"
+	}
+	return dec
 }
 
 // Open implements filters.Streamer.
-func (f *filter) Open(_ context.Context, ex *filters.Exchange, _ filters.Direction) (filters.Stream, error) {
-	return &stream{work: f.begin(ex)}, nil
+func (f *filter) Open(ctx context.Context, ex *filters.Exchange, d filters.Direction) (filters.Stream, error) {
+	w, err := f.begin(ex)
+	if err != nil {
+		return nil, err
+	}
+	if len(f.outside) > 0 {
+		if w.spans, w.silent, err = f.consult(ctx, ex, d); err != nil {
+			return nil, err
+		}
+	}
+	return &stream{w}, nil
 }
 
 // stream is the work on one body.
@@ -272,14 +324,22 @@ func (w *work) value(ctx context.Context, v *filters.Value, key string, layer in
 			return err
 		}
 	}
+	if v.More && len(v.Before) == 0 && len(w.outside) > 0 {
+		v.Hold(0) // a text is only asked about as a whole
+		return nil
+	}
 	settled := w.scan(detect.Context{Key: key, Before: v.Before}, v.Text, v.More)
 	if v.More {
 		v.Hold(settled)
 	}
-	if len(w.findings) == 0 {
+	switch {
+	case len(w.findings) == 0:
+		return nil
+	case w.cfg.Restore:
+		w.restore(ctx, v.Text, inArguments(v, key), v.Edit)
 		return nil
 	}
-	return w.treat(v.Text, v.Edit, func(start, end int) {
+	return w.treat(ctx, v.Text, v.Edit, func(start, end int) {
 		if v.Kind == filters.Text || v.More || len(v.Before) > 0 {
 			v.Edit(start, end, nil)
 			return

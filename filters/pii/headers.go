@@ -16,7 +16,10 @@ var credentials = map[string]bool{"authorization": true, "proxy-authorization": 
 // Apply implements filters.Filter: it looks at headers, query parameters and
 // trailers.
 func (f *filter) Apply(ctx context.Context, ex *filters.Exchange, led *filters.Ledger) (filters.Decision, error) {
-	w := f.begin(ex)
+	w, err := f.begin(ex)
+	if err != nil {
+		return filters.Decision{}, err
+	}
 	d := ex.Phase.Direction()
 	msg := ex.Message(d)
 	if ex.Phase == filters.TrailersPhase(d) {

@@ -80,11 +80,17 @@ func (w *work) look(ctx context.Context, key string, text []byte, layer int) ([]
 	w.scan(detect.Context{Key: key}, text, false)
 	var out []byte
 	at, o := 0, unchanged
-	err := w.treat(text, func(start, end int, with []byte) {
+	edit := func(start, end int, with []byte) {
 		out = append(append(out, text[at:start]...), with...)
 		at = end
 		o = max(o, changed)
-	}, func(int, int) { o = removed })
+	}
+	var err error
+	if w.cfg.Restore {
+		w.restore(ctx, text, false, edit)
+	} else {
+		err = w.treat(ctx, text, edit, func(int, int) { o = removed })
+	}
 	return append(out, text[at:]...), o, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/body"
@@ -68,6 +69,34 @@ func TestDocumentInAString(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzDocument: what becomes of a document is the same whether it is the body,
+// also a broken one, or a string in one.
+func FuzzDocument(f *testing.F) {
+	for _, s := range []string{
+		`{"ssn":"078051120","x":"a\u0040b.example.com \/"}`, `[1,"jane.doe@example.com",{"a":[]}]`, `{"ssn":"078051120",`, `[jane.doe@example.com`, `{"a":"MDc4MDUxMTIw"}`,
+		` {"jane.doe@example.com":4111111111111111}`, `{"a":"x%40y.example.com &#64; ４１"} trailing jane.doe@example.com`,
+	} {
+		f.Add(s)
+	}
+	fl := newFilter(f, nil)
+	f.Fuzz(func(t *testing.T, doc string) {
+		if !utf8.ValidString(doc) || len(doc) > 2<<10 || !opensDocument([]byte(doc)) || strings.ContainsAny(doc, "\x00\ufeff") {
+			return
+		}
+		if strings.Contains(doc, `\\"`) {
+			return // a document in it would be a layer too deep
+		}
+		want := edited(t, fl, doc, 1<<20)
+		var outer struct{ Payload string }
+		if err := json.Unmarshal([]byte(edited(t, fl, `{"payload":`+quoted(t, doc)+`}`, 1<<20)), &outer); err != nil {
+			t.Fatal(err)
+		}
+		if outer.Payload != want {
+			t.Fatalf("%q came out as %q, and as a body as %q", doc, outer.Payload, want)
+		}
+	})
 }
 
 // TestLayers: three layers are looked into, and no more.

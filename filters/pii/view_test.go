@@ -255,7 +255,10 @@ func TestPlainCostsNothing(t *testing.T) {
 
 func BenchmarkView(b *testing.B) {
 	f := newFilter(b, nil)
-	w := f.begin(&filters.Exchange{})
+	w, err := f.begin(&filters.Exchange{})
+	if err != nil {
+		b.Fatal(err)
+	}
 	for name, text := range map[string]string{
 		"ascii": strings.Repeat("The quick brown fox jumps. ", 150), "german": strings.Repeat("Fünf süße Bären, größer. ", 150),
 		"typographic": strings.Repeat("It’s “quoted” — and 5\u00a0%. ", 150), "russian": strings.Repeat("Съешь ещё этих булок. ", 150),

@@ -40,27 +40,31 @@ type Listener struct {
 }
 
 // Find returns the path of the Envoy to test with.
-func Find() (string, error) {
-	if p := os.Getenv("SLUICE_ENVOY"); p != "" {
+func Find() (string, error) { return find("SLUICE_ENVOY", "envoy", "envoy") }
+
+// find returns the program that the environment variable names, or that is on
+// PATH by the name, or that `make target` got.
+func find(env, name, target string) (string, error) {
+	if p := os.Getenv(env); p != "" {
 		if _, err := os.Stat(p); err != nil {
-			return "", fmt.Errorf("SLUICE_ENVOY: %w: run `make envoy`", err)
+			return "", fmt.Errorf("%s: %w: run `make %s`", env, err, target)
 		}
 		return p, nil
 	}
-	if p, err := exec.LookPath("envoy"); err == nil {
+	if p, err := exec.LookPath(name); err == nil {
 		return p, nil
 	}
 	dir, err := os.Getwd()
 	if err != nil {
-		return "", fmt.Errorf("looking for Envoy: %w", err)
+		return "", fmt.Errorf("looking for %s: %w", name, err)
 	}
 	for {
-		p := filepath.Join(dir, ".tools", "bin", "envoy")
+		p := filepath.Join(dir, ".tools", "bin", name)
 		if _, err := os.Stat(p); err == nil {
 			return p, nil
 		}
 		if filepath.Dir(dir) == dir {
-			return "", errors.New("there is no Envoy: run `make envoy`, or name one in SLUICE_ENVOY")
+			return "", fmt.Errorf("there is no %s: run `make %s`, or name one in %s", name, target, env)
 		}
 		dir = filepath.Dir(dir)
 	}

@@ -26,7 +26,7 @@ type Config struct {
 	MaxBytes int64 `json:"maxBytes,omitempty" jsonschema:"minimum=0" doc:"For memory: the most that is kept, keys included; default 64 MiB. Past it, the entry that was used longest ago goes."`
 
 	// What follows is for redis.
-	Address  string             `json:"address,omitempty" doc:"For redis: host:port."`
+	Address  string             `json:"address,omitempty" doc:"For redis: host:port, or the path of a Unix socket."`
 	Username string             `json:"username,omitempty" doc:"For redis: the ACL user."`
 	Password *filters.SecretRef `json:"password,omitempty" doc:"For redis: where the password is."`
 	Database int                `json:"database,omitempty" jsonschema:"minimum=0" doc:"For redis: number of the database."`

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -22,7 +23,16 @@ type Redis struct {
 	timeout time.Duration
 }
 
+// quiet turns the client's own log off: it would write to the standard error
+// for every dial that fails, and the error comes back anyway.
+var quiet = sync.OnceFunc(func() { redis.SetLogger(silent{}) })
+
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
+
 func newRedis(c Config) (*Redis, error) {
+	quiet()
 	r := &Redis{prefix: c.Prefix, timeout: c.Timeout}
 	if r.prefix == "" {
 		r.prefix = defaultPrefix
@@ -33,7 +43,7 @@ func newRedis(c Config) (*Redis, error) {
 	opt := &redis.Options{
 		Addr: c.Address, Username: c.Username, DB: c.Database,
 		DialTimeout: r.timeout, ReadTimeout: r.timeout, WriteTimeout: r.timeout, PoolTimeout: r.timeout,
-		ContextTimeoutEnabled: true, MaxRetries: 1,
+		ContextTimeoutEnabled: true, MaxRetries: 1, DialerRetries: 1,
 		DisableIdentity: true, // it tells the server about the library, at the cost of a round trip
 	}
 	if c.Password != nil {
