@@ -399,3 +399,28 @@ func BenchmarkFormats(b *testing.B) {
 		})
 	}
 }
+
+func TestMultipartLimits(t *testing.T) {
+	part := "--b\r\n\r\nx\r\n"
+	nested := "x"
+	for range 9 {
+		nested = "--b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + nested + "\r\n--b--"
+	}
+	for _, tt := range []struct {
+		name, in string
+		unparsed bool
+	}{
+		{"as many parts as may be", strings.Repeat(part, 1000) + "--b--", false},
+		{"one more", strings.Repeat(part, 1001) + "--b--", true},
+		{"a long header", "--b\r\nX-A: " + strings.Repeat("x", 17<<10) + "\r\n\r\nx\r\n--b--", true},
+		{"bodies in bodies", nested, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			out, e, err := runAs("multipart/form-data; boundary=b", body.Limits{}, hideAll(t)(), slices.Collect(slices.Chunk([]byte(tt.in), 1000))...)
+			want := strings.ReplaceAll(strings.ReplaceAll(tt.in, "x", "*"), "mi*ed", "mixed")
+			if err != nil || e.Unparsed() != tt.unparsed || strings.ReplaceAll(out, "mi*ed", "mixed") != want {
+				t.Errorf("unparsed: %v, %v", e.Unparsed(), err)
+			}
+		})
+	}
+}

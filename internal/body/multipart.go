@@ -370,7 +370,7 @@ type partHead struct {
 	encoding string
 }
 
-// beginPart reads the header, forwards it with the edits of the values in it,
+// beginPart reads the header, in which the first of several counts, forwards it with the edits of the values in it,
 // and prepares for the content.
 func (m *multipart) beginPart(ctx context.Context) error {
 	h := partHead{kind: Type{Known: true}}
@@ -379,16 +379,20 @@ func (m *multipart) beginPart(ctx context.Context) error {
 	eachField(m.head, func(name, value []byte, at int) {
 		switch strings.ToLower(string(name)) {
 		case "content-disposition":
-			disposition = parameters(m.head, at, at+len(value))
+			disposition = append(disposition, parameters(m.head, at, at+len(value))...)
 		case "content-type":
-			h.kind, h.typed = TypeOf(string(bytes.TrimSpace(value))), true
+			if !h.typed {
+				h.kind, h.typed = TypeOf(string(bytes.TrimSpace(value))), true
+			}
 		case "content-transfer-encoding":
-			h.encoding = strings.ToLower(string(bytes.TrimSpace(value)))
+			if h.encoding == "" {
+				h.encoding = strings.ToLower(string(bytes.TrimSpace(value)))
+			}
 		}
 	})
 	for _, p := range disposition {
 		switch {
-		case p.key == "name", p.key == "name*" && !h.named:
+		case (p.key == "name" || p.key == "name*") && !h.named:
 			var f flow
 			f.decodeAs(p.syntax, m.head[p.from:p.to], nil)
 			m.name, h.named = append(m.name[:0], f.text...), true
@@ -429,7 +433,7 @@ func (m *multipart) forwardHead(ctx context.Context, disposition []param, depth 
 		case "content-disposition":
 			for _, p := range disposition {
 				switch {
-				case p.from < done:
+				case p.from < max(done, at), p.to > at+len(value):
 				case p.key == "name", p.key == "name*":
 					show(filters.Name, string(m.name), asName, p.syntax, p.from, p.to)
 				case strings.HasPrefix(p.key, "filename"):

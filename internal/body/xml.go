@@ -493,6 +493,9 @@ func (x *xmlDocument) takeAside(ctx context.Context, b, end []byte) (n int, ok b
 	if err := x.aside.end(ctx, content); err != nil {
 		return n, true, err
 	}
+	if err := x.release(ctx); err != nil {
+		return n, true, err
+	}
 	x.state = xmlContent
 	if !x.within {
 		x.e.out(end)
