@@ -4,6 +4,7 @@
 #   make test      everything: format, vet, staticcheck, unit, race, end to end
 #   make build     bin/sluice
 #   make bench     Sluice against a no-op processor, as ratios
+#   make bench-memory, bench-events   its memory; the first event of a stream
 #   make fuzz      each fuzz target for TIME (make fuzz TIME=60s)
 
 GO          ?= go
@@ -19,7 +20,7 @@ SLUICE_ENVOY ?= $(or $(shell command -v envoy 2>/dev/null),$(ENVOY_OURS))
 export SLUICE_ENVOY
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test lint fmt vet staticcheck unit race envoy bench fuzz generate clean
+.PHONY: build demo test lint fmt vet staticcheck unit race envoy bench bench-memory bench-events fuzz generate clean
 
 build:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sluice ./cmd/sluice
@@ -61,6 +62,12 @@ race:
 
 bench: build envoy
 	$(GO) run ./internal/bench -sluice bin/sluice -envoy '$(SLUICE_ENVOY)'
+
+bench-memory: build
+	$(GO) run ./internal/bench -sluice bin/sluice -memory
+
+bench-events: build envoy
+	$(GO) run ./internal/bench -sluice bin/sluice -envoy '$(SLUICE_ENVOY)' -events
 
 fuzz:
 	@sh scripts/fuzz.sh '$(TIME)'

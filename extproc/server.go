@@ -231,12 +231,23 @@ func (s *Server) Serve(ctx context.Context, ready func(addrs []net.Addr), listen
 	return err
 }
 
+// The windows of HTTP/2 flow control: what a stream, and a connection, may have
+// been sent that has not been received yet.
+const (
+	streamWindow = 256 << 10
+	connWindow   = 4 << 20
+)
+
 func (s *Server) newGRPC(creds credentials.TransportCredentials) (*grpc.Server, *health.Server) {
 	opts := []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(2 * s.opt.MaxMessageBytes),
 		grpc.MaxSendMsgSize(2 * s.opt.MaxMessageBytes),
 		grpc.MaxConcurrentStreams(uint32(s.opt.MaxStreams)),
 		grpc.InTapHandle(cancelable),
+		// Fixed windows: those that grow by themselves let one stream that is not
+		// read buffer 16 MiB.
+		grpc.InitialWindowSize(streamWindow),
+		grpc.InitialConnWindowSize(connWindow),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	}
 	if creds != nil {

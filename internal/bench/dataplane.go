@@ -11,7 +11,6 @@ import (
 	procmode "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	extproc "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 )
 
 // exchange is one HTTP exchange as the data plane sends it.
@@ -36,8 +35,7 @@ type played struct {
 func play(ctx context.Context, addr string, ex exchange, streams int, d time.Duration) (played, error) {
 	conns := make([]*grpc.ClientConn, min(2, streams))
 	for i := range conns {
-		c, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()),
-			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(16<<20)))
+		c, err := dial(addr)
 		if err != nil {
 			return played{}, err
 		}
@@ -111,12 +109,7 @@ func once(ctx context.Context, client extproc.ExternalProcessorClient, ex exchan
 	if err := stream.Send(first); err != nil {
 		return err
 	}
-	if ex.fullDuplex && len(ex.request) > 0 {
-		if err := sendBody(stream, ex.request, ex.chunk, true); err != nil {
-			return err
-		}
-	}
-	if err := receive(stream, ex.fullDuplex && len(ex.request) > 0, true); err != nil {
+	if err := ex.exchangeBody(stream, ex.request, true); err != nil {
 		return err
 	}
 	if err := stream.Send(&extproc.ProcessingRequest{Request: &extproc.ProcessingRequest_ResponseHeaders{ResponseHeaders: &extproc.HttpHeaders{
@@ -125,12 +118,28 @@ func once(ctx context.Context, client extproc.ExternalProcessorClient, ex exchan
 	}}}); err != nil {
 		return err
 	}
-	if ex.fullDuplex && len(ex.response) > 0 {
-		if err := sendBody(stream, ex.response, ex.chunk, false); err != nil {
+	return ex.exchangeBody(stream, ex.response, false)
+}
+
+// exchangeBody sends a body and reads the replies to its direction. What fits
+// into the connection's windows is sent first, which costs no goroutine.
+func (ex exchange) exchangeBody(stream extproc.ExternalProcessor_ProcessClient, body []byte, request bool) error {
+	if !ex.fullDuplex || len(body) == 0 {
+		return receive(stream, false, request)
+	}
+	if len(body) <= 32<<10 {
+		if err := sendBody(stream, body, ex.chunk, request); err != nil {
 			return err
 		}
+		return receive(stream, true, request)
 	}
-	return receive(stream, ex.fullDuplex && len(ex.response) > 0, false)
+	sent := make(chan error, 1)
+	go func() { sent <- sendBody(stream, body, ex.chunk, request) }()
+	err := receive(stream, true, request)
+	if err != nil {
+		return err // which ends the stream, and the sending
+	}
+	return <-sent
 }
 
 func sendBody(stream extproc.ExternalProcessor_ProcessClient, body []byte, chunk int, request bool) error {
