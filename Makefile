@@ -4,6 +4,7 @@
 #   make test      everything: format, vet, staticcheck, unit, race, end to end
 #   make build     bin/sluice
 #   make bench     Sluice against a no-op processor, as ratios
+#   make bench-memory, bench-events   its memory; the first event of a stream
 #   make fuzz      each fuzz target for TIME (make fuzz TIME=60s)
 
 GO          ?= go
@@ -24,7 +25,7 @@ SLUICE_REDIS ?= $(or $(shell command -v redis-server 2>/dev/null),$(REDIS_OURS))
 export SLUICE_REDIS
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test lint fmt vet staticcheck unit race envoy redis bench fuzz generate clean
+.PHONY: build demo test lint fmt vet staticcheck unit race envoy redis bench bench-memory bench-events fuzz generate clean
 
 build:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sluice ./cmd/sluice
@@ -73,6 +74,12 @@ race:
 
 bench: build envoy
 	$(GO) run ./internal/bench -sluice bin/sluice -envoy '$(SLUICE_ENVOY)'
+
+bench-memory: build
+	$(GO) run ./internal/bench -sluice bin/sluice -memory
+
+bench-events: build envoy
+	$(GO) run ./internal/bench -sluice bin/sluice -envoy '$(SLUICE_ENVOY)' -events
 
 fuzz:
 	@sh scripts/fuzz.sh '$(TIME)'

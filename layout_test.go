@@ -33,7 +33,8 @@ var allowed = map[string][]string{
 	"internal/telemetry": {"filters", "internal/pipeline"},
 	"internal/audit":     {"filters", "internal/pipeline"},
 	"policies":           {"filters", "filters/reference", "internal/body", "internal/expr", "internal/identity", "internal/pipeline", "internal/store"},
-	"extproc":            {"filters", "policies", "internal/pipeline"},
+	"extproc":            {"filters", "policies", "internal/h2", "internal/pipeline"},
+	"internal/h2":        {},
 	"internal/admin":     {"filters", "policies", "internal/pipeline"},
 	"internal/gen":       {"filters", "policies", "internal/pipeline"},
 }

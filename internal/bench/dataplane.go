@@ -11,7 +11,6 @@ import (
 	procmode "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	extproc "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 )
 
 // exchange is one HTTP exchange as the data plane sends it.
@@ -36,8 +35,7 @@ type played struct {
 func play(ctx context.Context, addr string, ex exchange, streams int, d time.Duration) (played, error) {
 	conns := make([]*grpc.ClientConn, min(2, streams))
 	for i := range conns {
-		c, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()),
-			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(16<<20)))
+		c, err := dial(addr)
 		if err != nil {
 			return played{}, err
 		}
@@ -111,7 +109,7 @@ func once(ctx context.Context, client extproc.ExternalProcessorClient, ex exchan
 	if err := stream.Send(first); err != nil {
 		return err
 	}
-	if err := direction(stream, ex, ex.request, true); err != nil {
+	if err := ex.exchangeBody(stream, ex.request, true); err != nil {
 		return err
 	}
 	if err := stream.Send(&extproc.ProcessingRequest{Request: &extproc.ProcessingRequest_ResponseHeaders{ResponseHeaders: &extproc.HttpHeaders{
@@ -120,19 +118,16 @@ func once(ctx context.Context, client extproc.ExternalProcessorClient, ex exchan
 	}}}); err != nil {
 		return err
 	}
-	return direction(stream, ex, ex.response, false)
+	return ex.exchangeBody(stream, ex.response, false)
 }
 
-// smallBody is what surely fits into the windows: more is sent while the
-// replies are read, as a processor that is not read from stops reading.
-const smallBody = 32 << 10
-
-// direction sends a body and reads the replies to its direction.
-func direction(stream extproc.ExternalProcessor_ProcessClient, ex exchange, body []byte, request bool) error {
+// exchangeBody sends a body and reads the replies to its direction. What fits
+// into the connection's windows is sent first, which costs no goroutine.
+func (ex exchange) exchangeBody(stream extproc.ExternalProcessor_ProcessClient, body []byte, request bool) error {
 	if !ex.fullDuplex || len(body) == 0 {
 		return receive(stream, false, request)
 	}
-	if len(body) <= smallBody {
+	if len(body) <= 32<<10 {
 		if err := sendBody(stream, body, ex.chunk, request); err != nil {
 			return err
 		}
@@ -140,8 +135,9 @@ func direction(stream extproc.ExternalProcessor_ProcessClient, ex exchange, body
 	}
 	sent := make(chan error, 1)
 	go func() { sent <- sendBody(stream, body, ex.chunk, request) }()
-	if err := receive(stream, true, request); err != nil {
-		return err
+	err := receive(stream, true, request)
+	if err != nil {
+		return err // which ends the stream, and the sending
 	}
 	return <-sent
 }

@@ -4,6 +4,8 @@
 // ratio: the machine's noise is in both.
 //
 //	go run ./internal/bench -sluice bin/sluice [-envoy .tools/bin/envoy] [-for 3s] [-rounds 5]
+//	go run ./internal/bench -sluice bin/sluice -memory
+//	go run ./internal/bench -sluice bin/sluice -envoy .tools/bin/envoy -events
 package main
 
 import (
@@ -29,13 +31,21 @@ func main() {
 	flag.DurationVar(&o.length, "for", 2*time.Second, "length of one measurement")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds; the median counts")
 	flag.IntVar(&o.streams, "streams", 32, "exchanges at once, on two connections")
-	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of Sluice under the last case to this file")
+	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of Sluice under the last case to this file; with -memory, its heap under idle exchanges")
+	memory := flag.Bool("memory", false, "measure memory instead")
+	events := flag.Bool("events", false, "measure the first event of streams behind Envoy instead")
 	only := flag.String("only", "", "cases to run, by comma; all where empty")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if *only != "" {
 		o.only = strings.Split(*only, ",")
+	}
+	switch {
+	case *memory:
+		exit(o.measureMemory(ctx))
+	case *events:
+		exit(o.measureEvents(ctx))
 	}
 	exit(o.run(ctx))
 }

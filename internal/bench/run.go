@@ -175,12 +175,18 @@ func (o *options) measure(ctx context.Context, dir string, c testCase) error {
 // writeProfile takes a CPU profile of Sluice while it is loaded once more.
 func (o *options) writeProfile(ctx context.Context, admin string, load func() error) error {
 	seconds := max(1, int(o.length.Seconds()))
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", admin, seconds), nil)
+	loaded := make(chan error, 1)
+	go func() { loaded <- load() }()
+	err := fetch(ctx, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", admin, seconds), o.profile)
+	return errors.Join(<-loaded, err)
+}
+
+// fetch writes a profile to a file.
+func fetch(ctx context.Context, url, file string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
-	loaded := make(chan error, 1)
-	go func() { loaded <- load() }()
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return fmt.Errorf("taking the profile: %w", err)
@@ -190,7 +196,7 @@ func (o *options) writeProfile(ctx context.Context, admin string, load func() er
 	if err != nil {
 		return fmt.Errorf("taking the profile: %w", err)
 	}
-	return errors.Join(<-loaded, os.WriteFile(o.profile, text, 0o600))
+	return os.WriteFile(file, text, 0o600)
 }
 
 func (o *options) playCase(ctx context.Context, addr string, c testCase) (played, error) {
