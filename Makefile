@@ -4,11 +4,13 @@
 #   make test      everything: format, vet, staticcheck, unit, race, end to end
 #   make build     bin/sluice
 #   make bench     Sluice against a no-op processor, as ratios
+#   make eval      detection scored on the labelled texts in DATA
 #   make fuzz      each fuzz target for TIME (make fuzz TIME=60s)
 
 GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 TIME        ?= 20s
+DATA        ?= ../shared/data
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
@@ -19,7 +21,7 @@ SLUICE_ENVOY ?= $(or $(shell command -v envoy 2>/dev/null),$(ENVOY_OURS))
 export SLUICE_ENVOY
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test lint fmt vet staticcheck unit race envoy bench fuzz generate clean
+.PHONY: build demo test lint fmt vet staticcheck unit race envoy bench eval fuzz generate clean
 
 build:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sluice ./cmd/sluice
@@ -61,6 +63,10 @@ race:
 
 bench: build envoy
 	$(GO) run ./internal/bench -sluice bin/sluice -envoy '$(SLUICE_ENVOY)'
+
+# Also: make eval DATA=DIR SETS="bodies_dev wnut17_dev"
+eval:
+	$(GO) run ./internal/eval -data '$(DATA)' $(SETS)
 
 fuzz:
 	@sh scripts/fuzz.sh '$(TIME)'

@@ -1,0 +1,127 @@
+package names
+
+import (
+	"bytes"
+	"compress/gzip"
+	_ "embed"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"sync"
+)
+
+// Kind is a kind of name.
+type Kind uint8
+
+// The kinds. Other names, of products and works, are told apart so that they
+// are not taken for people; they are not reported.
+const (
+	None Kind = iota
+	Person
+	Place
+	Organization
+	Group // of people: a nation, a religion, a party
+	Other
+)
+
+// Labels is how many labels a token may have: none, and for each kind one
+// that begins a name and one that goes on.
+const Labels = 11
+
+// BeginLabel is the label of the first token of a name; the next one is that
+// of those that follow.
+func BeginLabel(k Kind) int { return int(k)*2 - 1 }
+
+// KindOf returns the kind of a label.
+func KindOf(label int) Kind { return Kind((label + 1) / 2) }
+
+// Model is the weights, and the words that are known.
+type Model struct {
+	Lexicon *Lexicon
+	// Weights are for each feature and label, in steps of Scale.
+	Weights []int8
+	Scale   float32
+	// Move is the weight of one label after another; the last row is for the
+	// beginning of an island.
+	Move [Labels + 1][Labels]float32
+
+	folder folder
+	states sync.Pool
+	once   sync.Once
+	exp    [Labels + 1][Labels]float64
+}
+
+// magic begins a model; its last byte is the format.
+const magic = "names\x00\x00\x01"
+
+// Write writes the model, compressed.
+func (m *Model) Write(w io.Writer) error {
+	z, err := gzip.NewWriterLevel(w, gzip.BestCompression)
+	if err != nil {
+		return err
+	}
+	b := []byte(magic)
+	b = binary.LittleEndian.AppendUint32(b, math.Float32bits(m.Scale))
+	for _, row := range m.Move {
+		for _, v := range row {
+			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+		}
+	}
+	b = m.Lexicon.append(b)
+	for _, v := range m.Weights {
+		b = append(b, byte(v))
+	}
+	if _, err := z.Write(b); err != nil {
+		return fmt.Errorf("writing the model: %w", err)
+	}
+	return z.Close()
+}
+
+// Read reads a model.
+func Read(r io.Reader) (*Model, error) {
+	z, err := gzip.NewReader(r)
+	if err != nil {
+		return nil, fmt.Errorf("reading the model: %w", err)
+	}
+	const size = len(magic) + 4 + (Labels+1)*Labels*4
+	buf := bytes.NewBuffer(make([]byte, 0, 8<<20))
+	if _, err := buf.ReadFrom(z); err != nil {
+		return nil, fmt.Errorf("reading the model: %w", err)
+	}
+	b := buf.Bytes()
+	if len(b) < size || string(b[:len(magic)]) != magic {
+		return nil, errors.New("this is no model of names")
+	}
+	m := &Model{Lexicon: &Lexicon{}, folder: newFolder()}
+	b = b[len(magic):]
+	float := func() float32 {
+		v := math.Float32frombits(binary.LittleEndian.Uint32(b))
+		b = b[4:]
+		return v
+	}
+	m.Scale = float()
+	for i := range m.Move {
+		for j := range m.Move[i] {
+			m.Move[i][j] = float()
+		}
+	}
+	if b, err = m.Lexicon.read(b); err != nil {
+		return nil, err
+	}
+	if len(b) != Labels<<FeatureBits {
+		return nil, errShort
+	}
+	m.Weights = make([]int8, len(b))
+	for i, v := range b {
+		m.Weights[i] = int8(v)
+	}
+	return m, nil
+}
+
+//go:embed model.bin
+var embedded []byte
+
+// Default returns the embedded model. It is unpacked when first asked for.
+var Default = sync.OnceValues(func() (*Model, error) { return Read(bytes.NewReader(embedded)) })
