@@ -179,6 +179,9 @@ func (s *state) features(dst []uint32, is *island, i int) []uint32 {
 	f(52, class(t), class(n1)<<3^class(n2))
 	f(53, hp2, sh)
 	f(54, w[0].hash, sh)
+	if t.kind == numberToken && s.postalBefore(i) {
+		f(55, sh, lengthOf(t))
+	}
 	return dst
 }
 

@@ -42,6 +42,9 @@ func (s *state) roleOf(i int) role {
 		}
 		return outside
 	case numberToken:
+		if t.len() <= 10 && (s.postal || s.postalBefore(i)) {
+			return starts
+		}
 		if t.len() <= 6 || t.shape == alnumShape && t.len() <= 8 {
 			return weak
 		}
@@ -61,9 +64,6 @@ func (s *state) roleOf(i int) role {
 		if t.attrs.common() == 3 && t.attrs.first() < 2 && t.attrs&(Country|StreetWord|OrgWord|National|PlacePart) == 0 {
 			return connects
 		}
-		if s.mem.has(t.hash) {
-			return starts
-		}
 		return starts
 	case scriptShape:
 		return starts
@@ -81,6 +81,28 @@ func (s *state) roleOf(i int) role {
 		return weak
 	}
 	return outside
+}
+
+// postalBefore reports whether the words directly before a number, or the name
+// of the field before it, say that it is a postal code.
+func (s *state) postalBefore(i int) bool {
+	words := 0
+	for j := i - 1; j >= 0 && j >= i-6 && words < 3 && s.toks[j].start >= s.toks[i].start-keyBack; j-- {
+		switch t := &s.toks[j]; t.kind {
+		case wordToken, codeToken:
+			words++
+			if t.len() > 2 && s.lex.readKey(s.folder, s.buf[t.start:t.end]).attrs&PostalKey != 0 {
+				return true
+			}
+		case punctToken:
+			if t.punct == ',' || t.punct == ';' {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return false
 }
 
 // glued reports whether a word is a part of an address, a path or a name in

@@ -26,7 +26,7 @@ func (l *Lexicon) readKey(f folder, key []byte) (k keyWords) {
 			}
 			k.last = h
 			k.full = joined(k.full, h)
-			k.attrs |= l.lookup(joined(keySalt, h)) & (PersonKey | PlaceKey | OrgKey)
+			k.attrs |= l.lookup(joined(keySalt, h)) & (PersonKey | PlaceKey | OrgKey | PostalKey)
 			k.n++
 		}
 	}

@@ -42,6 +42,8 @@ const (
 	OrgKey
 	// Joiner joins words of a name from inside: of, and.
 	Joiner
+	// PostalKey is a name of fields with postal codes.
+	PostalKey
 )
 
 // First, Last, City and Common give the attribute of a level from 1 to 3.

@@ -47,6 +47,7 @@ type state struct {
 	field   keyWords
 	parent  uint64
 	keyed   bool // the field's name says that there is a name in it
+	postal  bool // or a postal code
 	mem     *Memory
 	feats   []uint32
 	// dropWord hides a word's identity from the model, in training.
@@ -97,6 +98,7 @@ func (s *state) begin(in Input) {
 		s.parent = s.lex.readKey(s.folder, s.scratch).full
 	}
 	s.keyed = s.field.attrs&(PersonKey|PlaceKey) != 0
+	s.postal = s.field.attrs&PostalKey != 0
 }
 
 // fill cuts text with what stands before it into tokens, and returns the

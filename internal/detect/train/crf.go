@@ -9,13 +9,34 @@ import (
 
 const labels = names.Labels
 
-// field is a linear-chain conditional random field in training: weights and,
+// chain is a linear-chain conditional random field in training: weights and,
 // for AdaGrad, their summed squared gradients.
 type chain struct {
 	w, g   []float32
 	move   [labels + 1][labels]float32
 	moveG  [labels + 1][labels]float32
-	l1, lr float32
+	l2, lr float32
+
+	sum   []float32 // of the weights at the end of the later epochs
+	sumM  [labels + 1][labels]float32
+	times int
+}
+
+// remember adds the weights as they are to those that the model is made of:
+// the mean is less of an accident than the last state.
+func (c *chain) remember() {
+	if c.sum == nil {
+		c.sum = make([]float32, len(c.w))
+	}
+	for i, v := range c.w {
+		c.sum[i] += v
+	}
+	for p := range c.move {
+		for l, v := range c.move[p] {
+			c.sumM[p][l] += v
+		}
+	}
+	c.times++
 }
 
 func newChain() *chain {
@@ -163,7 +184,7 @@ func (c *chain) learn(s *names.Sample, weight float32) float64 {
 			row := c.w[int(f)*labels : int(f)*labels+labels]
 			sq := c.g[int(f)*labels : int(f)*labels+labels]
 			for l := range d {
-				g := d[l]*weight + c.l1*row[l]
+				g := d[l]*weight + c.l2*row[l]
 				sq[l] += g * g
 				row[l] -= c.lr * g / (float32(math.Sqrt(float64(sq[l]))) + 0.1)
 			}
@@ -182,16 +203,34 @@ func (c *chain) learn(s *names.Sample, weight float32) float64 {
 
 // model rounds the weights to steps of one 127th of the greatest.
 func (c *chain) model(l *names.Lexicon) *names.Model {
+	n := float32(max(1, c.times))
 	top := float32(0)
-	for _, v := range c.w {
-		top = max(top, float32(math.Abs(float64(v))))
+	for _, v := range c.sum {
+		top = max(top, float32(math.Abs(float64(v/n))))
 	}
 	top = min(top, 4)
-	m := &names.Model{Lexicon: l, Scale: top / 127, Weights: make([]int8, len(c.w)), Move: c.move}
-	for i, v := range c.w {
-		m.Weights[i] = int8(math.Round(float64(min(max(v, -top), top) / m.Scale)))
+	m := &names.Model{Lexicon: l, Scale: top / 127, Weights: make([]int8, len(c.w))}
+	for p := range m.Move {
+		for l := range m.Move[p] {
+			m.Move[p][l] = c.sumM[p][l] / n
+		}
+	}
+	for i, v := range c.sum {
+		m.Weights[i] = int8(math.Round(float64(min(max(v/n, -top), top) / m.Scale)))
 	}
 	return m
 }
 
-func permute(r *rand.Rand, n int) []int { return r.Perm(n) }
+// thin leaves features of a sample out at random, so that no weight relies on
+// another.
+func thin(r *rand.Rand, s *names.Sample, share float32) {
+	for i, fs := range s.Features {
+		kept := fs[:0]
+		for _, f := range fs {
+			if r.Float32() >= share {
+				kept = append(kept, f)
+			}
+		}
+		s.Features[i] = kept
+	}
+}

@@ -26,13 +26,14 @@ func main() {
 	fields := flag.Int("fields", 50000, "fields that are made up")
 	epochs := flag.Int("epochs", 8, "times that all is gone through")
 	decay := flag.Float64("decay", 2e-6, "by how much weights are drawn to zero in each step")
+	drop := flag.Float64("drop", 0.15, "share of the features that are left out at random")
 	flag.Parse()
-	if err := run(*data, *out, *seed, *texts, *fields, *epochs, float32(*decay)); err != nil {
+	if err := run(*data, *out, *seed, *texts, *fields, *epochs, float32(*decay), float32(*drop)); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(data, out string, seed uint64, texts, fields, epochs int, decay float32) error {
+func run(data, out string, seed uint64, texts, fields, epochs int, decay, drop float32) error {
 	began := time.Now()
 	w, err := newWorld(data, seed)
 	if err != nil {
@@ -52,7 +53,7 @@ func run(data, out string, seed uint64, texts, fields, epochs int, decay float32
 	hide := func() (word, attrs bool) { return r.Float64() < 0.2, r.Float64() < 0.15 }
 	sampler := names.NewSampler(lex)
 	c := newChain()
-	c.l1 = decay
+	c.l2 = decay
 	for epoch := range epochs {
 		c.lr = 0.2 / (1 + 0.3*float32(epoch))
 		loss, tokens, missed := 0.0, 0, 0
@@ -63,9 +64,13 @@ func run(data, out string, seed uint64, texts, fields, epochs int, decay float32
 			samples, m = sampler.Samples(samples[:0], []byte(e.text), e.key, "", e.gold, hide)
 			missed += m
 			for k := range samples {
+				thin(r, &samples[k], drop)
 				loss += c.learn(&samples[k], e.weight)
 				tokens += len(samples[k].Labels)
 			}
+		}
+		if epoch >= epochs/2 {
+			c.remember()
 		}
 		log.Printf("epoch %d: loss %.4f a token, %d tokens, %d of names are in no island; %s", epoch+1, loss/float64(tokens), tokens, missed, time.Since(began).Round(time.Second))
 	}

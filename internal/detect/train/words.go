@@ -146,6 +146,9 @@ func lexicon(w *world, dir string) (*names.Lexicon, error) {
 	for _, s := range strings.Fields("ich und der die das ist nicht ein eine mit für auf von dem den des sie wir ihr mein meine bitte wie war hat haben bei nach aus am im zu zum zur wohne heiße adresse bin sehr geehrte geehrter guten tag vielen dank grüßen freundlichen liebe lieber können anrufen unter kunde lieferung geht leider habe möchte nummer name le la les des et est je suis vous nous mon ma mes votre pour dans sur avec chez qui que bonjour merci habite appelle numéro cordialement el los las un una es y en por para con mi su me llamo vivo soy gracias hola dirección número señor il lo gli una sono è e per con mi chiamo abito grazie buongiorno indirizzo numero o os as um uma é em por com meu minha nome moro sou obrigado olá endereço het een ik ben mijn naam woon met op van voor dank beste jag heter bor och är på med min jeg hedder bor og er på med mit navn nimeni on ja asun nazywam się mieszkam w i na jest jmenuji se bydlím v a je na s benim adım ve bir bu") {
 		b.Add(s, names.Common(2))
 	}
+	for _, x := range strings.Fields("zip zipcode postal postcode postnummer plz postleitzahl cep cap psc irsz pincode postcodes postinumero индекс") {
+		b.AddKey(x, names.PlaceKey|names.PostalKey)
+	}
 	for _, k := range fieldKinds {
 		var a names.Attrs
 		switch {
