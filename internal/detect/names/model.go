@@ -1,8 +1,6 @@
 package names
 
 import (
-	"bytes"
-	"compress/gzip"
 	_ "embed"
 	"encoding/binary"
 	"errors"
@@ -10,6 +8,8 @@ import (
 	"io"
 	"math"
 	"sync"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // Kind is a kind of name.
@@ -40,17 +40,19 @@ func KindOf(label int) Kind { return Kind((label + 1) / 2) }
 // Model is the weights, and the words that are known.
 type Model struct {
 	Lexicon *Lexicon
-	// Weights are for each feature and label, in steps of Scale.
+	// Weights are for each feature and label, in steps of Scale. A model that
+	// was read has them in another form.
 	Weights []int8
 	Scale   float32
 	// Move is the weight of one label after another; the last row is for the
 	// beginning of an island.
 	Move [Labels + 1][Labels]float32
 
-	folder folder
-	states sync.Pool
-	once   sync.Once
-	exp    [Labels + 1][Labels]float64
+	folder  folder
+	states  sync.Pool
+	rows    []byte // the weights, as the tagger reads them
+	moveExp [Labels + 1][Labels]float32
+	margin  float32 // by how much two labels' neighbours can set them apart
 }
 
 // magic begins a model; its last byte is the format.
@@ -58,9 +60,9 @@ const magic = "names\x00\x00\x01"
 
 // Write writes the model, compressed.
 func (m *Model) Write(w io.Writer) error {
-	z, err := gzip.NewWriterLevel(w, gzip.BestCompression)
+	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedBestCompression))
 	if err != nil {
-		return err
+		return fmt.Errorf("writing the model: %w", err)
 	}
 	b := []byte(magic)
 	b = binary.LittleEndian.AppendUint32(b, math.Float32bits(m.Scale))
@@ -80,17 +82,17 @@ func (m *Model) Write(w io.Writer) error {
 }
 
 // Read reads a model.
-func Read(r io.Reader) (*Model, error) {
-	z, err := gzip.NewReader(r)
+func Read(data []byte) (*Model, error) {
+	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
 	if err != nil {
 		return nil, fmt.Errorf("reading the model: %w", err)
 	}
+	defer z.Close()
 	const size = len(magic) + 4 + (Labels+1)*Labels*4
-	buf := bytes.NewBuffer(make([]byte, 0, 8<<20))
-	if _, err := buf.ReadFrom(z); err != nil {
+	b, err := z.DecodeAll(data, make([]byte, 0, 8<<20))
+	if err != nil {
 		return nil, fmt.Errorf("reading the model: %w", err)
 	}
-	b := buf.Bytes()
 	if len(b) < size || string(b[:len(magic)]) != magic {
 		return nil, errors.New("this is no model of names")
 	}
@@ -113,15 +115,34 @@ func Read(r io.Reader) (*Model, error) {
 	if len(b) != Labels<<FeatureBits {
 		return nil, errShort
 	}
-	m.Weights = make([]int8, len(b))
-	for i, v := range b {
-		m.Weights[i] = int8(v)
+	m.rows = make([]byte, rowBytes<<FeatureBits+8)
+	for f := range 1 << FeatureBits {
+		row := m.rows[f*rowBytes:]
+		for l, v := range b[f*Labels : f*Labels+Labels] {
+			row[l] = v ^ 0x80
+		}
 	}
+	low, high := float32(0), float32(0)
+	for p := range m.Move {
+		for l, v := range m.Move[p] {
+			m.moveExp[p][l] = float32(math.Exp(float64(v)))
+			if v > forbidden {
+				low, high = min(low, v), max(high, v)
+			}
+		}
+	}
+	m.margin = 2 * (high - low)
 	return m, nil
 }
+
+// forbidden is the weight, or more, of a label that cannot follow another.
+const forbidden = -25
 
 //go:embed model.bin
 var embedded []byte
 
 // Default returns the embedded model. It is unpacked when first asked for.
-var Default = sync.OnceValues(func() (*Model, error) { return Read(bytes.NewReader(embedded)) })
+var Default = sync.OnceValues(Load)
+
+// Load unpacks the embedded model.
+func Load() (*Model, error) { return Read(embedded) }

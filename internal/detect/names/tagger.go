@@ -1,6 +1,9 @@
 package names
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // Bounds of what is looked at around a decision.
 const (
@@ -242,44 +245,74 @@ func (s *state) describe(is *island) {
 	}
 }
 
+// rowBytes is the weights of a feature: one byte a label, and one to spare.
+const rowBytes = Labels + 1
+
+// emissions sums the weights of the token's features up. Weights are bytes, 128
+// more than they count; four of them are added at once, in lanes of 16 bits,
+// which hold the sum of 257.
+func (m *Model) emissions(e *[Labels]float32, feats []uint32) {
+	const lanes = 0x00FF00FF00FF00FF
+	var even, odd, last uint64
+	for _, f := range feats {
+		row := m.rows[int(f)*rowBytes:]
+		a := binary.LittleEndian.Uint64(row)
+		even += a & lanes
+		odd += a >> 8 & lanes
+		b := uint64(binary.LittleEndian.Uint32(row[8:rowBytes]))
+		last += b&0x00FF00FF | (b>>8&0xFF)<<32
+	}
+	off := int32(len(feats)) * 128
+	for k := range 4 {
+		e[2*k] = float32(int32(even>>(16*k)&0xFFFF)-off) * m.Scale
+		e[2*k+1] = float32(int32(odd>>(16*k)&0xFFFF)-off) * m.Scale
+	}
+	e[8] = float32(int32(last&0xFFFF)-off) * m.Scale
+	e[9] = float32(int32(last>>32&0xFFFF)-off) * m.Scale
+	e[10] = float32(int32(last>>16&0xFFFF)-off) * m.Scale
+}
+
 // decode finds the names in an island. Offsets are moved by shift.
 func (m *Model) decode(s *state, dst []Span, is *island, bias float64, shift int) []Span {
 	n := is.to - is.from
-	var back [maxIslandTokens][Labels]uint8
-	var best [Labels]float32
+	plain := true
 	for k := range n {
 		s.feats = s.features(s.feats[:0], is, is.from+k)
-		var sum [Labels]int32
-		for _, f := range s.feats {
-			row := (*[Labels]int8)(m.Weights[int(f)*Labels:])
-			for l := range row {
-				sum[l] += int32(row[l])
-			}
-		}
 		e := &s.scores[k]
-		for l := range e {
-			e[l] = float32(sum[l]) * m.Scale
-		}
+		m.emissions(e, s.feats)
 		e[0] -= float32(bias)
 		if s.mem.has(s.toks[is.from+k].hash) {
 			e[BeginLabel(Person)] += rememberedBonus
 			e[BeginLabel(Person)+1] += rememberedBonus
 		}
-		if k == 0 {
-			for l := range best {
-				best[l] = m.Move[Labels][l] + e[l]
-			}
-			continue
+		for _, v := range e[1:] {
+			plain = plain && v < e[0]-m.margin
 		}
+	}
+	if plain {
+		// No way through any other label can be worth more than what two steps
+		// between labels differ by.
+		return dst
+	}
+	var back [maxIslandTokens][Labels]uint8
+	best := m.Move[Labels]
+	for l := range best {
+		best[l] += s.scores[0][l]
+	}
+	for k := 1; k < n; k++ {
 		var now [Labels]float32
 		for l := range now {
-			from, score := 0, best[0]+m.Move[0][l]
-			for p := 1; p < Labels; p++ {
+			from, score := 0, float32(math.Inf(-1))
+			lo, hi := 0, Labels-1
+			if l > 0 && l%2 == 0 { // goes on: only behind the same kind
+				lo, hi = l-1, l
+			}
+			for p := lo; p <= hi; p++ {
 				if v := best[p] + m.Move[p][l]; v > score {
 					from, score = p, v
 				}
 			}
-			now[l] = score + e[l]
+			now[l] = score + s.scores[k][l]
 			back[k][l] = uint8(from)
 		}
 		best = now
@@ -318,7 +351,7 @@ func (m *Model) decode(s *state, dst []Span, is *island, bias float64, shift int
 			for x := k; x < j; x++ {
 				t := &s.toks[is.from+x]
 				if t.kind == wordToken && t.len() > 2 && t.attrs.common() == 0 && t.attrs&(Title|Particle|Calendar) == 0 {
-					s.mem.add(t.hash)
+					s.mem.add(t.hash, a.start+shift)
 				}
 			}
 		}
@@ -333,25 +366,29 @@ const rememberedBonus = 2.5
 // marginals works out, with the forward and backward sums, how likely each
 // token is to be a part of a name of any kind.
 func (m *Model) marginals(s *state, n int) {
-	var alpha, beta [maxIslandTokens][Labels]float64
-	var emit [maxIslandTokens][Labels]float64
+	var alpha, emit [maxIslandTokens][Labels]float32
 	for k := range n {
 		top := s.scores[k][0]
 		for _, v := range s.scores[k][1:] {
 			top = max(top, v)
 		}
 		for l, v := range s.scores[k] {
-			emit[k][l] = math.Exp(float64(v - top))
+			if d := v - top; d > -20 {
+				emit[k][l] = float32(math.Exp(float64(d)))
+			}
 		}
 	}
-	move := m.moveExp()
+	move := &m.moveExp
 	for k := range n {
-		sum := 0.0
+		sum := float32(0)
 		for l := range Labels {
-			v := 0.0
-			if k == 0 {
+			v := float32(0)
+			switch {
+			case k == 0:
 				v = move[Labels][l]
-			} else {
+			case l > 0 && l%2 == 0:
+				v = alpha[k-1][l-1]*move[l-1][l] + alpha[k-1][l]*move[l][l]
+			default:
 				for p := range Labels {
 					v += alpha[k-1][p] * move[p][l]
 				}
@@ -364,44 +401,39 @@ func (m *Model) marginals(s *state, n int) {
 			alpha[k][l] /= sum
 		}
 	}
+	var beta [Labels]float32
+	for l := range beta {
+		beta[l] = 1
+	}
 	for k := n - 1; k >= 0; k-- {
-		if k == n-1 {
-			for l := range Labels {
-				beta[k][l] = 1
+		if k < n-1 {
+			var next [Labels]float32
+			for q := range next {
+				next[q] = emit[k+1][q] * beta[q]
 			}
-		} else {
-			sum := 0.0
+			sum := float32(0)
 			for l := range Labels {
-				v := 0.0
-				for q := range Labels {
-					v += move[l][q] * emit[k+1][q] * beta[k+1][q]
+				v := move[l][0] * next[0]
+				for q := 1; q < Labels; q += 2 {
+					v += move[l][q] * next[q]
 				}
-				beta[k][l] = v
+				if l > 0 {
+					on := l + l%2 // the label that goes on with this kind
+					v += move[l][on] * next[on]
+				}
+				beta[l] = v
 				sum += v
 			}
 			for l := range Labels {
-				beta[k][l] /= sum
+				beta[l] /= sum
 			}
 		}
-		total, none := 0.0, 0.0
+		total := float32(0)
 		for l := range Labels {
-			v := alpha[k][l] * beta[k][l]
-			total += v
-			if kind := KindOf(l); kind == None || kind == Other {
-				none += v
-			}
+			total += alpha[k][l] * beta[l]
 		}
-		s.sure[k] = float32(1 - none/total)
+		other := BeginLabel(Other)
+		none := alpha[k][0]*beta[0] + alpha[k][other]*beta[other] + alpha[k][other+1]*beta[other+1]
+		s.sure[k] = 1 - none/total
 	}
-}
-
-func (m *Model) moveExp() *[Labels + 1][Labels]float64 {
-	m.once.Do(func() {
-		for i := range m.Move {
-			for j := range m.Move[i] {
-				m.exp[i][j] = math.Exp(float64(m.Move[i][j]))
-			}
-		}
-	})
-	return &m.exp
 }

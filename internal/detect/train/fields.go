@@ -46,11 +46,14 @@ var fieldKinds = []fieldKind{
 	{"pob|from|to|location|where|place|at|near", "", 5, func(w *writer) { w.slot("city") }},
 
 	{"company|company name|organization|organisation|organization name|employer|vendor|supplier|merchant|merchant name|business name|bank|bank name|institution|school|university|hospital|clinic|publisher|firm|legal entity|firma|arbeitgeber|unternehmen|entreprise|societe|société|employeur|empresa|azienda|datore di lavoro|ditta|bedrijf|werkgever|foretag|yritys|spolecnost|sirket|perusahaan|компания|公司|会社|회사|carrier|airline|insurer|provider|client|issuer|sponsor|manufacturer|brand|label|team|club|agency|partner|competitor", "", 26, func(w *writer) { w.slot("org") }},
-	{"name|company|organization|bank", firms, 6, func(w *writer) { w.slot("org") }},
+	{"company|organization|bank|company name", firms, 6, func(w *writer) { w.slot("org") }},
 
 	{"name|title|label|description", wares, 26, func(w *writer) { w.thing() }},
 	{"product|product name|item|title|name|label|subject|topic|category|description|summary|type|model|sku|tag|tags|keyword|keywords|query|search|q|plan|tier|edition|style|color|colour|brand|make|material|genre|movie|song|album|book|game|show|film|track|playlist|headline|course|event|campaign|coupon|theme|variant|collection|series|gift|dish|ingredient|menu item|wine|car|vehicle|engine|part|tool|library|framework|language|platform|os|browser|database|dependency|package|module|plugin|service|component|repo|repository|branch|job|stage|step|task|workflow|pipeline|build|release|version name|codename|cluster|project|project name|milestone|epic|feature|bug|issue|algorithm|method|function|operation|command|metric|chart|dashboard|report|index|table|column|test|test name|suite|experiment|dataset|prompt name|tool name|job title|role|position|occupation|profession|department|team|group|diagnosis|condition|disease|procedure|medication|drug|allergy|specialty|holiday|day|month|weekday|season|timezone name|font|icon|button|placeholder|heading|section|tab|menu|screen|hint|caption|alt|note|remark|memo|comment|msg|message|reason|error|status text|state name|display|text|value|data|content", "", 90, func(w *writer) { w.thing() }},
 	{"status|state|level|type|kind|priority|severity|action|method|result|outcome|mode|visibility|condition|step|phase|env|environment|event|operation|currency|unit|gender|sex|channel|source|medium|scope|format|encoding|locale|lang|language|region|zone|timezone|role|reason|category|plan", "", 30, func(w *writer) { w.state2() }},
+	{"region|zone|availability zone|datacenter|location|cluster|aws region|cloud region", "", 8, func(w *writer) { w.slot("region") }},
+	{"host|hostname|node|server|pod|container|instance|machine|worker|version|build|release|commit|tag|image|domain|site|source|target|device|endpoint|origin", "", 14, func(w *writer) { w.slot("code2") }},
+	{"date|dob|date of birth|birth date|birthday|born|created at|updated at|expires|due|start|end|from|to|since|until|time|timestamp|valid until|hire date", "", 14, func(w *writer) { w.slot("date") }},
 	{"note|notes|message|content|text|comment|body|description|msg|remarks|summary|instructions|feedback|review|bio|about|details|question|answer|prompt|input|output|response|transcript|caption|subject", "", 6, func(w *writer) { w.sentence() }},
 	{"id|ref|reference|code|key|token|hash|etag|commit|sku|serial|number|order id|request id|trace id|session id|user agent|path|file|filename|url|version|build|date|created at|timestamp|time|amount|price|total|phone|email|username|login|ip|host|hostname|topic arn|image|tag", "", 20, func(w *writer) { w.codeValue() }},
 }
@@ -100,7 +103,9 @@ func (w *writer) state2() {
 }
 
 func (w *writer) codeValue() {
-	switch w.r.IntN(8) {
+	switch w.r.IntN(11) {
+	case 8, 9, 10:
+		w.code()
 	case 0:
 		w.slot("email")
 	case 1:

@@ -41,7 +41,7 @@ func readSections(file string) []*section {
 			continue
 		}
 		kind, words, ok := strings.Cut(line, ": ")
-		if ok && !strings.ContainsAny(kind, " {\"<") && (file != "templates.txt") {
+		if ok && !strings.ContainsAny(kind, " {\"<") && file != "templates.txt" && file != "grammar.txt" {
 			for w := range strings.FieldsSeq(words) {
 				cur.lists[kind] = append(cur.lists[kind], w)
 			}

@@ -22,11 +22,11 @@ func main() {
 	data := flag.String("data", "", "folder with train/ and gazetteers/")
 	out := flag.String("o", "internal/detect/names/model.bin", "where the model is written to")
 	seed := flag.Uint64("seed", 1, "seed of all that is random")
-	texts := flag.Int("texts", 60000, "texts that are made up")
+	texts := flag.Int("texts", 40000, "texts that are made up")
 	fields := flag.Int("fields", 50000, "fields that are made up")
 	epochs := flag.Int("epochs", 8, "times that all is gone through")
 	decay := flag.Float64("decay", 2e-6, "by how much weights are drawn to zero in each step")
-	drop := flag.Float64("drop", 0.15, "share of the features that are left out at random")
+	drop := flag.Float64("drop", 0.3, "share of the features that are left out at random")
 	flag.Parse()
 	if err := run(*data, *out, *seed, *texts, *fields, *epochs, float32(*decay), float32(*drop)); err != nil {
 		log.Fatal(err)
@@ -85,11 +85,11 @@ func run(data, out string, seed uint64, texts, fields, epochs int, decay, drop f
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("writing the model: %w", err)
 	}
-	if f, err = os.Open(out); err != nil {
+	written, err := os.ReadFile(out)
+	if err != nil {
 		return fmt.Errorf("reading the model again: %w", err)
 	}
-	defer f.Close()
-	if m, err = names.Read(f); err != nil {
+	if m, err = names.Read(written); err != nil {
 		return err
 	}
 	figures("texts of templates that were held out", m, held)
@@ -105,7 +105,7 @@ func collect(w *world, data string, texts, fields int) (train, held []example, e
 	for _, c := range []struct {
 		file   string
 		weight float32
-	}{{"wikigold", 1}, {"wnut17_train", 1}, {"btc_nohandle", 1}, {"sec_fin5", 0.5}} {
+	}{{"wikigold", 2}, {"wnut17_train", 2}, {"btc_nohandle", 2}, {"sec_fin5", 1}} {
 		es, err := readCorpus(filepath.Join(data, "train", c.file+".jsonl"), nations, c.weight)
 		if err != nil {
 			return nil, nil, err
@@ -133,6 +133,20 @@ func collect(w *world, data string, texts, fields int) (train, held []example, e
 			held = append(held, e)
 		} else {
 			train = append(train, e)
+		}
+	}
+	for range texts {
+		switch n := w.r.IntN(100); {
+		case n < 50:
+			train = append(train, w.composed(false))
+		case n < 65:
+			train = append(train, w.block())
+		case n < 80:
+			train = append(train, w.table())
+		case n < 98:
+			train = append(train, w.object())
+		default:
+			held = append(held, w.composed(true))
 		}
 	}
 	total := fieldWeights()

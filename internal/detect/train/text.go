@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"strings"
 
 	"github.com/sluice-proxy/sluice/internal/detect/names"
@@ -315,11 +314,7 @@ func (w *writer) sentence() {
 	if !strings.Contains(t.text, "{s}") {
 		sub := writer{world: w.world, low: w.low, up: w.up}
 		sub.fill(t.lang, t.text)
-		at := w.b.Len()
-		w.b.WriteString(sub.b.String())
-		for _, g := range sub.gold {
-			w.gold = append(w.gold, names.Gold{Start: g.Start + at, End: g.End + at, Kind: g.Kind})
-		}
+		w.embed(&sub)
 	}
 	w.lang, w.land, w.culture = lang, land, culture
 }
@@ -360,7 +355,7 @@ func (w *writer) filler(slot string) string {
 	d := func(n int) string { return w.small(fmt.Sprint("d", n)) }
 	switch slot {
 	case "phone":
-		return w.pick([]string{"+1 " + d(3) + " " + d(3) + " " + d(4), "+49 " + d(3) + " " + d(7), "0" + d(4) + " " + d(6), d(3) + "-" + d(3) + "-" + d(4), "(" + d(3) + ") " + d(3) + "-" + d(4), "+33 6 " + d(2) + " " + d(2) + " " + d(2) + " " + d(2), "+34" + d(9)})
+		return w.pick([]string{"+1 " + d(3) + " " + d(3) + " " + d(4), "+49 " + d(3) + " " + d(7), "0" + d(4) + " " + d(6), d(3) + "-" + d(3) + "-" + d(4), "(" + d(3) + ") " + d(3) + "-" + d(4), "+33 6 " + d(2) + " " + d(2) + " " + d(2) + " " + d(2), "+34" + d(9), "0" + d(4) + " " + d(5), "0" + d(3) + " " + d(3) + " " + d(3), "(0" + d(3) + ") " + d(6), "+" + d(2) + "(0)" + d(3) + " " + d(6), d(3) + "." + d(3) + "." + d(4), d(5) + " " + d(5), "0" + d(9)})
 	case "date":
 		return w.pick([]string{"2024-0" + fmt.Sprint(1+r.IntN(9)) + "-1" + d(1), fmt.Sprintf("%d/%d/19%s", 1+r.IntN(12), 1+r.IntN(28), d(2)), fmt.Sprintf("%02d.%02d.%d", 1+r.IntN(28), 1+r.IntN(12), 1940+r.IntN(80)), w.pick(months) + " " + fmt.Sprint(1+r.IntN(28)) + ", 20" + d(2), fmt.Sprint(1+r.IntN(28)) + " " + w.pick(months) + " 19" + d(2), fmt.Sprintf("2025-%02d-%02dT%02d:%02d:%02dZ", 1+r.IntN(12), 1+r.IntN(28), r.IntN(24), r.IntN(60), r.IntN(60))})
 	case "time":
@@ -379,6 +374,12 @@ func (w *writer) filler(slot string) string {
 		return fmt.Sprint(r.IntN(3000))
 	case "tag":
 		return strings.ReplaceAll(title(w.pick([]string{"happy days", "love", "football", "new year", "music", "win", "worldcup", "fashion week", "food", "monday motivation"})), " ", "")
+	case "idn":
+		return w.pick(strings.Split("SSN,EIN,ITIN,TIN,NINO,NHS number,UTR,PPSN,CPF,CNPJ,RG,PIS,SIN,CURP,RFC,CUIT,RUT,DNI,NIE,NIF,CIF,NSS,PAN,Aadhaar,GSTIN,UAN,EPIC,VAT ID,IBAN,BIC,SWIFT code,Steuer-ID,Steuernummer,Personalausweisnummer,Sozialversicherungsnummer,USt-IdNr,SIREN,SIRET,NIR,numéro de sécurité sociale,codice fiscale,Partita IVA,BSN,PESEL,NIP,REGON,TFN,ABN,ACN,Medicare number,NRIC,FIN,HKID,RRN,MyKad,TCKN,ID number,passport number,passport,driver's license,licence number,card number,CVV,account number,sort code,routing number,member ID,policy number,claim number,MRN,patient ID,case number,ticket,order number,tracking number,serial number,IMEI,VIN,MAC address,IP address,API key,PIN,customer number,booking code,invoice,employee ID,student ID,badge", ","))
+	case "region":
+		return w.pick([]string{"eu-", "us-", "ap-", "sa-", "ca-", "me-", "af-"}) + w.pick(strings.Fields("west east central north south northeast southeast")) + "-" + w.small("n1")
+	case "code2":
+		return w.pick([]string{w.small("d1") + "." + w.small("n2") + "." + w.small("n2"), "20" + w.small("d2") + "." + w.small("n1") + "." + w.small("n2") + "-" + w.small("d4"), fmt.Sprintf("%08x", r.Uint32()), fmt.Sprintf("%08x%08x%08x", r.Uint32(), r.Uint32(), r.Uint32()), w.pick(strings.Fields("node web db worker cache host api gw app srv edge")) + w.pick([]string{"-", "", "0"}) + w.small("n3"), "v" + w.small("n1") + "." + w.small("n2"), w.pick(w.things.lists["word"]) + "-" + w.pick(w.things.lists["word"]) + "-" + fmt.Sprintf("%05x", r.IntN(1<<20)), "ip-10-" + w.small("n2") + "-" + w.small("n2") + "-" + w.small("n2")})
 	case "ui":
 		return spaced(w.pick(w.things.lists["ui"]))
 	case "ui2":
@@ -438,8 +439,4 @@ func (w *world) example(t template) example {
 	}
 	e.key = w.pick([]string{"", "", "", "content", "message", "text", "body", "note", "comment", "description", "prompt", "msg", "question", "input"})
 	return e
-}
-
-func shuffle[T any](r *rand.Rand, s []T) {
-	r.Shuffle(len(s), func(i, j int) { s[i], s[j] = s[j], s[i] })
 }

@@ -122,6 +122,9 @@ func lexicon(w *world, dir string) (*names.Lexicon, error) {
 			}
 		}
 	}
+	for _, s := range strings.Fields("SSN EIN ITIN TIN NINO NHS UTR PPSN CPF CNPJ RG PIS CURP RFC CUIT RUT DNI NIE NIF CIF NSS PAN Aadhaar GSTIN UAN EPIC VAT IBAN BIC SWIFT Steuer SIREN SIRET NIR BSN PESEL NIP REGON TFN ABN ACN Medicare NRIC HKID RRN MyKad TCKN MRN IMEI VIN MAC IP API PIN CVV ID") {
+		b.Add(s, names.Thing|names.Common(1))
+	}
 	for _, s := range append(months, strings.Fields("Monday Tuesday Wednesday Thursday Friday Saturday Sunday Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec Januar Februar März Mai Juni Juli Oktober Dezember Montag Dienstag Mittwoch Donnerstag Freitag Samstag Sonntag janvier février mars avril juin juillet août septembre octobre novembre décembre lundi mardi mercredi jeudi vendredi samedi dimanche enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre lunes martes miércoles jueves viernes sábado domingo")...) {
 		b.Add(s, names.Calendar)
 	}

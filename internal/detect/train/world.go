@@ -32,10 +32,13 @@ type world struct {
 	lands     []string
 	culture   *section // of the person that is being made
 	land      *section
+	grammar   *grammar
+	// plainWords are words that are no names.
+	plainWords []string
 }
 
 func newWorld(dir string, seed uint64) (*world, error) {
-	w := &world{r: rand.New(rand.NewPCG(seed, 1))}
+	w := &world{r: rand.New(rand.NewPCG(seed, 1)), grammar: readGrammar()}
 	w.cultures = readSections("people.txt")
 	for _, c := range w.cultures {
 		w.weights += c.weight
@@ -48,6 +51,13 @@ func newWorld(dir string, seed uint64) (*world, error) {
 	w.things = readSections("things.txt")[0]
 	for _, line := range readSections("nations.txt")[0].lines {
 		w.nations = append(w.nations, strings.Fields(line)...)
+	}
+	for _, s := range readSections("words.txt") {
+		if s.name == "1" || s.name == "2" {
+			for _, line := range s.lines {
+				w.plainWords = append(w.plainWords, strings.Fields(line)...)
+			}
+		}
 	}
 	err := eachRow(filepath.Join(dir, "gazetteers/first.txt"), func(s string, _ int) { w.first = append(w.first, title(s)) })
 	if err == nil {
@@ -455,7 +465,9 @@ func (w *world) product() string {
 	if w.land == nil {
 		w.chooseLand()
 	}
-	switch n := w.r.IntN(100); {
+	switch n := w.r.IntN(120); {
+	case n >= 100:
+		return w.namedThing()
 	case n < 30:
 		return spaced(w.pick(t["brand"])) + " " + w.pick(t["product-noun"])
 	case n < 42:
@@ -472,6 +484,51 @@ func (w *world) product() string {
 		return title(w.pick(t["product-noun"])) + " " + spaced(w.pick(t["model"]))
 	}
 	return spaced(w.pick(t["brand"]))
+}
+
+// namedThing is a thing that is called after somebody or a place: what follows
+// the name says so.
+func (w *world) namedThing() string {
+	if w.culture == nil || !w.western() || w.culture.name == "ru-cyr" {
+		w.chooseCulture("us", "en-gb", "de", "fr", "es", "it")
+	}
+	if !w.western() || w.culture.name == "ru-cyr" {
+		w.chooseCulture("us")
+	}
+	name := w.given()
+	switch w.r.IntN(6) {
+	case 0:
+		name = w.family()
+	case 1:
+		name += " " + w.family()
+	case 2:
+		name = w.pick(w.populous)
+	case 3:
+		name = w.pick(w.cities)
+	case 4:
+		name = w.country()
+	}
+	noun := func() string {
+		if w.chance(0.6) {
+			return w.pick(w.plainWords)
+		}
+		return w.pick(w.things.lists[w.pick([]string{"product-noun", "word", "math-noun"})])
+	}
+	s := name
+	for range 1 + w.r.IntN(3) {
+		n := noun()
+		switch w.r.IntN(8) {
+		case 0:
+			n = title(n)
+		case 1:
+			n = strings.ToUpper(n[:min(len(n), 3)])
+		}
+		s += " " + n
+	}
+	if w.chance(0.15) {
+		s += " " + w.small("n3")
+	}
+	return s
 }
 
 func (w *world) math() string {
