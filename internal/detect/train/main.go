@@ -1,6 +1,7 @@
 // The train program makes the model of internal/detect/names: from the labelled
 // texts and the gazetteers in a folder, and from texts that it makes up of the
-// lists beside it. The same seed makes the same model.
+// lists beside it. The comments of Go's standard library stand for texts without
+// names. The same seed, and the same version of Go, make the same model.
 //
 //	go run ./internal/detect/train -data DIR
 package main
@@ -122,6 +123,11 @@ func collect(w *world, data string, texts, fields int) (train, held []example, e
 			}
 		}
 	}
+	plain, err := technical(w, texts/5, texts/10)
+	if err != nil {
+		return nil, nil, err
+	}
+	train = append(train, plain...)
 	all := templates()
 	for range texts {
 		t := all[w.r.IntN(len(all))]
