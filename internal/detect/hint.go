@@ -1,123 +1,199 @@
 package detect
 
-import "bytes"
+import (
+	"math/bits"
+	"strings"
+)
 
-// keyHints is what the name of a field says of its value.
-type keyHints struct {
-	known                                          bool
-	email, phone, card, ssn, ip, id, date, version bool
+// Kinds of fields and words that speak against a finding. They are numbered
+// behind the entities.
+const (
+	flagNumber    uint8 = 128 + iota // orders, hashes, counts and the like
+	flagVersion                      // versions and object identifiers
+	flagDate                         // dates and times
+	flagNotSecret                    // in a name: it is about the thing, and not the thing
+)
+
+// Words that speak against.
+const (
+	numberHints  = "order|orders|order id|order no|orderid|order number|invoice|invoices|tracking|trackingnumber|tracking number|reference|ref|serial|serial number|sku|ticket|tickets|case|isbn|ean|upc|gtin|asin|mpn|part|part number|model|transaction|txn|transaction id|batch|lot|commit|hash|sha|sha1|sha256|md5|etag|checksum|digest|uuid|guid|trace|span|nonce|request|request id|requestid|correlation|seq|sequence|count|counter|total|amount|price|cost|sum|balance|size|bytes|offset|length|qty|quantity|index|port|status|latency|duration|product|item|event|job|task|thread|pid|range|ratio|score|rev|revision|build|color|colour|width|height|weight|limit|page|line|row|position|flight|shipment|parcel|package|bestellung|bestellnummer|rechnung|rechnungsnummer|auftrag|commande|facture|pedido|factura|fatura|ordine|fattura|seed|block|height|depth|ratio|points|cents|rate|percent|isin|cusip|doi|pmid|issn|article|bug|issue|pr|pull request|ext id|message id|msg id|post id|tweet|video|channel|campaign|coupon|voucher|stock|quantity|asset|device serial"
+	versionHints = "version|versions|ver|release|oid|firmware|chrome|firefox|safari|edge|agent|user agent|useragent|build|semver|driver version|v|kernel|sdk|api version"
+	aboutHints   = "url|uri|path|file|filename|type|length|size|count|expires|expiry|expiration|ttl|limit|usage|algorithm|alg|format|policy|endpoint|class|provider|label|status|scope|issuer|enabled|required|total|prompt|completion|input|output|hint|question|field|prefix|used|budget|price|rate|cached|reasoning|next|page|continuation|cursor|max|min|name|id|group|groups|range|verified|updated|changed|attempts|strength|column|param|parameter|header|variable|var name|env|vault|event|listener|event key|press|code point|keyword|keywords|error|message|description|note|place|city|sort|primary|foreign|kind|chars|regex|pattern|template|generator|manager|method|function|hash function|mode|grant"
+	dateHints    = "timestamp|time|date|created|created at|updated|updated at|modified|expires|expires at|epoch|ts|deadline|due|at|since|until|issued|iat|nbf|datum|fecha|uhrzeit"
+)
+
+// ids numbers the entities.
+var ids = func() map[Entity]uint8 {
+	m := make(map[Entity]uint8, len(entities))
+	for i, e := range entities {
+		m[e.Entity] = uint8(i)
+	}
+	if len(entities) > 128 {
+		panic("detect: there are more entities than a set has room for")
+	}
+	return m
+}()
+
+// The numbers of the entities that have code of their own.
+var (
+	idAPIKey        = ids[APIKey]
+	idAge           = ids[Age]
+	idBIC           = ids[BIC]
+	idCVV           = ids[CVV]
+	idCardExpiry    = ids[CardExpiry]
+	idCoordinates   = ids[Coordinates]
+	idCreditCard    = ids[CreditCard]
+	idCrypto        = ids[Crypto]
+	idDateOfBirth   = ids[DateOfBirth]
+	idEmail         = ids[Email]
+	idIBAN          = ids[IBAN]
+	idIPAddress     = ids[IPAddress]
+	idJWT           = ids[JWT]
+	idMACAddress    = ids[MACAddress]
+	idNRP           = ids[NRP]
+	idPIN           = ids[PIN]
+	idPassword      = ids[Password]
+	idPhone         = ids[Phone]
+	idPrivateKey    = ids[PrivateKey]
+	idStreetAddress = ids[StreetAddress]
+	idTitle         = ids[Title]
+	idUsername      = ids[Username]
+	idZIPCode       = ids[ZIPCode]
+)
+
+// phrase is what a word or phrase speaks for.
+type phrase struct {
+	hash        uint64
+	own, shared set
 }
 
-// hints reads the field's name, when the first candidate asks.
-func (s *scan) hints() *keyHints {
-	if s.key.known {
-		return &s.key
-	}
-	s.key.known = true
-	var buf [64]byte
-	tokens := keyTokens(buf[:0], s.ctx.Key)
-	has := func(words ...string) bool {
-		for _, w := range words {
-			if bytes.Contains(tokens, []byte(w)) {
-				return true
-			}
+// dictionary finds phrases by their hash.
+type dictionary struct {
+	phrases []phrase
+	slots   []uint16    // index of a phrase and 1; 0 is free
+	filter  [512]uint64 // a bit by hash: most words of a text are not in it
+}
+
+// builtin is the dictionary of the package's own recognisers.
+var builtin = func() *dictionary {
+	b := newDictionary()
+	b.flag(numberHints, flagNumber)
+	b.flag(versionHints, flagVersion)
+	b.flag(dateHints, flagDate)
+	b.flag(aboutHints, flagNotSecret)
+	for _, family := range families() {
+		for i := range family {
+			b.add(family[i].hints, ids[family[i].entity], false)
+			b.add(family[i].shared, ids[family[i].entity], true)
 		}
-		return false
 	}
-	h := &s.key
-	h.email = has("_mail_", "email_", "_mailto_")
-	h.phone = has("phone_", "_mobile_", "_tel_", "telephone", "_cell_", "_fax_", "_msisdn_", "_whatsapp_", "_landline_", "_telefon", "_handy_", "_mobil_")
-	h.card = has("_card_", "creditcard", "cardnumber", "_pan_", "_cc_", "_ccn_", "_kreditkarte_")
-	h.ssn = has("_ssn_", "socialsecurity", "_social_security_", "_social_", "ssn_")
-	h.ip = has("_ip_", "ipaddress", "_ipv4_", "_ipv6_", "_remote_addr_", "_client_ip_", "_host_")
-	h.version = has("_version_", "_ver_", "_oid_", "_build_")
-	h.date = has("_date_", "_time_", "timestamp", "_at_", "_created_", "_updated_", "_expires_", "_dob_")
-	h.id = !h.phone && !h.card && !h.ssn && has("_id_", "_uuid_", "_order_", "_invoice_", "_tracking_", "_sku_", "_ref_", "reference", "_serial_", "_hash_", "_nonce_", "_trace_", "_span_", "_count_", "_total_", "_amount_", "_price_", "_size_", "_bytes_", "_offset_")
+	return b.dictionary()
+}()
+
+type dictionaryBuilder map[uint64]*phrase
+
+func newDictionary() dictionaryBuilder { return dictionaryBuilder{} }
+
+func (b dictionaryBuilder) flag(phrases string, flag uint8) { b.add(phrases, flag, false) }
+
+// add notes that each of the phrases, divided by |, speaks for id.
+func (b dictionaryBuilder) add(phrases string, id uint8, shared bool) {
+	for p := range strings.SplitSeq(phrases, "|") {
+		h := hashPhrase(p)
+		if h == 0 {
+			continue
+		}
+		e := b[h]
+		if e == nil {
+			e = &phrase{hash: h}
+			b[h] = e
+		}
+		if shared {
+			e.shared.add(id)
+		} else {
+			e.own.add(id)
+		}
+	}
+}
+
+func (b dictionaryBuilder) dictionary() *dictionary {
+	d := &dictionary{slots: make([]uint16, 1<<bits.Len(uint(len(b)*3)))}
+	for h, e := range b {
+		d.phrases = append(d.phrases, *e)
+		i := h & uint64(len(d.slots)-1)
+		for d.slots[i] != 0 {
+			i = (i + 1) & uint64(len(d.slots)-1)
+		}
+		d.slots[i] = uint16(len(d.phrases))
+		d.filter[h>>55] |= 1 << (h >> 49 & 63)
+	}
+	return d
+}
+
+// lookup returns the number of the phrase with the hash, and 1; 0 where there
+// is none.
+func (d *dictionary) lookup(h uint64) uint16 {
+	if d.filter[h>>55]>>(h>>49&63)&1 == 0 {
+		return 0
+	}
+	for i := h & uint64(len(d.slots)-1); d.slots[i] != 0; i = (i + 1) & uint64(len(d.slots)-1) {
+		if d.phrases[d.slots[i]-1].hash == h {
+			return d.slots[i]
+		}
+	}
+	return 0
+}
+
+const (
+	hashSeed  = 0xcbf29ce484222325
+	hashPrime = 0x100000001b3
+)
+
+// mix ends the hash of a word.
+func mix(h uint64) uint64 {
+	h ^= h >> 29
+	h *= 0x9e3779b97f4a7c15
+	return h ^ h>>32
+}
+
+// join is the hash of a phrase and one more word.
+func join(a, b uint64) uint64 { return mix(a*31 + b) }
+
+// hashPhrase is the hash of up to four words, as reader finds them in a text.
+// 0 is none.
+func hashPhrase(p string) uint64 {
+	h, words := uint64(0), 0
+	for i := 0; i < len(p); {
+		if !isLetter(p[i]) {
+			i++
+			continue
+		}
+		w := uint64(hashSeed)
+		for i < len(p) && isLetter(p[i]) {
+			w = (w ^ uint64(fold(p[i], i > 0 && p[i-1] == 0xC3))) * hashPrime
+			i++
+		}
+		w = mix(w)
+		if words++; words == 1 {
+			h = w
+		} else {
+			h = join(h, w)
+		}
+	}
+	if words > 4 {
+		panic("detect: more than four words: " + p)
+	}
 	return h
 }
 
-// keyTokens writes a name as lower-case words between underscores: cardNumber,
-// card-number and CARD_NUMBER all become _card_number_cardnumber_.
-func keyTokens(dst []byte, key string) []byte {
-	if len(key) > 48 {
-		key = key[:48]
-	}
-	dst = append(dst, '_')
-	for i := range len(key) {
-		c := key[i]
-		switch {
-		case c >= 'A' && c <= 'Z':
-			lowerNext := i+1 < len(key) && key[i+1] >= 'a' && key[i+1] <= 'z'
-			if i > 0 && (key[i-1] >= 'a' && key[i-1] <= 'z' || isDigit(key[i-1]) || key[i-1] >= 'A' && key[i-1] <= 'Z' && lowerNext) {
-				dst = append(dst, '_')
-			}
-			dst = append(dst, c|0x20)
-		case isAlnum(c) || c >= 0x80:
-			dst = append(dst, c)
-		case dst[len(dst)-1] != '_':
-			dst = append(dst, '_')
-		}
-	}
-	if dst[len(dst)-1] != '_' {
-		dst = append(dst, '_')
-	}
-	for i := range len(key) {
-		if c := key[i]; isAlnum(c) {
-			if c >= 'A' && c <= 'Z' {
-				c |= 0x20
-			}
-			dst = append(dst, c)
-		}
-	}
-	return append(dst, '_')
-}
+// isLetter is for the words of hints: letters, and all of other scripts.
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' || c >= 0x80 }
 
-// Words before a candidate that speak for it, or against.
-var (
-	phoneWords   = []string{"phone", "mobile", "tel", "call", "cell", "fax", "whatsapp", "sms", "text me", "reach me", "contact", "dial", "ring", "telefon", "handy", "numéro", "teléfono"}
-	cardWords    = []string{"card", "visa", "mastercard", "amex", "credit", "debit", "cc", "pan", "karte", "tarjeta", "carte"}
-	ssnWords     = []string{"ssn", "social security", "social sec", "ss#", "ss #", "social"}
-	ipWords      = []string{"ip", "address", "addr", "host", "from", "client", "server"}
-	versionWords = []string{"version", "ver", "v", "release", "build", "oid", "firmware", "chrome", "firefox", "safari", "edge", "agent"}
-	idWords      = []string{"order", "invoice", "tracking", "reference", "ref", "serial", "sku", "ticket", "case", "id", "isbn", "part", "model", "transaction", "batch", "timestamp"}
-)
-
-// before reports whether one of the words stands in the text before start, as
-// a word, within a few dozen bytes and in the same sentence.
-func (s *scan) before(start int, words []string) bool {
-	var buf [contextSize]byte
-	n := 0
-	for i := start - 1; n < len(buf); i-- {
-		if i < 0 && i+len(s.ctx.Before) < 0 {
-			break
-		}
-		c := s.at(i)
-		if c == '\n' {
-			break
-		}
-		if c >= 'A' && c <= 'Z' {
-			c |= 0x20
-		}
-		n++
-		buf[len(buf)-n] = c
+// fold makes a letter lower case: a to z, and those of Latin-1 after the byte
+// C3.
+func fold(c byte, latin bool) byte {
+	if c >= 'A' && c <= 'Z' || latin && c >= 0x80 && c <= 0x9E {
+		return c | 0x20
 	}
-	window := buf[len(buf)-n:]
-	for _, w := range words {
-		for at := 0; ; {
-			k := bytes.Index(window[at:], []byte(w))
-			if k < 0 {
-				break
-			}
-			k += at
-			end := k + len(w)
-			startsWord := k == 0 || !isAlnum(window[k-1])
-			// A plural or a "number" in the same word is fine: "phones", "ssn:".
-			endsWord := end == len(window) || !isAlnum(window[end]) || len(w) > 3
-			if startsWord && endsWord {
-				return true
-			}
-			at = k + 1
-		}
-	}
-	return false
+	return c
 }
