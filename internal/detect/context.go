@@ -1,5 +1,10 @@
 package detect
 
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
 // How far before a candidate its context is looked for. Together they stay
 // below what Context.Before holds, so that the answer does not depend on where
 // a text is cut.
@@ -42,26 +47,29 @@ type field struct {
 // and reads each byte once.
 type reader struct {
 	begun bool
+	// whole is false where it began too late for the words of a candidate, for
+	// the name of a field only.
+	whole bool
 	at    int // the text is read up to here
 	marks [24]mark
 	n     int
 	floor int // marks before are of another sentence, value or key
-	// The hashes of the last word, and of the last two and three, and where
-	// they begin.
-	word1, word2, word3    uint64
-	start1, start2, start3 int
-	end                    int
-	nameStart              int  // of the run of words, for a key: phone_number
-	clean                  bool // nothing but quotes, brackets and spaces since the last word
-	json, line             field
-	opened                 bool // line: its value has begun
-	typed                  bool // the last word is a type, as in "var x string ="
-	beforeType             int
-	quotes                 int // the last quotation mark
-	tag                    int // where the last < is, or before all
-	callQuote              int // the last (" is here
-	lastWordLetters        int
-	digitsAfterSpace       bool
+	// The hashes of the last words, the last one first, and where they begin;
+	// 0 where there is none that a phrase can go on from.
+	words            [3]uint64
+	starts           [3]int
+	end              int
+	nameStart        int  // of the run of words, for a key: phone_number
+	clean            bool // nothing but quotes, brackets and spaces since the last word
+	json, line       field
+	opened           bool // line: its value has begun
+	typed            bool // the last word is a type, as in "var x string ="
+	beforeType       int
+	quotes           int // the last quotation mark
+	tag              int // where the last < is, or before all
+	callQuote        int // the last (" is here
+	lastWordLetters  int
+	digitsAfterSpace bool
 }
 
 // clues are what the surroundings of a candidate say.
@@ -77,7 +85,13 @@ type clues struct {
 }
 
 func (r *reader) reset(at int) {
-	*r = reader{begun: true, at: at, floor: at, quotes: at - 1000, tag: at - 1000, callQuote: at - 1000, end: at - 1000, nameStart: at - 1000}
+	r.begun, r.whole, r.at, r.floor, r.n = true, true, at, at, 0
+	r.words[0] = 0
+	r.clean, r.opened, r.typed, r.digitsAfterSpace = false, false, false, false
+	r.json.kind, r.line.kind = noKey, noKey
+	far := at - 2*readWindow
+	r.end, r.nameStart, r.beforeType, r.quotes, r.tag, r.callQuote = far, far, far, far, far, far
+	r.lastWordLetters = 0
 }
 
 // around returns the clues for a candidate at p.
@@ -88,8 +102,8 @@ func (s *scan) around(p int) *clues {
 	s.read(p)
 	r := &s.reader
 	c := &s.clues
-	*c = clues{at: p}
-	s.known = true
+	c.at, s.known = p, true
+	c.own, c.shared, c.near, c.key, c.keyed = set{}, set{}, set{}, set{}, false
 	words := false
 	for i := r.n - 1; i >= 0 && r.n-i <= len(r.marks); i-- {
 		m := &r.marks[i%len(r.marks)]
@@ -161,37 +175,52 @@ func (s *Scanner) readName(name string) field {
 	if len(name) > 2*nameWindow {
 		name = name[:2*nameWindow]
 	}
-	var w1, w2, w3 uint64
+	var words [3]uint64
 	for i := 0; i < len(name); {
 		if !isLetter(name[i]) {
 			i++
 			continue
 		}
-		h := uint64(hashSeed)
+		var w wordHash
 		from := i
 		for i < len(name) && isLetter(name[i]) {
 			if i > from && camel(name[i-1], name[i], name[min(i+1, len(name)-1)]) {
 				break
 			}
-			h = (h ^ uint64(fold(name[i], i > 0 && name[i-1] == 0xC3))) * hashPrime
+			w.add(fold(name[i], i > 0 && name[i-1] == 0xC3))
 			i++
 		}
-		h = mix(h)
+		h := w.sum()
 		f.see(s.dict, h)
-		for _, before := range [...]uint64{w1, w2, w3} {
-			if before != 0 {
-				f.see(s.dict, join(before, h))
-			}
-		}
-		if w2 != 0 {
-			w3 = join(w2, h)
-		}
-		if w1 != 0 {
-			w2 = join(w1, h)
-		}
-		w1 = h
+		f.seePhrases(s.dict, &words, h)
+		words = [3]uint64{h, words[0], words[1]}
 	}
 	return f
+}
+
+// phrasesBefore are the hashes of the phrases that end in a word h, after the
+// words before it, the last one first.
+func phrasesBefore(words *[3]uint64, h uint64) (out [3]uint64, n int) {
+	for n < len(words) && words[n] != 0 {
+		// The phrase of the n+1 words before, from the first on, and h.
+		p := words[n]
+		for k := n - 1; k >= 0; k-- {
+			p = join(p, words[k])
+		}
+		out[n] = join(p, h)
+		n++
+	}
+	return out, n
+}
+
+func (f *field) seePhrases(d *dictionary, words *[3]uint64, h uint64) {
+	if !d.ends(h) {
+		return
+	}
+	phrases, n := phrasesBefore(words, h)
+	for _, p := range phrases[:n] {
+		f.see(d, p)
+	}
 }
 
 func (f *field) see(d *dictionary, h uint64) {
@@ -207,17 +236,27 @@ func camel(before, c, after byte) bool {
 	return upper && (before >= 'a' && before <= 'z' || before >= 'A' && before <= 'Z' && after >= 'a' && after <= 'z')
 }
 
-// read reads the text up to p.
+// read reads the text up to p, from so far before it that all clues are seen.
 func (s *scan) read(p int) {
 	r := &s.reader
-	lowest := -len(s.ctx.Before)
-	if !r.begun || r.at > p || r.at < p-readWindow {
-		r.reset(max(lowest, p-readWindow))
+	if !r.begun || !r.whole || r.at > p || r.at < p-readWindow {
+		r.reset(max(-len(s.ctx.Before), p-readWindow))
 	}
+	s.readOn(p)
+}
+
+// readOn reads from where reader is to p.
+func (s *scan) readOn(p int) {
+	r := &s.reader
 	for r.at < p {
 		i := r.at
-		c := s.at(i)
-		if isLetter(c) {
+		var c byte
+		if i >= 0 {
+			c = s.text[i]
+		} else {
+			c = s.at(i)
+		}
+		if folded[c] != 0 {
 			s.readWord(i, p)
 			continue
 		}
@@ -313,9 +352,12 @@ func (s *scan) read(p int) {
 				if r.digitsAfterSpace && r.end < i-1 && !isDigit(s.at(i-1)) {
 					r.clean = false
 				}
+				for r.at < p && r.at >= 0 && isDigit(s.text[r.at]) {
+					r.at++
+				}
 			} else {
 				r.clean = false
-				r.word1, r.word2, r.word3 = 0, 0, 0
+				r.words[0] = 0
 			}
 		}
 		if r.line.kind == equalsKey && c > ' ' && c != '=' && c != ':' && i >= r.line.at {
@@ -330,27 +372,15 @@ func (s *scan) readWord(i, p int) {
 	if r.line.kind == equalsKey {
 		r.opened = true
 	}
-	h := uint64(hashSeed)
-	j := i
-	prev := byte(0)
-	if s.at(i-1) == 0xC3 {
-		prev = 0xC3
-	}
-	for j < p {
-		c := s.at(j)
-		if !isLetter(c) || j > i && c < 'a' && camel(prev, c, s.at(j+1)) {
-			break
-		}
-		h = (h ^ uint64(fold(c, prev == 0xC3))) * hashPrime
-		prev = c
-		j++
+	j, h := s.shortWord(i, p)
+	if j == i {
+		j, h = s.longWord(i, p)
 	}
 	r.at = j
-	h = mix(h)
 	// Words with more than two bytes between them are of different phrases.
 	joined := i-r.end <= 2 && r.end > r.floor
 	if !joined {
-		r.word1, r.word2, r.word3 = 0, 0, 0
+		r.words[0] = 0
 	}
 	if i != r.end && !s.inName(r.end, i) {
 		r.nameStart = i
@@ -365,30 +395,63 @@ func (s *scan) readWord(i, p int) {
 	if k := d.lookup(h); k != 0 {
 		r.mark(i, k)
 	}
-	for _, before := range [...]struct {
-		hash uint64
-		at   int
-	}{{r.word1, r.start1}, {r.word2, r.start2}, {r.word3, r.start3}} {
-		if before.hash == 0 {
-			break
-		}
-		if k := d.lookup(join(before.hash, h)); k != 0 {
-			r.mark(before.at, k)
+	if r.words[0] != 0 && d.ends(h) {
+		phrases, n := phrasesBefore(&r.words, h)
+		for x, ph := range phrases[:n] {
+			if k := d.lookup(ph); k != 0 {
+				r.mark(r.starts[x], k)
+			}
 		}
 	}
-	if r.word2 != 0 {
-		r.word3, r.start3 = join(r.word2, h), r.start2
-	}
-	if r.word1 != 0 {
-		r.word2, r.start2 = join(r.word1, h), r.start1
-	}
-	r.word1, r.start1 = h, i
+	r.words = [3]uint64{h, r.words[0], r.words[1]}
+	r.starts = [3]int{i, r.starts[0], r.starts[1]}
 	r.end = j
 	r.lastWordLetters = j - i
 	r.clean, r.digitsAfterSpace = true, false
 }
 
-var hashString, hashStr = hashPhrase("string"), hashPhrase("str")
+// shortWord reads a word of up to seven letters of ASCII, with no capital but
+// the first, from eight bytes at once. It returns i where it is none.
+func (s *scan) shortWord(i, p int) (end int, h uint64) {
+	if i < 0 || i+8 > p || i > 0 && s.text[i-1] == 0xC3 {
+		return i, 0
+	}
+	x := binary.LittleEndian.Uint64(s.text[i:])
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	small := x | 0x20*ones
+	low := small &^ high
+	letters := (low + (0x80-'a')*ones) &^ (low + (0x80-'z'-1)*ones) &^ x & high
+	n := bits.TrailingZeros64(^letters&high) >> 3
+	if n == 0 || n == 8 || x>>(8*n)&0x80 != 0 || ^x&(0x20*ones)&(1<<(8*n)-1)>>8 != 0 {
+		return i, 0
+	}
+	return i + n, hashChunk(0, small&(1<<(8*n)-1))
+}
+
+// longWord reads any word.
+func (s *scan) longWord(i, p int) (end int, h uint64) {
+	var w wordHash
+	prev := s.at(i - 1)
+	j := i
+	for ; j < p; j++ {
+		c := s.at(j)
+		f := folded[c]
+		if f == 0 || f != c && j > i && camel(prev, c, s.at(j+1)) {
+			break
+		}
+		if prev == 0xC3 {
+			f = fold(c, true)
+		}
+		w.add(f)
+		prev = c
+	}
+	return j, w.sum()
+}
+
+var (
+	hashString, _ = hashPhrase("string")
+	hashStr, _    = hashPhrase("str")
+)
 
 // inName reports whether what is between two words keeps them in one name:
 // letters, digits and _ - . are of one.
@@ -414,12 +477,12 @@ func (r *reader) mark(at int, phrase uint16) {
 // cut ends a sentence: what was read before is not of what comes.
 func (r *reader) cut(i int) {
 	r.floor = i
-	r.word1, r.word2, r.word3 = 0, 0, 0
+	r.words[0] = 0
 	r.clean = false
 }
 
 // pause ends a string, but what was read in it may still be a name.
-func (r *reader) pause() { r.word1, r.word2, r.word3 = 0, 0, 0 }
+func (r *reader) pause() { r.words[0] = 0 }
 
 func (r *reader) endLine() {
 	if k := r.line.kind; k != tagKey {
@@ -512,6 +575,6 @@ func (s *scan) setKey(kind keyKind, from, at int) {
 	}
 	r.opened = false
 	r.floor = at - 1
-	r.word1, r.word2, r.word3 = 0, 0, 0
+	r.words[0] = 0
 	r.clean = false
 }

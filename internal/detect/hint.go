@@ -70,8 +70,10 @@ type phrase struct {
 // dictionary finds phrases by their hash.
 type dictionary struct {
 	phrases []phrase
-	slots   []uint16    // index of a phrase and 1; 0 is free
-	filter  [512]uint64 // a bit by hash: most words of a text are not in it
+	slots   []uint16 // index of a phrase and 1; 0 is free
+	// A bit by hash: most words of a text are neither a phrase nor the last
+	// word of one.
+	filter, last [512]uint64
 }
 
 // builtin is the dictionary of the package's own recognisers.
@@ -90,23 +92,31 @@ var builtin = func() *dictionary {
 	return b.dictionary()
 }()
 
-type dictionaryBuilder map[uint64]*phrase
+type dictionaryBuilder struct {
+	phrases map[uint64]*phrase
+	last    map[uint64]bool // words that end a phrase of more than one
+}
 
-func newDictionary() dictionaryBuilder { return dictionaryBuilder{} }
+func newDictionary() *dictionaryBuilder {
+	return &dictionaryBuilder{map[uint64]*phrase{}, map[uint64]bool{}}
+}
 
-func (b dictionaryBuilder) flag(phrases string, flag uint8) { b.add(phrases, flag, false) }
+func (b *dictionaryBuilder) flag(phrases string, flag uint8) { b.add(phrases, flag, false) }
 
 // add notes that each of the phrases, divided by |, speaks for id.
-func (b dictionaryBuilder) add(phrases string, id uint8, shared bool) {
+func (b *dictionaryBuilder) add(phrases string, id uint8, shared bool) {
 	for p := range strings.SplitSeq(phrases, "|") {
-		h := hashPhrase(p)
+		h, last := hashPhrase(p)
 		if h == 0 {
 			continue
 		}
-		e := b[h]
+		if h != last {
+			b.last[last] = true
+		}
+		e := b.phrases[h]
 		if e == nil {
 			e = &phrase{hash: h}
-			b[h] = e
+			b.phrases[h] = e
 		}
 		if shared {
 			e.shared.add(id)
@@ -116,9 +126,9 @@ func (b dictionaryBuilder) add(phrases string, id uint8, shared bool) {
 	}
 }
 
-func (b dictionaryBuilder) dictionary() *dictionary {
-	d := &dictionary{slots: make([]uint16, 1<<bits.Len(uint(len(b)*3)))}
-	for h, e := range b {
+func (b *dictionaryBuilder) dictionary() *dictionary {
+	d := &dictionary{slots: make([]uint16, 1<<bits.Len(uint(len(b.phrases)*3)))}
+	for h, e := range b.phrases {
 		d.phrases = append(d.phrases, *e)
 		i := h & uint64(len(d.slots)-1)
 		for d.slots[i] != 0 {
@@ -126,6 +136,9 @@ func (b dictionaryBuilder) dictionary() *dictionary {
 		}
 		d.slots[i] = uint16(len(d.phrases))
 		d.filter[h>>55] |= 1 << (h >> 49 & 63)
+	}
+	for h := range b.last {
+		d.last[h>>55] |= 1 << (h >> 49 & 63)
 	}
 	return d
 }
@@ -144,50 +157,84 @@ func (d *dictionary) lookup(h uint64) uint16 {
 	return 0
 }
 
+// ends reports whether a phrase of more than one word may end in the word.
+func (d *dictionary) ends(h uint64) bool { return d.last[h>>55]>>(h>>49&63)&1 != 0 }
+
 const (
 	hashSeed  = 0xcbf29ce484222325
-	hashPrime = 0x100000001b3
+	hashPrime = 0x9e3779b97f4a7c15
 )
 
-// mix ends the hash of a word.
-func mix(h uint64) uint64 {
-	h ^= h >> 29
-	h *= 0x9e3779b97f4a7c15
-	return h ^ h>>32
+// wordHash hashes a word in small letters, eight bytes at a time.
+type wordHash struct {
+	h, chunk uint64
+	n        uint
+}
+
+func (w *wordHash) add(c byte) {
+	w.chunk |= uint64(c) << (w.n & 7 * 8)
+	if w.n++; w.n&7 == 0 {
+		w.h = hashChunk(w.h, w.chunk)
+		w.chunk = 0
+	}
+}
+
+func (w *wordHash) sum() uint64 {
+	if w.n&7 != 0 {
+		return hashChunk(w.h, w.chunk)
+	}
+	return w.h
+}
+
+// hashChunk goes on with up to eight bytes, the first in the lowest.
+func hashChunk(h, chunk uint64) uint64 {
+	h = (h ^ hashSeed ^ chunk) * hashPrime
+	return h ^ h>>29
 }
 
 // join is the hash of a phrase and one more word.
-func join(a, b uint64) uint64 { return mix(a*31 + b) }
+func join(a, b uint64) uint64 { return hashChunk(a*31, b) }
 
-// hashPhrase is the hash of up to four words, as reader finds them in a text.
-// 0 is none.
-func hashPhrase(p string) uint64 {
-	h, words := uint64(0), 0
+// hashPhrase is the hash of up to four words, as reader finds them in a text,
+// and that of the last of them. 0 is none.
+func hashPhrase(p string) (h, last uint64) {
+	words := 0
 	for i := 0; i < len(p); {
 		if !isLetter(p[i]) {
 			i++
 			continue
 		}
-		w := uint64(hashSeed)
+		var w wordHash
 		for i < len(p) && isLetter(p[i]) {
-			w = (w ^ uint64(fold(p[i], i > 0 && p[i-1] == 0xC3))) * hashPrime
+			w.add(fold(p[i], i > 0 && p[i-1] == 0xC3))
 			i++
 		}
-		w = mix(w)
+		last = w.sum()
 		if words++; words == 1 {
-			h = w
+			h = last
 		} else {
-			h = join(h, w)
+			h = join(h, last)
 		}
 	}
 	if words > 4 {
 		panic("detect: more than four words: " + p)
 	}
-	return h
+	return h, last
 }
 
 // isLetter is for the words of hints: letters, and all of other scripts.
 func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' || c >= 0x80 }
+
+// folded has the small letter of each letter, what is not ASCII as it is, and
+// 0 for all else.
+var folded = func() (t [256]byte) {
+	for b := range t {
+		if isLetter(byte(b)) {
+			t[b] = fold(byte(b), false)
+		}
+	}
+	return t
+}()
 
 // fold makes a letter lower case: a to z, and those of Latin-1 after the byte
 // C3.

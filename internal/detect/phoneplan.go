@@ -27,11 +27,16 @@ type plan struct {
 	trunk   string // national prefix, which is dialled before a national number
 }
 
-// phonePlans are the plans by calling code, and by region.
-var phonePlans = sync.OnceValue(func() (p struct {
+type phonePlan struct {
 	codes   map[string]*plan
 	regions map[string]*plan
-}) {
+	// byCode are the plans by the calling code, of one, two and three digits.
+	byCode [3][1000]*plan
+}
+
+// phonePlans are the plans by calling code, and by region.
+var phonePlans = sync.OnceValue(func() *phonePlan {
+	p := &phonePlan{codes: map[string]*plan{}, regions: map[string]*plan{}}
 	z, err := gzip.NewReader(bytes.NewReader(phonePlanData))
 	if err != nil {
 		panic("detect: phoneplan.bin: " + err.Error())
@@ -51,7 +56,6 @@ var phonePlans = sync.OnceValue(func() (p struct {
 	for i := range regions {
 		regions[i] = region{text(), text(), text()}
 	}
-	p.codes, p.regions = map[string]*plan{}, map[string]*plan{}
 	for range binary.BigEndian.Uint16(take(2)) {
 		pl := &plan{code: text()}
 		for range take(1)[0] {
@@ -59,6 +63,7 @@ var phonePlans = sync.OnceValue(func() (p struct {
 			pl.lengths[n] = (*[125]byte)(take(125))
 		}
 		p.codes[pl.code] = pl
+		p.byCode[len(pl.code)-1][decimal([]byte(pl.code))] = pl
 	}
 	for _, r := range regions {
 		pl := *p.codes[r.code]
@@ -114,8 +119,10 @@ func (p *plan) national(d []byte) bool {
 // number. The plan is nil where there is no such code.
 func international(d []byte) (*plan, []byte) {
 	all := phonePlans()
+	code := 0
 	for n := 1; n <= 3 && n < len(d); n++ {
-		if p := all.codes[string(d[:n])]; p != nil {
+		code = code*10 + digit(d[n-1])
+		if p := all.byCode[n-1][code]; p != nil {
 			return p, d[n:]
 		}
 	}

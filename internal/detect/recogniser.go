@@ -54,6 +54,13 @@ type form struct {
 	alone                 float64
 }
 
+// formList are the forms of one length.
+type formList struct {
+	lone   []*form // that need no hint
+	hinted []*form
+	of     set // the entities of hinted
+}
+
 // compiled is a recogniser with its entity's number.
 type compiled struct {
 	*recogniser

@@ -264,6 +264,7 @@ type candidate struct {
 
 // numbers looks for numbers in the groups of a run.
 func (s *scan) numbers(r *run) {
+	s.covered = span{}
 	first := 0
 	if r.groups[0].kinds == upperKind {
 		first = 1
@@ -289,6 +290,12 @@ func (s *scan) numbers(r *run) {
 	s.coordinates(r, first)
 	c := &s.candidate
 	for a := range r.n {
+		// What is inside of a finding that is hardly wrong is not looked at.
+		if start := r.groups[a].start; start >= s.covered.end {
+			s.covered = span{start, start}
+		} else if start > s.covered.start {
+			continue
+		}
 		if !s.opensNumber(r, a) {
 			continue
 		}
@@ -335,71 +342,68 @@ func (s *scan) numbers(r *run) {
 
 // match tries the shapes that fit the candidate.
 func (s *scan) match(c *candidate, separators []byte) {
-	var forms []*form
+	list := &s.mixed[c.n]
 	if c.letters == 0 {
-		forms = s.digits[c.n]
-	} else {
-		forms = s.mixed[c.n]
+		list = &s.digits[c.n]
 	}
-	chars := c.chars[:c.n:c.n]
-	var clues *clues
-	done := uint8(255) // the recogniser that has matched exactly
+	clues := s.around(c.start)
+	said := clues.own
+	said.or(&clues.shared)
+	forms := list.lone
+	if said.overlaps(&list.of) {
+		forms = list.hinted
+	}
 	for _, f := range forms {
-		if c.letters&f.mustDigit != 0 || c.letters&f.mustLetter != f.mustLetter {
-			continue
-		}
-		exact := c.gaps == f.gaps && string(separators) == f.separators
-		if !exact && c.gaps == 0 && f.alone > 0 {
-			continue
-		}
-		alone := f.alone
-		if !exact || c.lower {
-			alone = 0
-		}
-		if clues == nil {
-			clues = s.around(c.start)
-		}
-		id := f.rec.id
-		own, shared := clues.own.has(id), clues.shared.has(id)
-		if !own && (!shared || !exact) && alone < s.minScore || done == id && !exact {
-			continue
-		}
-		holds := f.rec.check == nil || f.rec.check(chars)
-		score := 0.0
-		switch {
-		case own && holds && f.rec.check != nil:
-			score = 1
-		case own && holds:
-			if clues.key.has(id) || clues.near.has(id) {
-				score = 0.85
-			}
-		case shared && holds && f.rec.check != nil && !clues.near.has(flagNumber):
-			score = 0.85
-		case holds:
-			score = alone
-			if clues.near.has(flagNumber) || clues.near.has(flagVersion) {
-				score -= 0.35
-			}
-		case own && exact && (clues.key.has(id) || clues.near.has(id)):
-			score = f.rec.loose
-		}
-		if !exact {
-			score -= 0.05
-		}
-		if score >= s.minScore {
-			s.add(c.start, c.end, id, score)
-			if exact {
-				done = id
-			}
+		if c.letters&f.mustDigit == 0 && c.letters&f.mustLetter == f.mustLetter {
+			s.matchForm(c, f, separators, clues)
 		}
 	}
-	if len(s.opens) > 0 {
-		if clues == nil {
-			clues = s.around(c.start)
+	if clues.own.overlaps(&s.openSet) {
+		s.matchOpen(c, clues)
+	}
+}
+
+// matchForm scores a candidate that has digits and letters where the form has
+// them.
+func (s *scan) matchForm(c *candidate, f *form, separators []byte, k *clues) {
+	exact := c.gaps == f.gaps && string(separators) == f.separators
+	if !exact && c.gaps == 0 && f.alone > 0 {
+		return
+	}
+	alone := f.alone
+	if !exact || c.lower {
+		alone = 0
+	}
+	id := f.rec.id
+	own, shared := k.own.has(id), k.shared.has(id)
+	if !own && (!shared || !exact) && alone < s.minScore {
+		return
+	}
+	holds := f.rec.check == nil || f.rec.check(c.chars[:c.n:c.n])
+	score := 0.0
+	switch {
+	case own && holds && f.rec.check != nil:
+		score = 1
+	case own && holds:
+		if k.key.has(id) || k.near.has(id) {
+			score = 0.85
 		}
-		if clues.own.overlaps(&s.openSet) {
-			s.matchOpen(c, clues)
+	case shared && holds && f.rec.check != nil && !k.near.has(flagNumber):
+		score = 0.85
+	case holds:
+		score = alone
+		if k.near.has(flagNumber) || k.near.has(flagVersion) {
+			score -= 0.35
 		}
+	case own && exact && (k.key.has(id) || k.near.has(id)):
+		score = f.rec.loose
+	}
+	if !exact {
+		score -= 0.05
+	}
+	s.add(c.start, c.end, id, score)
+	if score >= 0.85 && c.start == s.covered.start {
+		s.covered.end = max(s.covered.end, c.end)
 	}
 }
 
@@ -471,6 +475,9 @@ func (s *scan) ipv4(r *run) {
 			score = 0.95
 		}
 		s.add(start, end, idIPAddress, score)
+		if score >= 0.75 {
+			s.covered = span{start, end}
+		}
 		a += 3
 	}
 }
@@ -530,6 +537,9 @@ func (s *scan) cards(r *run) {
 			score -= 0.35
 		}
 		s.add(start, end, idCreditCard, score)
+		if score >= 0.9 {
+			s.covered = span{start, end}
+		}
 		return
 	}
 }

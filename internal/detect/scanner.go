@@ -40,8 +40,8 @@ type Scanner struct {
 	names    []Entity
 	plans    []*plan // of the regions that are tried for numbers without a country code
 	// The recognisers that are wanted, by how many characters they have.
-	digits [longest + 1][]*form // all of them digits
-	mixed  [longest + 1][]*form
+	digits [longest + 1]formList // all of them digits
+	mixed  [longest + 1]formList
 	opens  []*compiled
 	// openSet are the entities of opens, valueSet those that a field's name
 	// alone makes of a value.
@@ -116,12 +116,20 @@ func (s *Scanner) use(c *compiled) {
 		f := &c.forms[i]
 		n := c.shapes[i].chars()
 		if f.mustLetter == 0 {
-			s.digits[n] = append(s.digits[n], f)
+			s.digits[n].add(f, s.minScore)
 		}
 		if f.mustDigit != 1<<n-1 {
-			s.mixed[n] = append(s.mixed[n], f)
+			s.mixed[n].add(f, s.minScore)
 		}
 	}
+}
+
+func (l *formList) add(f *form, minScore float64) {
+	if f.alone >= minScore {
+		l.lone = append(l.lone, f)
+	}
+	l.hinted = append(l.hinted, f)
+	l.of.add(f.rec.id)
 }
 
 // scan is one pass over a text.
@@ -156,6 +164,7 @@ type scan struct {
 
 	run       run
 	candidate candidate
+	covered   span // of a finding of the run that is hardly wrong
 }
 
 type span struct{ start, end int }
@@ -405,12 +414,15 @@ func (s *scan) tail() int {
 // resolve keeps of findings that overlap the one with the better score, then
 // the longer one, then the first, and sorts them.
 func resolve(fs []Finding) []Finding {
-	slices.SortStableFunc(fs, func(a, b Finding) int {
+	order := func(a, b Finding) int {
 		if a.Start != b.Start {
 			return a.Start - b.Start
 		}
 		return b.End - a.End
-	})
+	}
+	if !slices.IsSortedFunc(fs, order) {
+		slices.SortStableFunc(fs, order)
+	}
 	// A group is a run of findings that overlap one another; most are alone.
 	kept := fs[:0]
 	for i := 0; i < len(fs); {

@@ -17,7 +17,12 @@ func (s *scan) keyed(p int) {
 	default:
 		return
 	}
-	s.read(p)
+	// Only the name is read, where the words before it are not already.
+	if r := &s.reader; !r.begun || r.at > p || r.at < p-readWindow {
+		r.reset(max(-len(s.ctx.Before), p-nameWindow-16))
+		r.whole = r.at == -len(s.ctx.Before)
+	}
+	s.readOn(p)
 	f := &s.reader.json
 	if s.reader.line.kind != noKey && s.reader.line.at == p {
 		f = &s.reader.line
@@ -44,8 +49,8 @@ func (s *scan) skipTo(q int) {
 	if !r.begun {
 		r.reset(max(q, -len(s.ctx.Before)))
 	}
-	r.at, r.floor = q, q
-	r.word1, r.word2 = 0, 0
+	r.at, r.floor, r.whole = q, q, true
+	r.words[0] = 0
 	r.clean, r.typed = false, false
 	r.line.kind = noKey
 }
