@@ -55,7 +55,7 @@ func (s *scan) age(g group) {
 	}
 	k, id := s.around(g.start), idAge
 	switch {
-	case k.key.has(id) && !k.key.has(flagNumber) && !k.key.has(flagNotSecret):
+	case k.key.has(id) && !k.key.has(flagNumber) && !k.about:
 		s.add(g.start, g.end, idAge, 0.8)
 	case k.near.has(id) && s.wordBefore(g.start, "aged", "age", "alter", "edad", "âge", "is"):
 		s.add(g.start, g.end, idAge, 0.7)
@@ -100,7 +100,7 @@ func (s *scan) dates(r *run, first int) {
 		}
 		k, id := s.around(start), idDateOfBirth
 		switch {
-		case k.key.has(id) && !k.key.has(flagNotSecret):
+		case k.key.has(id) && !k.about:
 			s.add(start, end, idDateOfBirth, 0.95)
 		case k.near.has(id):
 			s.add(start, end, idDateOfBirth, 0.9)

@@ -41,6 +41,7 @@ type field struct {
 	kind        keyKind
 	at          int // where its value begins
 	own, shared set
+	about       bool // it is about the thing, and not the thing: tokenType
 }
 
 // reader reads the words of the text before candidates. It goes forward only,
@@ -69,6 +70,7 @@ type reader struct {
 	tag              int // where the last < is, or before all
 	callQuote        int // the last (" is here
 	lastWordLetters  int
+	lastPhrase       uint16
 	digitsAfterSpace bool
 }
 
@@ -82,6 +84,7 @@ type clues struct {
 	// keyed is true where the candidate is in a field whose name is known.
 	keyed bool
 	key   set
+	about bool
 }
 
 func (r *reader) reset(at int) {
@@ -103,7 +106,7 @@ func (s *scan) around(p int) *clues {
 	r := &s.reader
 	c := &s.clues
 	c.at, s.known = p, true
-	c.own, c.shared, c.near, c.key, c.keyed = set{}, set{}, set{}, set{}, false
+	c.own, c.shared, c.near, c.key, c.keyed, c.about = set{}, set{}, set{}, set{}, false, false
 	words := false
 	for i := r.n - 1; i >= 0 && r.n-i <= len(r.marks); i-- {
 		m := &r.marks[i%len(r.marks)]
@@ -129,7 +132,7 @@ func (s *scan) around(p int) *clues {
 	}
 	switch {
 	case f.kind != noKey && p-f.at <= keyWindow:
-		c.key = f.own
+		c.key, c.about = f.own, f.about
 		c.keyed = true
 		c.own.or(&f.own)
 		c.shared.or(&f.shared)
@@ -138,7 +141,7 @@ func (s *scan) around(p int) *clues {
 		}
 	default:
 		k := s.fieldName()
-		c.key = k.own
+		c.key, c.about = k.own, k.about
 		c.keyed = k.kind != noKey
 		c.own.or(&k.own)
 		c.shared.or(&k.shared)
@@ -147,7 +150,7 @@ func (s *scan) around(p int) *clues {
 		}
 	}
 	if col := s.column(p); col != nil {
-		c.key = col.own
+		c.key, c.about = col.own, col.about
 		c.keyed = true
 		c.own.or(&col.own)
 		c.shared.or(&col.shared)
@@ -191,10 +194,11 @@ func (s *Scanner) readName(name string) field {
 			i++
 		}
 		h := w.sum()
-		f.see(s.dict, h)
+		f.about = f.see(s.dict, h)
 		f.seePhrases(s.dict, &words, h)
 		words = [3]uint64{h, words[0], words[1]}
 	}
+	f.about = f.about || f.own.has(flagAbout)
 	return f
 }
 
@@ -223,11 +227,16 @@ func (f *field) seePhrases(d *dictionary, words *[3]uint64, h uint64) {
 	}
 }
 
-func (f *field) see(d *dictionary, h uint64) {
-	if k := d.lookup(h); k != 0 {
-		f.own.or(&d.phrases[k-1].own)
-		f.shared.or(&d.phrases[k-1].shared)
+// see adds what a phrase says, and reports whether it is one that a name
+// which is about a thing ends with.
+func (f *field) see(d *dictionary, h uint64) bool {
+	k := d.lookup(h)
+	if k == 0 {
+		return false
 	}
+	f.own.or(&d.phrases[k-1].own)
+	f.shared.or(&d.phrases[k-1].shared)
+	return d.phrases[k-1].own.has(flagLast)
 }
 
 // camel reports whether a word ends before c in cardNumber and in IPAddress.
@@ -392,8 +401,9 @@ func (s *scan) readWord(i, p int) {
 		r.beforeType = r.nameStart
 	}
 	d := s.dict
-	if k := d.lookup(h); k != 0 {
-		r.mark(i, k)
+	r.lastPhrase = d.lookup(h)
+	if r.lastPhrase != 0 {
+		r.mark(i, r.lastPhrase)
 	}
 	if r.words[0] != 0 && d.ends(h) {
 		phrases, n := phrasesBefore(&r.words, h)
@@ -562,6 +572,10 @@ func (s *scan) setKey(kind keyKind, from, at int) {
 		ph := &s.dict.phrases[m.phrase-1]
 		f.own.or(&ph.own)
 		f.shared.or(&ph.shared)
+	}
+	f.about = f.own.has(flagAbout)
+	if r.lastPhrase != 0 && !f.about {
+		f.about = s.dict.phrases[r.lastPhrase-1].own.has(flagLast)
 	}
 	switch {
 	case kind == jsonKey:

@@ -8,17 +8,19 @@ import (
 // Kinds of fields and words that speak against a finding. They are numbered
 // behind the entities.
 const (
-	flagNumber    uint8 = 128 + iota // orders, hashes, counts and the like
-	flagVersion                      // versions and object identifiers
-	flagDate                         // dates and times
-	flagNotSecret                    // in a name: it is about the thing, and not the thing
+	flagNumber  uint8 = 128 + iota // orders, hashes, counts and the like
+	flagVersion                    // versions and object identifiers
+	flagDate                       // dates and times
+	flagAbout                      // in a name: it is about the thing, and not the thing
+	flagLast                       // the same, where it is the last word of the name
 )
 
 // Words that speak against.
 const (
 	numberHints  = "order|orders|order id|order no|orderid|order number|invoice|invoices|tracking|trackingnumber|tracking number|reference|ref|serial|serial number|sku|ticket|tickets|case|isbn|ean|upc|gtin|asin|mpn|part|part number|model|transaction|txn|transaction id|batch|lot|commit|hash|sha|sha1|sha256|md5|etag|checksum|digest|uuid|guid|trace|span|nonce|request|request id|requestid|correlation|seq|sequence|count|counter|total|amount|price|cost|sum|balance|size|bytes|offset|length|qty|quantity|index|port|status|latency|duration|product|item|event|job|task|thread|pid|range|ratio|score|rev|revision|build|color|colour|width|height|weight|limit|page|line|row|position|flight|shipment|parcel|package|bestellung|bestellnummer|rechnung|rechnungsnummer|auftrag|commande|facture|pedido|factura|fatura|ordine|fattura|seed|block|height|depth|ratio|points|cents|rate|percent|isin|cusip|doi|pmid|issn|article|bug|issue|pr|pull request|ext id|message id|msg id|post id|tweet|video|channel|campaign|coupon|voucher|stock|quantity|asset|device serial"
 	versionHints = "version|versions|ver|release|oid|firmware|chrome|firefox|safari|edge|agent|user agent|useragent|build|semver|driver version|v|kernel|sdk|api version"
-	aboutHints   = "url|uri|path|file|filename|type|length|size|count|expires|expiry|expiration|ttl|limit|usage|algorithm|alg|format|policy|endpoint|class|provider|label|status|scope|issuer|enabled|required|total|prompt|completion|input|output|hint|question|field|prefix|used|budget|price|rate|cached|reasoning|next|page|continuation|cursor|max|min|name|id|group|groups|range|verified|updated|changed|attempts|strength|column|param|parameter|header|variable|var name|env|vault|event|listener|event key|press|code point|keyword|keywords|error|message|description|note|place|city|sort|primary|foreign|kind|chars|regex|pattern|template|generator|manager|method|function|hash function|mode|grant"
+	aboutHints   = "next|page|continuation|cursor|count|total|max|min|prompt|completion|cached|reasoning|budget|limit|usage|dummy|fake|invalid|mock|expired|public"
+	lastHints    = "id|ids|name|url|uri|path|file|filename|type|length|len|size|expires|expiry|expiration|ttl|algorithm|alg|format|policy|endpoint|class|provider|label|status|scope|scopes|issuer|enabled|required|input|output|hint|question|field|prefix|suffix|used|price|rate|in|at|group|range|verified|updated|changed|attempts|strength|column|param|parameter|header|variable|event|code|keyword|keywords|error|message|description|note|sort|kind|chars|regex|pattern|template|generator|manager|method|function|mode|grant|version|tag|selector|index|space|word|words|press|down|up|host|port|region|date|time|location|place|city|email|mail"
 	dateHints    = "timestamp|time|date|created|created at|updated|updated at|modified|expires|expires at|epoch|ts|deadline|due|at|since|until|issued|iat|nbf|datum|fecha|uhrzeit"
 )
 
@@ -82,7 +84,8 @@ var builtin = func() *dictionary {
 	b.flag(numberHints, flagNumber)
 	b.flag(versionHints, flagVersion)
 	b.flag(dateHints, flagDate)
-	b.flag(aboutHints, flagNotSecret)
+	b.flag(aboutHints, flagAbout)
+	b.flag(lastHints, flagLast)
 	for _, family := range families() {
 		for i := range family {
 			b.add(family[i].hints, ids[family[i].entity], false)

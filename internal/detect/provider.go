@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"bytes"
 	"hash/crc32"
 	"strings"
 )
@@ -50,8 +51,8 @@ var keys = []key{
 	{"_gitlab_session=", alnumChars, 32, 32, nil, nil},
 	{"npm_", alnumChars, 36, 36, nil, nil}, {"pypi-AgEIcHlwaS5vcmc", wordChars, 50, unbounded, nil, nil}, {"pypi-AgENdGVzdC5weXBpLm9yZw", wordChars, 50, unbounded, nil, nil}, {"rubygems_", hexChars, 48, 48, nil, nil}, {"CLOJARS_", alnumChars, 60, 60, nil, nil}, {"oy2", alnumChars, 43, 43, nil, nil}, {"crates_", alnumChars, 32, 40, nil, nil}, {"cio", alnumChars, 32, 32, nil, nil},
 	{"dckr_pat_", wordChars, 27, 40, nil, nil}, {"dckr_oat_", wordChars, 27, 40, nil, nil}, {"ATATT3", dotChars, 180, 300, nil, nil}, {"ATCTT3", dotChars, 160, 300, nil, nil}, {"ATBB", alnumChars, 32, 32, nil, nil}, {"BBDC-", base64Chars, 40, 50, nil, nil},
-	{"cmVmd", alnumChars, 59, 59, nil, nil}, {"AKCp", alnumChars, 69, 69, nil, nil}, {"sgp_", wordChars, 40, 60, nil, nil}, {"slk_", hexChars, 64, 64, nil, nil}, {"sqp_", hexChars, 40, 40, nil, nil}, {"sqa_", hexChars, 40, 40, nil, nil}, {"squ_", hexChars, 40, 40, nil, nil},
-	{"CCIPAT_", wordChars, 40, 80, nil, nil}, {"bkua_", hexChars, 40, 40, nil, nil}, {"lin_api_", alnumChars, 40, 40, nil, nil}, {"lin_oauth_", alnumChars, 40, 64, nil, nil}, {"PMAK-", hexChars + "-", 59, 59, nil, nil}, {"pnu_", alnumChars, 36, 36, nil, nil}, {"rdme_", alnumChars, 70, 70, nil, nil},
+	{"cmVmd", alnumChars, 59, 59, nil, nil}, {"AKCp", alnumChars, 69, 69, nil, nil}, {"sgp_local_", hexChars, 40, 40, nil, nil}, {"sgp_", hexChars + "_", 40, 57, nil, nil}, {"slk_", hexChars, 64, 64, nil, nil}, {"sqp_", hexChars, 40, 40, nil, nil}, {"sqa_", hexChars, 40, 40, nil, nil}, {"squ_", hexChars, 40, 40, nil, nil},
+	{"ZXlK", base64Chars, 60, unbounded, isMixed, nil}, {"CCIPAT_", wordChars, 40, 80, nil, nil}, {"bkua_", hexChars, 40, 40, nil, nil}, {"lin_api_", alnumChars, 40, 40, nil, nil}, {"lin_oauth_", alnumChars, 40, 64, nil, nil}, {"PMAK-", hexChars + "-", 59, 59, nil, nil}, {"pnu_", alnumChars, 36, 36, nil, nil}, {"rdme_", alnumChars, 70, 70, nil, nil},
 	{"sntrys_eyJ", base64Chars, 100, unbounded, func(r []byte) bool {
 		return strings.Contains(string(r), "LCJyZWdpb25fdXJs") || strings.Contains(string(r), "InJlZ2lvbl91cmwi") || strings.Contains(string(r), "cmVnaW9uX3VybCI6")
 	}, nil}, {"sntryu_", hexChars, 64, 64, nil, nil},
@@ -70,6 +71,36 @@ var keys = []key{
 	// Models.
 	{"sk-proj-", wordChars, 20, 200, nil, nil}, {"sk-svcacct-", wordChars, 20, 200, nil, nil}, {"sk-admin-", wordChars, 20, 200, nil, nil}, {"sk-ant-api03-", wordChars, 80, 120, isAnthropic, nil}, {"sk-ant-admin01-", wordChars, 80, 120, isAnthropic, nil}, {"sk-ant-oat01-", wordChars, 80, 120, isAnthropic, nil}, {"sk-or-v1-", hexChars, 64, 64, nil, nil}, {"sk-lf-", hexChars + "-", 36, 36, nil, nil}, {"sk-", alnumChars, 32, 64, nil, nil},
 	{"hf_", alnumChars, 34, 40, nil, nil}, {"api_org_", alnumChars, 34, 34, nil, nil}, {"r8_", alnumChars, 37, 40, nil, nil}, {"gsk_", alnumChars, 52, 52, nil, nil}, {"xai-", alnumChars, 70, 90, nil, nil}, {"pplx-", alnumChars, 48, 56, nil, nil}, {"nvapi-", wordChars, 60, 80, nil, nil}, {"tvly-", wordChars, 20, 60, nil, nil}, {"lsv2_pt_", hexChars + "_", 43, 50, nil, nil}, {"lsv2_sk_", hexChars + "_", 43, 50, nil, nil}, {"pcsk_", wordChars, 60, 90, nil, nil}, {"phc_", alnumChars, 40, 50, nil, nil}, {"phx_", alnumChars, 40, 50, nil, nil}, {"fw_", alnumChars, 22, 30, isMixed, nil}, {"jina_", wordChars, 40, 80, nil, nil}, {"tgp_v1_", wordChars, 40, 50, nil, nil}, {"AstraCS:", dotChars + ":", 80, 110, nil, nil}, {"CFPAT-", wordChars, 43, 43, nil, nil},
+}
+
+// isSentry: a region in the payload, and 43 characters behind the last _.
+func isSentry(r []byte) bool {
+	k := bytes.LastIndexByte(r, '_')
+	p := r[:max(k, 0)]
+	return len(r)-k-1 == 43 && (bytes.Contains(p, []byte("LCJyZWdpb25fdXJs")) || bytes.Contains(p, []byte("InJlZ2lvbl91cmwi")) || bytes.Contains(p, []byte("cmVnaW9uX3VybCI6")))
+}
+
+// published are keys that documents and samples show to everybody.
+var published = map[string]bool{
+	"AIzaSyA4UrcGxgwQFTfaI3no3t7Lt1sjmdnP5sQ": true, "AIzaSyCkEhVjf3pduRDt6d1yKOMitrUEke8agEM": true, "AIzaSyD3asb-2pEZVqMkmL6M9N6nHZRR_znhrh0": true,
+	"AIzaSyB8qGxt4ec15vitgn44duC5ucxaOi4FmqE": true, "AIzaSyBcE-OOIbhjyR83gm4r2MFCu4MJmprNXsw": true, "AKIAIOSFODNN7EXAMPLE": true,
+	"wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY": true,
+}
+
+// isCutOff reports whether a value begins as a provider's key and is too short
+// for one.
+func isCutOff(w []byte) bool {
+	for _, k := range keysBy[w[0]] {
+		if len(k.prefix) >= 5 && hasPrefix(w, k.prefix) && len(w)-len(k.prefix) < k.min*3/4 {
+			return true
+		}
+	}
+	return false
+}
+
+// isExample: the sequences that examples are made of.
+func isExample(r []byte) bool {
+	return isAlphabet(r) || bytes.Contains(r, []byte("abc123")) || bytes.Contains(r, []byte("1234567890")) || bytes.Contains(r, []byte("EXAMPLE"))
 }
 
 // isMixed: digits, capitals and small letters, so that it is no name.
@@ -130,7 +161,7 @@ var keySet = func() map[string]*[256]bool {
 // provider looks at a word at i, which may be a key of a provider. It returns
 // its end; 0 where it is none.
 func (s *scan) provider(i int) int {
-	if i < 0 {
+	if i < 0 || s.at(i-1) == '.' {
 		return 0
 	}
 	text := s.text
@@ -162,8 +193,11 @@ func (s *scan) provider(i int) int {
 		if len(rest) < k.min || len(rest) > k.max || end == j && j < len(text) && isAlnum(text[j]) {
 			continue
 		}
-		if !hasDigits(rest) && k.max > 16 || isRegular(rest) || k.check != nil && !k.check(rest) {
+		if !hasDigits(rest) && k.max > 16 || isRegular(rest) || isExample(rest) || k.check != nil && !k.check(rest) {
 			continue
+		}
+		if published[string(text[i:end])] {
+			return end
 		}
 		score := 0.9
 		if k.prefix[0] == 'g' && len(rest) == 36 && isGitHub(rest) {

@@ -53,16 +53,49 @@ func (s *scan) digitAt(i int) int {
 		under = under || c == '_' || c >= 0x80
 	}
 	if kinds[s.text[start]]&digitKind == 0 || end-start >= 20 {
-		if e := s.provider(start); e > 0 {
+		if e := s.provider(s.tokenStart(start)); e > 0 {
 			return e
 		}
 	}
 	if under || end-start > 2*maxWord {
 		s.touch(start, end)
-		s.spokenPassword(start, end)
+		s.spoken(start, end)
 		return end
 	}
+	mixed := false
+	for _, c := range s.text[start:end] {
+		if kinds[c] != digitKind {
+			mixed = true
+			break
+		}
+	}
+	if mixed || s.table != nil {
+		if text := s.text; end-start == 5 && text[end-1] == 'Q' && end < len(text) && text[end] == '~' && isDigit(text[start+3]) {
+			if e := s.azure(start); e > 0 {
+				return e
+			}
+		}
+		s.spoken(start, end)
+	} else if c := s.at(end); c == '!' || c == '#' || c == '$' || c == '%' || c == '&' || c == '*' || c == '^' {
+		s.spoken(start, end)
+	}
 	return s.number(start, end)
+}
+
+// tokenStart goes back over the . of a key: SG.x, dp.pt.x.
+func (s *scan) tokenStart(i int) int {
+	j := i
+	for j > 0 && s.text[j-1] == '.' && i-j < 16 {
+		k := j - 1
+		for k > 0 && i-k < 16 && (isAlnum(s.text[k-1]) || s.text[k-1] == '_') {
+			k--
+		}
+		if k == j-1 || !s.beginsWord(k) {
+			break
+		}
+		j = k
+	}
+	return j
 }
 
 // wordStart returns where the word with the byte at i begins. It is false

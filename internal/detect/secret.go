@@ -10,12 +10,18 @@ import (
 func (s *scan) dash(i int) int {
 	c := s.at(i - 1)
 	if i+1 < len(s.text) && s.text[i+1] == '-' || i+1 >= len(s.text) && !isAlnum(c) {
-		if c != '-' {
-			return s.privateKey(i)
+		if c == '-' {
+			return i + 1
 		}
-		return i + 1
+		if i+2 < len(s.text) && s.text[i+2] != '-' {
+			return s.option(i)
+		}
+		return s.privateKey(i)
 	}
 	if kinds[c] == 0 {
+		if c <= ' ' && i+2 < len(s.text) && s.text[i+1] == 'u' && s.text[i+2] == ' ' {
+			return s.option(i)
+		}
 		return i + 1
 	}
 	start, ok := s.wordStart(i)
@@ -25,7 +31,7 @@ func (s *scan) dash(i int) int {
 	if i-start == 2 {
 		s.dashedMAC(start)
 	}
-	if e := s.provider(start); e > 0 {
+	if e := s.provider(s.tokenStart(start)); e > 0 {
 		return e
 	}
 	return i + 1
@@ -161,6 +167,21 @@ func (s *scan) urlCredentials(i int) int {
 	}
 	s.touch(i, min(len(s.text), start+maxUserinfo))
 	return i
+}
+
+// azure looks at a word at i that may be a client secret of Microsoft Entra:
+// five characters, ~, and 31 to 34 more.
+func (s *scan) azure(i int) int {
+	j := i + 6
+	for j < len(s.text) && j-i < 48 && (isAlnum(s.text[j]) || s.text[j] == '_' || s.text[j] == '~' || s.text[j] == '.' || s.text[j] == '-') {
+		j++
+	}
+	s.touch(i, j)
+	if n := j - i; n < 37 || n > 40 || !s.endsWord(j, i) {
+		return 0
+	}
+	s.add(i, j, idAPIKey, 0.9)
+	return j
 }
 
 // webhooks are hosts whose URLs are secrets: who knows one can post.

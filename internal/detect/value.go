@@ -156,7 +156,7 @@ func (s *scan) value(v extent, f *field) {
 		return
 	}
 	has := f.own.has
-	if has(idPassword) && !f.own.has(flagNotSecret) {
+	if has(idPassword) && !f.about {
 		s.add(v.start, v.end, idPassword, passwordScore(w, v))
 	}
 	if own := has(idAPIKey); own || f.shared.has(idAPIKey) {
@@ -177,7 +177,7 @@ func (s *scan) value(v extent, f *field) {
 		line = w
 	}
 	end := v.start + len(line)
-	if (has(idNRP) || has(idTitle)) && !f.own.has(flagNotSecret) && len(line) <= 48 && hasLetter(line) && !hasDigits(line) {
+	if (has(idNRP) || has(idTitle)) && !f.about && len(line) <= 48 && hasLetter(line) && !hasDigits(line) {
 		if has(idNRP) {
 			s.add(v.start, end, idNRP, 0.7)
 		} else {
@@ -398,7 +398,7 @@ func (s *scan) secretValue(v extent, f *field, own bool) {
 	w := s.text[v.start:v.end]
 	line := s.text[v.start:max(v.line, v.end)]
 	// The scheme of an Authorization header.
-	for _, scheme := range [...]string{"bearer ", "basic ", "token ", "apikey ", "api-key ", "key ", "digest ", "splunk ", "ssws ", "bot "} {
+	for _, scheme := range [...]string{"bearer ", "basic ", "token ", "apikey ", "api-key ", "api-token ", "key ", "digest ", "splunk ", "ssws ", "bot "} {
 		if len(line) > len(scheme)+6 && equalFold(line[:len(scheme)], scheme) {
 			rest := line[len(scheme):]
 			n := 0
@@ -423,7 +423,7 @@ func (s *scan) secretValue(v extent, f *field, own bool) {
 		w = w[:len(w)-1]
 		v.end--
 	}
-	if len(w) < 8 || isPlaceholder(w) || isCode(w) {
+	if len(w) < 8 || isPlaceholder(w) || isCode(w) || isAlphabet(w) || isCutOff(w) || published[string(w)] || hasPrefix(s.text[v.end:], "...") {
 		return
 	}
 	kind := uint8(0)
@@ -433,7 +433,7 @@ func (s *scan) secretValue(v extent, f *field, own bool) {
 	bits := randomness(w)
 	score := 0.0
 	switch {
-	case f.own.has(flagNotSecret) || hasPrefix(w, "http") || w[0] == '/':
+	case f.about || f.own.has(flagVersion) || hasPrefix(w, "http") || w[0] == '/':
 	case own:
 		switch {
 		case kind == digitKind:
@@ -448,7 +448,7 @@ func (s *scan) secretValue(v extent, f *field, own bool) {
 		case len(w) >= 10 && bits >= 2.9:
 			score = 0.85
 		}
-	case len(w) >= 20 && kind&digitKind != 0 && kind != digitKind && bits >= 3.6 && !isUUID(w) && !f.own.has(flagNumber):
+	case len(w) >= 20 && (kind == digitKind|upperKind|lowerKind || len(w) >= 32 && kind&digitKind != 0 && kind != digitKind) && bits >= 3.4 && !isUUID(w) && !f.own.has(flagNumber):
 		score = 0.55
 	}
 	s.add(v.start, v.end, idAPIKey, score)
@@ -467,6 +467,20 @@ func equalFold(b []byte, lower string) bool {
 	return true
 }
 
+// isAlphabet reports whether eight or more bytes go up one by one: the text is
+// made of an alphabet.
+func isAlphabet(w []byte) bool {
+	run := 0
+	for i := 1; i < len(w); i++ {
+		if w[i] != w[i-1]+1 {
+			run = 0
+		} else if run++; run >= 8 && !isDigit(w[i]) {
+			return true
+		}
+	}
+	return false
+}
+
 // randomness is the Shannon entropy of the bytes, in bits a byte.
 func randomness(w []byte) float64 {
 	var n [256]uint16
@@ -483,24 +497,45 @@ func randomness(w []byte) float64 {
 	return math.Log2(float64(len(w))) - sum/float64(len(w))
 }
 
-// spokenPassword looks at a word with a digit behind words such as "with
-// password".
-func (s *scan) spokenPassword(start, end int) {
-	if !s.want.has(idPassword) || start < 1 || start < s.values {
+// spoken looks at a word with a digit behind words such as "with password",
+// and in a call such as set("token", "…").
+func (s *scan) spoken(start, end int) {
+	if start < 1 || start < s.values {
 		return
 	}
 	from := start
 	for from > 0 && start-from < maxWord && s.text[from-1] > ' ' && s.text[from-1] != '"' && s.text[from-1] != '\'' {
 		from--
 	}
-	if from < s.values || !s.around(from).near.has(idPassword) || s.reader.line.at == from {
+	if from < s.values {
+		return
+	}
+	k := s.around(from)
+	line := &s.reader.line
+	switch {
+	case s.table != nil && k.key.overlaps(&s.valueSet), line.kind == callKey && from-line.at <= 4 && (line.own.overlaps(&s.valueSet) || line.shared.has(idAPIKey)):
+		f := line
+		if s.table != nil {
+			if f = s.column(from); f == nil {
+				return
+			}
+		}
+		to := end
+		for to < len(s.text) && to-from < maxValue && s.text[to] != '"' && s.text[to] != '\n' && (s.table == nil || s.text[to] != s.table.separator) && (s.table != nil || s.text[to] > ' ') {
+			to++
+		}
+		s.touch(from, to+1)
+		s.values = to
+		s.value(extent{from, to, to, true, false}, f)
+		return
+	case !k.near.has(idPassword) || line.at == from || !s.want.has(idPassword):
 		return
 	}
 	to := end
 	for to < len(s.text) && to-from < 2*maxWord && s.text[to] > ' ' && s.text[to] != '"' && s.text[to] != '\'' && s.text[to] != ',' && s.text[to] != '<' {
 		to++
 	}
-	s.touch(from, to)
+	s.touch(from, to+1)
 	for to > from && (s.text[to-1] == '.' || s.text[to-1] == ';' || s.text[to-1] == ':' || s.text[to-1] == ')') {
 		to--
 	}
@@ -510,4 +545,71 @@ func (s *scan) spokenPassword(start, end int) {
 	}
 	s.values = to
 	s.add(from, to, idPassword, 0.7)
+}
+
+// option looks at --name value or -u user:password, of a command line, with
+// its first hyphen at i. It returns the end of the value, or i.
+func (s *scan) option(i int) int {
+	text := s.text
+	j := i
+	for j < len(text) && text[j] == '-' && j-i < 2 {
+		j++
+	}
+	from := j
+	for j < len(text) && (isAlnum(text[j]) || text[j] == '-' || text[j] == '_') && j-from < nameWindow {
+		j++
+	}
+	if j >= len(text) {
+		s.touch(i, len(text))
+		return i
+	}
+	name := text[from:j]
+	if len(name) == 0 || text[j] != ' ' && text[j] != '=' || len(name) == 1 && name[0] != 'u' {
+		return i
+	}
+	user := string(name) == "u" || string(name) == "user" || string(name) == "proxy-user"
+	var f field
+	if !user {
+		f = s.readName(string(name))
+		if !f.own.has(idAPIKey) && !f.own.has(idPassword) {
+			return i
+		}
+	}
+	v, ok := s.extent(j, equalsKey)
+	s.touch(i, v.end+1)
+	if !ok || v.end <= v.start {
+		return i
+	}
+	if !user {
+		s.values = v.end
+		s.value(v, &f)
+		return i
+	}
+	colon := -1
+	for k := v.start; k < v.end; k++ {
+		if text[k] == ':' {
+			colon = k
+			break
+		}
+	}
+	if colon < 0 {
+		return i
+	}
+	// user:'password' has quotes of its own.
+	name0, start, end := v.start, colon+1, v.end
+	if end == start && end < len(text) && (text[end] == '\'' || text[end] == '"') {
+		if v, ok = s.extent(end, equalsKey); !ok {
+			return i
+		}
+		start, end = v.start, v.end
+	}
+	s.touch(i, end+1)
+	if w := text[start:end]; len(w) >= 6 && !isPlaceholder(w) {
+		if colon > name0 && !isPlaceholder(text[name0:colon]) {
+			s.add(name0, colon, idUsername, 0.8)
+		}
+		s.add(start, end, idPassword, 0.9)
+		s.values = end
+	}
+	return i
 }
