@@ -266,6 +266,10 @@ func (s *scan) readOn(p int) {
 			c = s.at(i)
 		}
 		if folded[c] != 0 {
+			if c == 0xE2 && s.at(i+1) == 0x80 {
+				r.at += 3 // ’ and – are of no word
+				continue
+			}
 			s.readWord(i, p)
 			continue
 		}
@@ -387,7 +391,7 @@ func (s *scan) readWord(i, p int) {
 	}
 	r.at = j
 	// Words with more than two bytes between them are of different phrases.
-	joined := i-r.end <= 2 && r.end > r.floor
+	joined := i-r.end <= 3 && r.end > r.floor
 	if !joined {
 		r.words[0] = 0
 	}
@@ -446,7 +450,7 @@ func (s *scan) longWord(i, p int) (end int, h uint64) {
 	for ; j < p; j++ {
 		c := s.at(j)
 		f := folded[c]
-		if f == 0 || f != c && j > i && camel(prev, c, s.at(j+1)) {
+		if f == 0 || f != c && j > i && camel(prev, c, s.at(j+1)) || c == 0xE2 && s.at(j+1) == 0x80 {
 			break
 		}
 		if prev == 0xC3 {

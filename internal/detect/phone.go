@@ -85,10 +85,10 @@ func (s *scan) phones(r *run, first int) {
 	k := s.around(start)
 	id := idPhone
 	hinted := k.key.has(id) || k.near.has(id) && !k.near.has(flagNumber) || k.own.has(id) && !k.near.has(flagNumber) && !k.near.has(flagDate) && !k.near.overlaps(&s.openSet) && (!k.keyed || k.key.empty())
-	if !plus && !hinted && !usual && !trunk {
-		return
-	}
-	if !hinted && k.key.has(flagNumber) && !plus {
+	bracket := start < r.groups[first].start && s.bracketed(r, first)
+	label := s.labelBehind(r.groups[last-1].end, r, last)
+	hinted = hinted || label
+	if !plus && !hinted && !usual && !trunk && !bracket || !hinted && k.key.has(flagNumber) && !plus {
 		return
 	}
 	// Groups at the end that make it no number are left: "+1 202 555 0143 4".
@@ -98,10 +98,10 @@ func (s *scan) phones(r *run, first int) {
 		if len(d) < 6 {
 			break
 		}
-		if len(d) > 15 || !s.endsNumber(r, first+c-1) && !(first+c == r.n && r.extension.end > 0) {
+		if len(d) > 15 || !s.endsNumber(r, first+c-1) && !(first+c == r.n && (r.extension.end > 0 || label)) {
 			continue
 		}
-		sc := s.phoneScore(d, r, first, c, plus, hinted, usual, trunk, k)
+		sc := s.phoneScore(d, r, first, c, plus, hinted, usual || bracket, trunk, k)
 		if sc > score {
 			score, count = sc, c
 		}
@@ -127,6 +127,55 @@ func (s *scan) phones(r *run, first int) {
 		}
 	}
 	s.add(start, end, idPhone, score)
+}
+
+// bracketed: (85) 5986-8343. An area code in brackets, and groups of three
+// digits or more.
+func (s *scan) bracketed(r *run, first int) bool {
+	g := r.groups[first]
+	if g.len() < 2 || g.len() > 5 || s.at(g.end) != ')' || r.n-first < 2 {
+		return false
+	}
+	n := 0
+	for i := first + 1; i < r.n; i++ {
+		if !r.groups[i].digits() || r.groups[i].len() < 2 {
+			break
+		}
+		n += r.groups[i].len()
+	}
+	return n >= 6 && n <= 9 && n+g.len() >= 8
+}
+
+// labelBehind reports whether a word behind the number says what it is:
+// "555 0143 (mobile)", "555-0143-Fax".
+func (s *scan) labelBehind(end int, r *run, last int) bool {
+	if last < r.n {
+		return false
+	}
+	if r.extension.end > 0 {
+		end = r.extension.end
+	} else {
+		end = s.extension(end)
+	}
+	i := end
+	for i < len(s.text) && i-end < 3 && (s.text[i] == ' ' || s.text[i] == '-' || s.text[i] == '(' || s.text[i] == ',') {
+		i++
+	}
+	s.touch(r.groups[0].start, min(i+8, len(s.text)))
+	if i == end {
+		return false
+	}
+	j := i
+	for j < len(s.text) && kinds[s.text[j]]&(upperKind|lowerKind) != 0 && j-i < 8 {
+		j++
+	}
+	w := s.text[i:j]
+	for _, label := range [...]string{"office", "fax", "mobile", "cell", "home", "work", "phone", "tel", "mobil", "handy", "direct"} {
+		if len(w) == len(label) && equalFold(w, label) {
+			return true
+		}
+	}
+	return false
 }
 
 // phoneScore says how much the first count groups are a number.
@@ -180,7 +229,7 @@ func (s *scan) phoneScore(d []byte, r *run, first, count int, plus, hinted, usua
 		return 0.95
 	case hinted && len(d) >= 7:
 		return 0.7
-	case hinted && len(d) == 6 && count >= 2 && k.key.has(idPhone):
+	case hinted && len(d) == 6 && count >= 2:
 		return 0.6
 	case usual && count <= 4 && !weak:
 		if north {
@@ -234,7 +283,7 @@ func (s *scan) isDate(r *run, first, count int) bool {
 func (s *scan) usualForm(r *run, first, start int) bool {
 	gs := r.groups[first:r.n]
 	at := first
-	if len(gs) >= 4 && gs[0].len() == 1 && s.text[gs[0].start] == '1' {
+	if len(gs) >= 4 && s.text[gs[0].end-1] == '1' && (gs[0].len() == 1 || gs[0].len() == 3 && hasPrefix(s.text[gs[0].start:], "001")) {
 		gs = gs[1:]
 		at++
 	}

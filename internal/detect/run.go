@@ -76,10 +76,19 @@ func (s *scan) digitAt(i int) int {
 			}
 		}
 		s.spoken(start, end)
-	} else if c := s.at(end); c == '!' || c == '#' || c == '$' || c == '%' || c == '&' || c == '*' || c == '^' {
+	} else if isSymbol(s.at(end)) || isSymbol(s.at(start-1)) {
 		s.spoken(start, end)
 	}
 	return s.number(start, end)
+}
+
+// isSymbol is what stands in passwords and seldom beside numbers.
+func isSymbol(c byte) bool {
+	switch c {
+	case '!', '@', '#', '$', '%', '&', '*', '^':
+		return true
+	}
+	return false
 }
 
 // tokenStart goes back over the . of a key: SG.x, dp.pt.x.
@@ -134,10 +143,10 @@ func (s *scan) number(start, end int) int {
 	// Up to four capitals before the digits may be of the number: AP 34 01 13 A.
 	if k := start - 1; k > 0 && (text[k] == ' ' || text[k] == '-') {
 		j := k
-		for j > 0 && k-j < 5 && text[j-1] >= 'A' && text[j-1] <= 'Z' {
+		for j > 0 && k-j < 9 && text[j-1] >= 'A' && text[j-1] <= 'Z' {
 			j--
 		}
-		if j < k && k-j <= 4 && s.beginsWord(j) {
+		if j < k && (k-j <= 4 || k-j <= 8 && text[k] == '-') && s.beginsWord(j) {
 			r.groups[0] = group{j, k, upperKind}
 			r.n = 1
 		}

@@ -1,6 +1,9 @@
 package detect
 
-import "math"
+import (
+	"bytes"
+	"math"
+)
 
 // keyed looks at the value that may begin at p, behind a : or = or >.
 func (s *scan) keyed(p int) {
@@ -162,7 +165,7 @@ func (s *scan) value(v extent, f *field) {
 	if own := has(idAPIKey); own || f.shared.has(idAPIKey) {
 		s.secretValue(v, f, own)
 	}
-	if has(idUsername) && isUsername(w) {
+	if has(idUsername) && isUsername(w) && (!v.prose || hasDigits(w) || bytes.ContainsAny(w, "._-")) {
 		s.add(v.start, v.end, idUsername, 0.7)
 	}
 	if has(idBIC) {
