@@ -224,17 +224,20 @@ func (f *filter) Open(_ context.Context, ex *filters.Exchange, _ filters.Directi
 }
 
 // stream is the work on one body.
-type stream struct{ work }
+type stream struct {
+	work
+	memory detect.Memory
+}
 
 // Value implements filters.Stream.
 func (s *stream) Value(_ context.Context, v *filters.Value) error {
-	ctx := detect.Context{Key: v.Key, Before: v.Before}
+	ctx := detect.Context{Key: v.Key, Before: v.Before, Memory: &s.memory}
 	switch v.Kind {
 	case filters.Name:
 		if s.cfg.SkipNames {
 			return nil
 		}
-		ctx.Key = ""
+		ctx.Key, ctx.Name = "", true
 	case filters.Object, filters.Array, filters.Bool, filters.Null:
 		return nil
 	}

@@ -10,6 +10,9 @@ const (
 	Email           Entity = "EMAIL_ADDRESS"
 	Phone           Entity = "PHONE_NUMBER"
 	Username        Entity = "USERNAME"
+	Person          Entity = "PERSON"
+	Location        Entity = "LOCATION"
+	Organization    Entity = "ORGANIZATION"
 	StreetAddress   Entity = "STREET_ADDRESS"
 	ZIPCode         Entity = "ZIP_CODE"
 	CreditCard      Entity = "CREDIT_CARD"
@@ -123,7 +126,7 @@ const (
 // families are all recognisers, in the order of the reference. Where two
 // findings are equal otherwise, the earlier one stays.
 func families() [][]recogniser {
-	return [][]recogniser{contact, finance, unitedStates, unitedKingdom, india, americas, europe, asiaPacific, devices, personal, secrets}
+	return [][]recogniser{contact, people, finance, unitedStates, unitedKingdom, india, americas, europe, asiaPacific, devices, personal, secrets}
 }
 
 // Info describes an entity.
@@ -179,6 +182,11 @@ type Context struct {
 	// next. It may be nil: a table is then known as one only in a text that is
 	// shown whole.
 	Table *Table
+	// Name says that the text is itself the name of a field: no people or
+	// places are looked for in it.
+	Name bool
+	// Memory remembers the people found in a document. It may be nil.
+	Memory *Memory
 }
 
 // Options configure a Scanner. The zero value finds everything.
@@ -192,6 +200,9 @@ type Options struct {
 	PhoneRegions []string
 	// Custom are recognisers beside those of this package.
 	Custom []*Custom
+	// NameBias is for or against names, -1 to 1: at 1 names are found that are
+	// doubtful, at -1 only those that are beyond doubt.
+	NameBias float64
 	// Readers look at text as a whole, beside the recognisers.
 	Readers []Reader
 }

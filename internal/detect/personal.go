@@ -7,7 +7,7 @@ var personal = []recogniser{
 		hints: "dob|d o b|birth|date of birth|dateofbirth|birthdate|birth date|birthday|bday|born|born on|geburtsdatum|geboren|geboren am|geburtstag|date de naissance|naissance|datenaissance|né le|née le|fecha de nacimiento|fecha nacimiento|fechanacimiento|nacimiento|nacido|nacida|data de nascimento|data nascimento|nascimento|nascido|nascida|data di nascita|nascita|nato il|nata il|geboortedatum|geboorte|födelsedatum|fødselsdato|syntymäaika|data urodzenia|urodzenia|datum narození|születési dátum|doğum tarihi|生年月日|出生日期|дата рождения"},
 	{entity: Age, what: "Age.", holds: "1 to 120, after a field's name or a word, or before years old.", size: 3,
 		hints: "age|aged|age in years|alter|âge|edad|età|idade|leeftijd|patient age"},
-	{entity: NRP, what: "Nationality, religion or political group.", holds: "The text of a field whose name says so.", size: 64,
+	{entity: NRP, what: "Nationality, religion or political group.", holds: "As for PERSON, or the text of a field whose name says so.", size: 64,
 		hints: "nationality|nationalities|citizenship|religion|religious|ethnicity|ethnic|race|political|politics|political party|party affiliation|political affiliation|political views|faith|denomination|staatsangehörigkeit|nationalität|konfession|nationalité|nacionalidad|religión|religião|nacionalidade|nazionalità|religione|nationaliteit|tribe|caste|sexual orientation"},
 	{entity: Title, what: "Form of address.", holds: "The text of a field whose name says so.", size: 32,
 		hints: "salutation|honorific|name prefix|prefix name|anrede|civilité|tratamiento|courtesy title|honorific prefix|name title"},

@@ -6,6 +6,8 @@ import (
 	"math/bits"
 	"slices"
 	"sync"
+
+	"github.com/sluice-proxy/sluice/internal/detect/names"
 )
 
 // Bounds of single findings and of what is held.
@@ -47,6 +49,8 @@ type Scanner struct {
 	// alone makes of a value.
 	openSet, valueSet set
 	readers           []Reader
+	model             *names.Model // nil where no names are wanted
+	nameBias          float64
 	custom            []*customRecogniser
 }
 
@@ -99,8 +103,10 @@ func New(opt Options) (*Scanner, error) {
 		}
 	}
 	var err error
-	s.plans, err = plansOf(opt.PhoneRegions)
-	return s, err
+	if s.plans, err = plansOf(opt.PhoneRegions); err != nil {
+		return nil, err
+	}
+	return s, s.useNames(opt.NameBias)
 }
 
 // use puts a recogniser where its candidates are looked for.
@@ -165,6 +171,9 @@ type scan struct {
 	run       run
 	candidate candidate
 	covered   span // of a finding of the run that is hardly wrong
+
+	found   []names.Span
+	extents []names.Extent // that are not to be cut
 }
 
 type span struct{ start, end int }
@@ -186,7 +195,9 @@ func (s *Scanner) Scan(dst []Finding, ctx Context, text []byte, more bool) (find
 			sc.limit = min(sc.limit, held)
 		}
 	}
+	sc.findNames()
 	sc.pass()
+	sc.addNames()
 	return sc.settle()
 }
 
@@ -371,6 +382,9 @@ func (s *scan) settle() ([]Finding, int) {
 		settled = min(s.limit, s.live, s.tail())
 		for again := true; again; {
 			again = false
+			if at := s.uncut(settled); at < settled {
+				settled, again = at, true
+			}
 			for _, sp := range s.spans[:s.nspan] {
 				if sp.start < settled && settled < sp.end {
 					settled, again = sp.start, true
@@ -394,6 +408,9 @@ func (s *scan) settle() ([]Finding, int) {
 		kept = resolve(kept)
 	}
 	s.leave(settled)
+	if s.ctx.Memory != nil {
+		s.ctx.Memory.names.Settle(settled)
+	}
 	return s.out[:s.from+len(kept)], settled
 }
 

@@ -44,7 +44,7 @@ func TestFindings(t *testing.T) {
 		// E-mail.
 		{"plain", "", "write to jane.doe+x@mail.example.com, please", []string{"EMAIL_ADDRESS:jane.doe+x@mail.example.com"}},
 		{"end of sentence", "", "it is joe@example.org.", []string{"EMAIL_ADDRESS:joe@example.org"}},
-		{"in brackets", "", "Joe <joe@example.org> (joe2@example.org)", []string{"EMAIL_ADDRESS:joe@example.org", "EMAIL_ADDRESS:joe2@example.org"}},
+		{"in brackets", "", "Joe <joe@example.org> (joe2@example.org)", []string{"PERSON:Joe", "EMAIL_ADDRESS:joe@example.org", "EMAIL_ADDRESS:joe2@example.org"}},
 		{"in a query", "", "?mail=joe@example.org&x", []string{"EMAIL_ADDRESS:joe@example.org"}},
 		{"international", "", "ask jürgen@müller.example", []string{"EMAIL_ADDRESS:jürgen@müller.example"}},
 		{"no domain", "", "joe@example and @handle and a@b.c1", nil},

@@ -10,7 +10,6 @@ import (
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/body"
 	"github.com/sluice-proxy/sluice/internal/detect"
-	"github.com/sluice-proxy/sluice/internal/detect/names"
 )
 
 // Characters for private use mark where a finding begins, which it is, and
@@ -26,21 +25,23 @@ type finder struct {
 	scanner  *detect.Scanner
 	findings []detect.Finding
 	all      []detect.Finding
-	mem      names.Memory
+	memory   detect.Memory
+	table    detect.Table
 }
 
 // Value implements filters.Stream.
 func (f *finder) Value(_ context.Context, v *filters.Value) error {
-	ctx := detect.Context{Key: v.Key, Before: v.Before}
+	ctx := detect.Context{Key: v.Key, Before: v.Before, Memory: &f.memory}
 	switch v.Kind {
 	case filters.Name:
-		ctx.Key = ""
+		ctx.Key, ctx.Name = "", true
+	case filters.Text:
+		ctx.Table = &f.table
 	case filters.Object, filters.Array, filters.Bool, filters.Null:
 		return nil
 	}
 	var settled int
 	f.findings, settled = f.scanner.Scan(f.findings[:0], ctx, v.Text, v.More)
-	f.findings = f.addNames(v, f.findings, &settled)
 	if v.More {
 		v.Hold(settled)
 	}
@@ -64,7 +65,7 @@ func (f *finder) find(text string) ([]span, error) {
 		return nil, fmt.Errorf("the text has characters for private use")
 	}
 	f.all = f.all[:0]
-	f.mem = names.Memory{}
+	f.memory, f.table = detect.Memory{}, detect.Table{}
 	e := body.NewEditor(body.Text, []body.Stage{{Stream: f}}, body.Limits{})
 	ctx := context.Background()
 	out, err := e.Write(ctx, nil, []byte(text))

@@ -1,5 +1,8 @@
 package names
 
+// MaxBytes is the longest name.
+const MaxBytes = maxIslandBytes
+
 // Bounds of an island.
 const (
 	maxIslandTokens = 20
