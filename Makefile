@@ -5,11 +5,13 @@
 #   make build     bin/sluice
 #   make bench     Sluice against a no-op processor, as ratios
 #   make bench-memory, bench-events   its memory; the first event of a stream
+#   make eval      detection scored on the labelled texts in DATA
 #   make fuzz      each fuzz target for TIME (make fuzz TIME=60s)
 
 GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 TIME        ?= 20s
+DATA        ?= ../shared/data
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
@@ -25,7 +27,7 @@ SLUICE_REDIS ?= $(or $(shell command -v redis-server 2>/dev/null),$(REDIS_OURS))
 export SLUICE_REDIS
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test lint fmt vet staticcheck unit race envoy redis bench bench-memory bench-events fuzz generate clean
+.PHONY: build demo test lint fmt vet staticcheck unit race envoy redis bench bench-memory bench-events eval fuzz generate clean
 
 build:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sluice ./cmd/sluice
@@ -80,6 +82,10 @@ bench-memory: build
 
 bench-events: build envoy
 	$(GO) run ./internal/bench -sluice bin/sluice -envoy '$(SLUICE_ENVOY)' -events
+
+# Also: make eval DATA=DIR SETS="bodies_dev wnut17_dev"
+eval:
+	$(GO) run ./internal/eval -data '$(DATA)' $(SETS)
 
 fuzz:
 	@sh scripts/fuzz.sh '$(TIME)'

@@ -167,6 +167,10 @@ type work struct {
 	view     view
 	viewed   bool
 	scratch  []byte
+	// memory is of the people in the document, and table of the columns of a
+	// text that comes in pieces.
+	memory detect.Memory
+	table  detect.Table
 }
 
 func (f *filter) begin(ex *filters.Exchange) (work, error) {
@@ -328,7 +332,11 @@ func (w *work) value(ctx context.Context, v *filters.Value, key string, layer in
 		v.Hold(0) // a text is only asked about as a whole
 		return nil
 	}
-	settled := w.scan(detect.Context{Key: key, Before: v.Before}, v.Text, v.More)
+	about := detect.Context{Key: key, Before: v.Before, Name: v.Kind == filters.Name, Memory: &w.memory}
+	if v.Kind == filters.Text {
+		about.Table = &w.table
+	}
+	settled := w.scan(about, v.Text, v.More)
 	if v.More {
 		v.Hold(settled)
 	}

@@ -77,7 +77,7 @@ func (w *work) look(ctx context.Context, key string, text []byte, layer int) ([]
 	if out, o, err := w.unwrap(ctx, key, text, layer); err != nil || o != asText {
 		return out, o, err
 	}
-	w.scan(detect.Context{Key: key}, text, false)
+	w.scan(detect.Context{Key: key, Memory: &w.memory}, text, false)
 	var out []byte
 	at, o := 0, unchanged
 	edit := func(start, end int, with []byte) {

@@ -16,7 +16,7 @@ var localChars = func() (t [256]bool) {
 
 // email looks at the @ at i.
 func (s *scan) email(i int) {
-	if !s.want[Email] {
+	if !s.want.has(idEmail) {
 		return
 	}
 	start := i
@@ -29,6 +29,9 @@ func (s *scan) email(i int) {
 	// What opens or closes something around an address is not a part of it.
 	for start < i && (isOpening(s.at(start)) || s.at(start) == '.') {
 		start++
+	}
+	if s.at(start-1) == '\\' && s.isEscape(start) {
+		start++ // \n of JSON
 	}
 	if start == i || s.at(i-1) == '.' || start < 0 {
 		return
@@ -59,11 +62,7 @@ func (s *scan) email(i int) {
 	if dot <= i+1 || end-dot-1 < 2 || end-i-1 > maxDomain || !topLevel(s.text[dot+1:end]) {
 		return
 	}
-	score := 0.9
-	if s.hints().email {
-		score = 1
-	}
-	s.add(start, end, Email, score)
+	s.add(start, end, idEmail, 0.9)
 }
 
 func isOpening(c byte) bool {

@@ -1,123 +1,249 @@
 package detect
 
-import "bytes"
-
-// keyHints is what the name of a field says of its value.
-type keyHints struct {
-	known                                          bool
-	email, phone, card, ssn, ip, id, date, version bool
-}
-
-// hints reads the field's name, when the first candidate asks.
-func (s *scan) hints() *keyHints {
-	if s.key.known {
-		return &s.key
-	}
-	s.key.known = true
-	var buf [64]byte
-	tokens := keyTokens(buf[:0], s.ctx.Key)
-	has := func(words ...string) bool {
-		for _, w := range words {
-			if bytes.Contains(tokens, []byte(w)) {
-				return true
-			}
-		}
-		return false
-	}
-	h := &s.key
-	h.email = has("_mail_", "email_", "_mailto_")
-	h.phone = has("phone_", "_mobile_", "_tel_", "telephone", "_cell_", "_fax_", "_msisdn_", "_whatsapp_", "_landline_", "_telefon", "_handy_", "_mobil_")
-	h.card = has("_card_", "creditcard", "cardnumber", "_pan_", "_cc_", "_ccn_", "_kreditkarte_")
-	h.ssn = has("_ssn_", "socialsecurity", "_social_security_", "_social_", "ssn_")
-	h.ip = has("_ip_", "ipaddress", "_ipv4_", "_ipv6_", "_remote_addr_", "_client_ip_", "_host_")
-	h.version = has("_version_", "_ver_", "_oid_", "_build_")
-	h.date = has("_date_", "_time_", "timestamp", "_at_", "_created_", "_updated_", "_expires_", "_dob_")
-	h.id = !h.phone && !h.card && !h.ssn && has("_id_", "_uuid_", "_order_", "_invoice_", "_tracking_", "_sku_", "_ref_", "reference", "_serial_", "_hash_", "_nonce_", "_trace_", "_span_", "_count_", "_total_", "_amount_", "_price_", "_size_", "_bytes_", "_offset_")
-	return h
-}
-
-// keyTokens writes a name as lower-case words between underscores: cardNumber,
-// card-number and CARD_NUMBER all become _card_number_cardnumber_.
-func keyTokens(dst []byte, key string) []byte {
-	if len(key) > 48 {
-		key = key[:48]
-	}
-	dst = append(dst, '_')
-	for i := range len(key) {
-		c := key[i]
-		switch {
-		case c >= 'A' && c <= 'Z':
-			lowerNext := i+1 < len(key) && key[i+1] >= 'a' && key[i+1] <= 'z'
-			if i > 0 && (key[i-1] >= 'a' && key[i-1] <= 'z' || isDigit(key[i-1]) || key[i-1] >= 'A' && key[i-1] <= 'Z' && lowerNext) {
-				dst = append(dst, '_')
-			}
-			dst = append(dst, c|0x20)
-		case isAlnum(c) || c >= 0x80:
-			dst = append(dst, c)
-		case dst[len(dst)-1] != '_':
-			dst = append(dst, '_')
-		}
-	}
-	if dst[len(dst)-1] != '_' {
-		dst = append(dst, '_')
-	}
-	for i := range len(key) {
-		if c := key[i]; isAlnum(c) {
-			if c >= 'A' && c <= 'Z' {
-				c |= 0x20
-			}
-			dst = append(dst, c)
-		}
-	}
-	return append(dst, '_')
-}
-
-// Words before a candidate that speak for it, or against.
-var (
-	phoneWords   = []string{"phone", "mobile", "tel", "call", "cell", "fax", "whatsapp", "sms", "text me", "reach me", "contact", "dial", "ring", "telefon", "handy", "numéro", "teléfono"}
-	cardWords    = []string{"card", "visa", "mastercard", "amex", "credit", "debit", "cc", "pan", "karte", "tarjeta", "carte"}
-	ssnWords     = []string{"ssn", "social security", "social sec", "ss#", "ss #", "social"}
-	ipWords      = []string{"ip", "address", "addr", "host", "from", "client", "server"}
-	versionWords = []string{"version", "ver", "v", "release", "build", "oid", "firmware", "chrome", "firefox", "safari", "edge", "agent"}
-	idWords      = []string{"order", "invoice", "tracking", "reference", "ref", "serial", "sku", "ticket", "case", "id", "isbn", "part", "model", "transaction", "batch", "timestamp"}
+import (
+	"math/bits"
+	"strings"
 )
 
-// before reports whether one of the words stands in the text before start, as
-// a word, within a few dozen bytes and in the same sentence.
-func (s *scan) before(start int, words []string) bool {
-	var buf [contextSize]byte
-	n := 0
-	for i := start - 1; n < len(buf); i-- {
-		if i < 0 && i+len(s.ctx.Before) < 0 {
-			break
-		}
-		c := s.at(i)
-		if c == '\n' {
-			break
-		}
-		if c >= 'A' && c <= 'Z' {
-			c |= 0x20
-		}
-		n++
-		buf[len(buf)-n] = c
+// Kinds of fields and words that speak against a finding. They are numbered
+// behind the entities.
+const (
+	flagNumber  uint8 = 128 + iota // orders, hashes, counts and the like
+	flagVersion                    // versions and object identifiers
+	flagDate                       // dates and times
+	flagAbout                      // in a name: it is about the thing, and not the thing
+	flagLast                       // the same, where it is the last word of the name
+)
+
+// Words that speak against.
+const (
+	numberHints  = "order|orders|order id|order no|orderid|order number|invoice|invoices|tracking|trackingnumber|tracking number|reference|ref|serial|serial number|sku|ticket|tickets|case|isbn|ean|upc|gtin|asin|mpn|part|part number|model|transaction|txn|transaction id|batch|lot|commit|hash|sha|sha1|sha256|md5|etag|checksum|digest|uuid|guid|trace|span|nonce|request|request id|requestid|correlation|seq|sequence|count|counter|total|amount|price|cost|sum|balance|size|bytes|offset|length|qty|quantity|index|port|status|latency|duration|product|item|event|job|task|thread|pid|range|ratio|score|rev|revision|build|color|colour|width|height|weight|limit|page|line|row|position|flight|shipment|parcel|package|bestellung|bestellnummer|rechnung|rechnungsnummer|auftrag|commande|facture|pedido|factura|fatura|ordine|fattura|seed|block|height|depth|ratio|points|cents|rate|percent|isin|cusip|doi|pmid|issn|article|bug|issue|pr|pull request|ext id|message id|msg id|post id|tweet|video|channel|campaign|coupon|voucher|stock|quantity|asset|device serial"
+	versionHints = "version|versions|ver|release|oid|firmware|chrome|firefox|safari|edge|agent|user agent|useragent|build|semver|driver version|v|kernel|sdk|api version"
+	aboutHints   = "next|page|continuation|cursor|count|total|max|min|prompt|completion|cached|reasoning|budget|limit|usage|dummy|fake|invalid|mock|expired|public"
+	lastHints    = "id|ids|name|url|uri|path|file|filename|type|length|len|size|expires|expiry|expiration|ttl|algorithm|alg|format|policy|endpoint|class|provider|label|status|scope|scopes|issuer|enabled|required|input|output|hint|question|field|prefix|suffix|used|price|rate|in|at|group|range|verified|updated|changed|attempts|strength|column|param|parameter|header|variable|event|code|keyword|keywords|error|message|description|note|sort|kind|chars|regex|pattern|template|generator|manager|method|function|mode|grant|version|tag|selector|index|space|word|words|press|down|up|host|port|region|date|time|location|place|city|email|mail"
+	dateHints    = "timestamp|time|date|created|created at|updated|updated at|modified|expires|expires at|epoch|ts|deadline|due|at|since|until|issued|iat|nbf|datum|fecha|uhrzeit"
+)
+
+// ids numbers the entities.
+var ids = func() map[Entity]uint8 {
+	m := make(map[Entity]uint8, len(entities))
+	for i, e := range entities {
+		m[e.Entity] = uint8(i)
 	}
-	window := buf[len(buf)-n:]
-	for _, w := range words {
-		for at := 0; ; {
-			k := bytes.Index(window[at:], []byte(w))
-			if k < 0 {
-				break
-			}
-			k += at
-			end := k + len(w)
-			startsWord := k == 0 || !isAlnum(window[k-1])
-			// A plural or a "number" in the same word is fine: "phones", "ssn:".
-			endsWord := end == len(window) || !isAlnum(window[end]) || len(w) > 3
-			if startsWord && endsWord {
-				return true
-			}
-			at = k + 1
+	if len(entities) > 128 {
+		panic("detect: there are more entities than a set has room for")
+	}
+	return m
+}()
+
+// The numbers of the entities that have code of their own.
+var (
+	idAPIKey        = ids[APIKey]
+	idAge           = ids[Age]
+	idBIC           = ids[BIC]
+	idCVV           = ids[CVV]
+	idCardExpiry    = ids[CardExpiry]
+	idCoordinates   = ids[Coordinates]
+	idCreditCard    = ids[CreditCard]
+	idCrypto        = ids[Crypto]
+	idDateOfBirth   = ids[DateOfBirth]
+	idEmail         = ids[Email]
+	idIBAN          = ids[IBAN]
+	idIPAddress     = ids[IPAddress]
+	idJWT           = ids[JWT]
+	idMACAddress    = ids[MACAddress]
+	idNRP           = ids[NRP]
+	idPIN           = ids[PIN]
+	idPassword      = ids[Password]
+	idPhone         = ids[Phone]
+	idPrivateKey    = ids[PrivateKey]
+	idStreetAddress = ids[StreetAddress]
+	idTitle         = ids[Title]
+	idUsername      = ids[Username]
+	idZIPCode       = ids[ZIPCode]
+)
+
+// phrase is what a word or phrase speaks for.
+type phrase struct {
+	hash        uint64
+	own, shared set
+}
+
+// dictionary finds phrases by their hash.
+type dictionary struct {
+	phrases []phrase
+	slots   []uint16 // index of a phrase and 1; 0 is free
+	// A bit by hash: most words of a text are neither a phrase nor the last
+	// word of one.
+	filter, last [512]uint64
+}
+
+// builtin is the dictionary of the package's own recognisers.
+var builtin = func() *dictionary {
+	b := newDictionary()
+	b.flag(numberHints, flagNumber)
+	b.flag(versionHints, flagVersion)
+	b.flag(dateHints, flagDate)
+	b.flag(aboutHints, flagAbout)
+	b.flag(lastHints, flagLast)
+	for _, family := range families() {
+		for i := range family {
+			b.add(family[i].hints, ids[family[i].entity], false)
+			b.add(family[i].shared, ids[family[i].entity], true)
 		}
 	}
-	return false
+	return b.dictionary()
+}()
+
+type dictionaryBuilder struct {
+	phrases map[uint64]*phrase
+	last    map[uint64]bool // words that end a phrase of more than one
+}
+
+func newDictionary() *dictionaryBuilder {
+	return &dictionaryBuilder{map[uint64]*phrase{}, map[uint64]bool{}}
+}
+
+func (b *dictionaryBuilder) flag(phrases string, flag uint8) { b.add(phrases, flag, false) }
+
+// add notes that each of the phrases, divided by |, speaks for id.
+func (b *dictionaryBuilder) add(phrases string, id uint8, shared bool) {
+	for p := range strings.SplitSeq(phrases, "|") {
+		h, last := hashPhrase(p)
+		if h == 0 {
+			continue
+		}
+		if h != last {
+			b.last[last] = true
+		}
+		e := b.phrases[h]
+		if e == nil {
+			e = &phrase{hash: h}
+			b.phrases[h] = e
+		}
+		if shared {
+			e.shared.add(id)
+		} else {
+			e.own.add(id)
+		}
+	}
+}
+
+func (b *dictionaryBuilder) dictionary() *dictionary {
+	d := &dictionary{slots: make([]uint16, 1<<bits.Len(uint(len(b.phrases)*3)))}
+	for h, e := range b.phrases {
+		d.phrases = append(d.phrases, *e)
+		i := h & uint64(len(d.slots)-1)
+		for d.slots[i] != 0 {
+			i = (i + 1) & uint64(len(d.slots)-1)
+		}
+		d.slots[i] = uint16(len(d.phrases))
+		d.filter[h>>55] |= 1 << (h >> 49 & 63)
+	}
+	for h := range b.last {
+		d.last[h>>55] |= 1 << (h >> 49 & 63)
+	}
+	return d
+}
+
+// lookup returns the number of the phrase with the hash, and 1; 0 where there
+// is none.
+func (d *dictionary) lookup(h uint64) uint16 {
+	if d.filter[h>>55]>>(h>>49&63)&1 == 0 {
+		return 0
+	}
+	for i := h & uint64(len(d.slots)-1); d.slots[i] != 0; i = (i + 1) & uint64(len(d.slots)-1) {
+		if d.phrases[d.slots[i]-1].hash == h {
+			return d.slots[i]
+		}
+	}
+	return 0
+}
+
+// ends reports whether a phrase of more than one word may end in the word.
+func (d *dictionary) ends(h uint64) bool { return d.last[h>>55]>>(h>>49&63)&1 != 0 }
+
+const (
+	hashSeed  = 0xcbf29ce484222325
+	hashPrime = 0x9e3779b97f4a7c15
+)
+
+// wordHash hashes a word in small letters, eight bytes at a time.
+type wordHash struct {
+	h, chunk uint64
+	n        uint
+}
+
+func (w *wordHash) add(c byte) {
+	w.chunk |= uint64(c) << (w.n & 7 * 8)
+	if w.n++; w.n&7 == 0 {
+		w.h = hashChunk(w.h, w.chunk)
+		w.chunk = 0
+	}
+}
+
+func (w *wordHash) sum() uint64 {
+	if w.n&7 != 0 {
+		return hashChunk(w.h, w.chunk)
+	}
+	return w.h
+}
+
+// hashChunk goes on with up to eight bytes, the first in the lowest.
+func hashChunk(h, chunk uint64) uint64 {
+	h = (h ^ hashSeed ^ chunk) * hashPrime
+	return h ^ h>>29
+}
+
+// join is the hash of a phrase and one more word.
+func join(a, b uint64) uint64 { return hashChunk(a*31, b) }
+
+// hashPhrase is the hash of up to four words, as reader finds them in a text,
+// and that of the last of them. 0 is none.
+func hashPhrase(p string) (h, last uint64) {
+	words := 0
+	for i := 0; i < len(p); {
+		if !isLetter(p[i]) {
+			i++
+			continue
+		}
+		var w wordHash
+		for i < len(p) && isLetter(p[i]) {
+			w.add(fold(p[i], i > 0 && p[i-1] == 0xC3))
+			i++
+		}
+		last = w.sum()
+		if words++; words == 1 {
+			h = last
+		} else {
+			h = join(h, last)
+		}
+	}
+	if words > 4 {
+		panic("detect: more than four words: " + p)
+	}
+	return h, last
+}
+
+// isLetter is for the words of hints: letters, and all of other scripts.
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' || c >= 0x80 }
+
+// folded has the small letter of each letter, what is not ASCII as it is, and
+// 0 for all else.
+var folded = func() (t [256]byte) {
+	for b := range t {
+		if isLetter(byte(b)) {
+			t[b] = fold(byte(b), false)
+		}
+	}
+	return t
+}()
+
+// fold makes a letter lower case: a to z, and those of Latin-1 after the byte
+// C3.
+func fold(c byte, latin bool) byte {
+	if c >= 'A' && c <= 'Z' || latin && c >= 0x80 && c <= 0x9E {
+		return c | 0x20
+	}
+	return c
 }

@@ -1,104 +1,306 @@
 package detect
 
-import "github.com/nyaruka/phonenumbers"
-
-// defaultRegions are tried for numbers without a country code.
-var defaultRegions = []string{"US", "GB", "DE", "FR", "ES", "IT", "NL", "IN", "AU", "BR", "MX", "JP", "CN", "ZA", "SE", "PL", "CH", "AT", "BE", "IE", "NZ", "SG", "AE", "TR", "KR"}
+// extension returns the end of an extension at i: x123, ext. 123, #123. It
+// returns i where there is none.
+func (s *scan) extension(i int) int {
+	j := i
+	for j < len(s.text) && j-i < 2 && (s.text[j] == ' ' || s.text[j] == ',') {
+		j++
+	}
+	from := j
+	for _, w := range [...]string{"extension", "ext.", "ext", "x.", "x", "#"} {
+		if len(s.text)-j >= len(w) && equalFold(s.text[j:j+len(w)], w) {
+			j += len(w)
+			break
+		}
+	}
+	if j == from {
+		return i
+	}
+	if j < len(s.text) && s.text[j] == ' ' {
+		j++
+	}
+	digits := j
+	for j < len(s.text) && isDigit(s.text[j]) && j-digits < 7 {
+		j++
+	}
+	if j == digits || j-digits > 6 || j < len(s.text) && (isAlnum(s.text[j]) || s.text[j] == '_') {
+		return i
+	}
+	return j
+}
 
 // phones looks for a telephone number in a run: with its country code, in a
 // form that is usual, or of any form where the field's name or a word says
 // that it is one.
-func (s *scan) phones(start int, gs []group) {
-	plus := s.isAt(gs[0].start-1, '+') || s.isAt(start, '+')
-	first := gs[0].start
-	if plus {
-		first--
-	} else if s.isAt(first-1, '(') && first-1 >= start {
-		first--
-	}
-	if first < 0 {
+func (s *scan) phones(r *run, first int) {
+	if !s.want.has(idPhone) {
 		return
 	}
-	hinted := s.hints().phone || s.before(first, phoneWords)
-	// Drop groups at the end until the number is one: "+1 202 555 0143 4" is.
-	for n := len(gs); n > 0; n-- {
-		digits, end := 0, gs[n-1].end
-		for _, g := range gs[:n] {
-			digits += g.end - g.start
+	// Only digits, from the first group on.
+	last := first
+	for last < r.n && r.groups[last].digits() {
+		last++
+	}
+	if last == first {
+		return
+	}
+	start := r.groups[first].start
+	plus := false
+	switch s.at(start - 1) {
+	case '+':
+		start, plus = start-1, true
+	case '(':
+		if start--; s.at(start-1) == '+' {
+			start, plus = start-1, true
 		}
-		if digits < 7 {
+	case '-', '_', '/', '@':
+		if s.at(start-1) != '/' || isDigit(s.at(start-2)) {
 			return
 		}
-		if digits > 15 {
+	case '.':
+		if isAlnum(s.at(start - 2)) {
+			return
+		}
+	}
+	if start < 0 {
+		return
+	}
+	var digits [24]byte
+	var ends [maxGroups]int // digits up to the end of each group
+	n := 0
+	for i, g := range r.groups[first:last] {
+		if n+g.len() > len(digits) {
+			last = first + i
+			break
+		}
+		n += copy(digits[n:], s.text[g.start:g.end])
+		ends[i] = n
+	}
+	if n < 7 && last-first < 2 {
+		return
+	}
+	usual := s.usualForm(r, first, start)
+	trunk := digits[0] == '0' && last-first >= 2
+	k := s.around(start)
+	id := idPhone
+	hinted := k.key.has(id) || k.near.has(id) && !k.near.has(flagNumber) || k.own.has(id) && !k.near.has(flagNumber) && !k.near.has(flagDate) && !k.near.overlaps(&s.openSet) && (!k.keyed || k.key.empty())
+	bracket := start < r.groups[first].start && s.bracketed(r, first)
+	label := s.labelBehind(r.groups[last-1].end, r, last)
+	hinted = hinted || label
+	if !plus && !hinted && !usual && !trunk && !bracket || !hinted && k.key.has(flagNumber) && !plus {
+		return
+	}
+	// Groups at the end that make it no number are left: "+1 202 555 0143 4".
+	score, count := 0.0, 0
+	for c := last - first; c > 0; c-- {
+		d := digits[:ends[c-1]]
+		if len(d) < 6 {
+			break
+		}
+		if len(d) > 15 || !s.endsNumber(r, first+c-1) && !(first+c == r.n && (r.extension.end > 0 || label)) {
 			continue
 		}
-		score := s.phoneScore(first, end, gs[:n], plus, hinted)
-		if score > 0 {
-			s.add(first, end, Phone, score)
-			return
+		sc := s.phoneScore(d, r, first, c, plus, hinted, usual || bracket, trunk, k)
+		if sc > score {
+			score, count = sc, c
+		}
+		if sc >= 0.85 {
+			break
 		}
 	}
+	if count == 0 {
+		return
+	}
+	end := r.groups[first+count-1].end
+	if first+count == r.n && r.extension.end > 0 {
+		end = r.extension.end
+	} else {
+		if start < r.groups[first].start && s.at(end) == ')' && count == 1 && !plus {
+			end++
+		}
+		if e := s.extension(end); e > end {
+			s.touch(start, e)
+			end = e
+		} else {
+			s.touch(start, min(end+12, len(s.text)))
+		}
+	}
+	s.add(start, end, idPhone, score)
 }
 
-func (s *scan) phoneScore(start, end int, gs []group, plus, hinted bool) float64 {
-	usual := s.usualForm(start, gs)
-	if !plus && !hinted && !usual {
-		return 0
+// bracketed: (85) 5986-8343. An area code in brackets, and groups of three
+// digits or more.
+func (s *scan) bracketed(r *run, first int) bool {
+	g := r.groups[first]
+	if g.len() < 2 || g.len() > 5 || s.at(g.end) != ')' || r.n-first < 2 {
+		return false
 	}
-	h := s.hints()
-	if !hinted && (h.id || h.date || h.ip) {
-		return 0
-	}
-	text := string(s.text[start:end])
-	if plus {
-		if n, err := phonenumbers.Parse(text, "ZZ"); err == nil && phonenumbers.IsValidNumber(n) {
-			if hinted {
-				return 1
-			}
-			return 0.85
+	n := 0
+	for i := first + 1; i < r.n; i++ {
+		if !r.groups[i].digits() || r.groups[i].len() < 2 {
+			break
 		}
-		// A number of the right shape in a field that is for numbers is one,
-		// also where no plan has it: examples and new ranges.
-		if n, err := phonenumbers.Parse(text, "ZZ"); err == nil && phonenumbers.IsPossibleNumber(n) && hinted {
+		n += r.groups[i].len()
+	}
+	return n >= 6 && n <= 9 && n+g.len() >= 8
+}
+
+// labelBehind reports whether a word behind the number says what it is:
+// "555 0143 (mobile)", "555-0143-Fax".
+func (s *scan) labelBehind(end int, r *run, last int) bool {
+	if last < r.n {
+		return false
+	}
+	if r.extension.end > 0 {
+		end = r.extension.end
+	} else {
+		end = s.extension(end)
+	}
+	i := end
+	for i < len(s.text) && i-end < 3 && (s.text[i] == ' ' || s.text[i] == '-' || s.text[i] == '(' || s.text[i] == ',') {
+		i++
+	}
+	s.touch(r.groups[0].start, min(i+8, len(s.text)))
+	if i == end {
+		return false
+	}
+	j := i
+	for j < len(s.text) && kinds[s.text[j]]&(upperKind|lowerKind) != 0 && j-i < 8 {
+		j++
+	}
+	w := s.text[i:j]
+	for _, label := range [...]string{"office", "fax", "mobile", "cell", "home", "work", "phone", "tel", "mobil", "handy", "direct"} {
+		if len(w) == len(label) && equalFold(w, label) {
+			return true
+		}
+	}
+	return false
+}
+
+// phoneScore says how much the first count groups are a number.
+func (s *scan) phoneScore(d []byte, r *run, first, count int, plus, hinted, usual, trunk bool, k *clues) float64 {
+	if s.isDate(r, first, count) && !(k.key.has(idPhone) && !plus && count == 3 && len(d) > 8) {
+		return 0
+	}
+	if same(d) {
+		return 0
+	}
+	if plus || hasPrefix(d, "00") && len(d) > 9 {
+		x := d
+		if !plus {
+			x = d[2:]
+		}
+		p, national := international(x)
+		if p == nil {
+			if hinted && len(d) >= 8 {
+				return 0.6
+			}
+			return 0
+		}
+		// +44 (0) 20: the national prefix is written and not dialled.
+		if p.valid(national) || len(national) > 6 && national[0] == '0' && p.valid(national[1:]) {
+			switch {
+			case hinted:
+				return 1
+			case plus:
+				return 0.85
+			}
+			return 0.55
+		}
+		switch {
+		case hinted && len(d) >= 8:
+			return 0.8
+		case plus && len(d) >= 9 && len(d) <= 15:
 			return 0.6
 		}
 		return 0
 	}
-	for _, region := range s.regions {
-		n, err := phonenumbers.Parse(text, region)
-		if err != nil || !phonenumbers.IsValidNumberForRegion(n, region) {
-			continue
-		}
-		if hinted {
-			return 0.95
-		}
-		if region == "US" || s.text[gs[0].start] == '0' {
-			return 0.65
+	valid, north := false, false
+	for _, p := range s.plans {
+		if p.national(d) {
+			valid, north = true, p.code == "1"
+			break
 		}
 	}
-	if hinted && usual {
+	weak := k.near.has(flagNumber) || k.key.has(flagNumber) || k.near.has(flagVersion)
+	switch {
+	case hinted && valid && len(d) >= 7:
+		return 0.95
+	case hinted && len(d) >= 7:
+		return 0.7
+	case hinted && len(d) == 6 && count >= 2:
 		return 0.6
+	case usual && count <= 4 && !weak:
+		if north {
+			return 0.7
+		}
+		return 0.6
+	case trunk && valid && len(d) >= 9 && !weak && s.phoneGroups(r, first, count):
+		return 0.55
 	}
 	return 0
 }
 
-// usualForm: (202) 555-0143, 202-555-0143, 202.555.0143: three, three and
-// four digits. Nothing else is grouped so.
-func (s *scan) usualForm(start int, gs []group) bool {
-	if len(gs) == 4 && gs[0].end-gs[0].start == 1 && s.text[gs[0].start] == '1' {
-		gs = gs[1:]
+// phoneGroups: a number in national form begins with an area code of two to
+// five digits, and has groups of two digits or more, with one kind of
+// separator but around the area code.
+func (s *scan) phoneGroups(r *run, first, count int) bool {
+	for i, g := range r.groups[first : first+count] {
+		if g.len() < 2 || i == 0 && g.len() > 6 || g.len() > 8 {
+			return false
+		}
+		if i > 0 {
+			if c := s.gap(r, first+i); c == '.' && count == 2 {
+				return false
+			}
+		}
 	}
-	if len(gs) != 3 {
+	return true
+}
+
+// isDate reports whether the groups are a date or a range of years.
+func (s *scan) isDate(r *run, first, count int) bool {
+	g := r.groups[first : first+count]
+	if count < 2 || count > 5 {
 		return false
 	}
-	for i, want := range []int{3, 3, 4} {
-		if gs[i].end-gs[i].start != want {
+	num := func(i int) int { return decimal(s.text[g[i].start:g[i].end]) }
+	if count == 2 {
+		return g[0].len() == 4 && g[1].len() == 4 && isYear(num(0)) && isYear(num(1))
+	}
+	switch {
+	case g[0].len() == 4 && g[1].len() <= 2 && g[2].len() <= 2:
+		return isYear(num(0)) && date(num(1), num(2))
+	case g[0].len() <= 2 && g[1].len() <= 2 && g[2].len() == 4:
+		return isYear(num(2)) && (date(num(0), num(1)) || date(num(1), num(0)))
+	}
+	return false
+}
+
+// usualForm: (202) 555-0143, 202-555-0143, 202.555.0143: three, three and
+// four digits. Nothing else is grouped so.
+func (s *scan) usualForm(r *run, first, start int) bool {
+	gs := r.groups[first:r.n]
+	at := first
+	if len(gs) >= 4 && s.text[gs[0].end-1] == '1' && (gs[0].len() == 1 || gs[0].len() == 3 && hasPrefix(s.text[gs[0].start:], "001")) {
+		gs = gs[1:]
+		at++
+	}
+	if len(gs) < 3 || len(gs) > 3 && gs[2].end+1 == gs[3].start && s.text[gs[2].end] != ' ' {
+		return false
+	}
+	for i, want := range [3]int{3, 3, 4} {
+		if gs[i].len() != want || !gs[i].digits() {
 			return false
 		}
 	}
-	if s.text[start] == '(' {
+	if c := s.text[gs[0].start]; c < '2' && s.at(gs[0].start-1) != '(' && at == first {
+		return false
+	}
+	if s.at(gs[0].start-1) == '(' && s.at(gs[0].end) == ')' {
 		return true
 	}
-	a, b := s.between(gs, 0), s.between(gs, 1)
+	a, b := s.gap(r, at+1), s.gap(r, at+2)
 	return a != 0 && a == b && a != '/' && a != ' '
 }

@@ -1,8 +1,13 @@
 package detect
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"slices"
+	"sync"
+
+	"github.com/sluice-proxy/sluice/internal/detect/names"
 )
 
 // Bounds of single findings and of what is held.
@@ -12,41 +17,125 @@ const (
 	maxPEM      = 16 << 10
 	maxLocal    = 64 // of an e-mail address, RFC 5321
 	maxDomain   = 255
-	maxRun      = 64 // of digits and separators
-	tailBytes   = 64 // of an unfinished word that is held
-	contextSize = 64 // of text before a candidate that is looked at
+	maxWord     = 64  // of a word that is looked at from its middle
+	maxRun      = 80  // of digits and separators
+	maxValue    = 512 // of a field's value that is looked at as one
+	tailBytes   = 64  // of an unfinished word that is held
 )
+
+// Reader looks at a text as a whole, beside the recognisers: one that knows
+// sentences, for example.
+type Reader interface {
+	// Entities are those it finds.
+	Entities() []Info
+	// Read appends the findings in text, and says how much of the text is
+	// settled, as Scanner.Scan does: every finding ends at or before settled,
+	// and text[settled:] is shown again. It must not change text or keep it.
+	Read(dst []Finding, ctx Context, text []byte, more bool) (findings []Finding, settled int)
+}
 
 // Scanner finds entities. It is immutable, and used by many at once.
 type Scanner struct {
-	want     map[Entity]bool
 	minScore float64
-	regions  []string
+	want     set // by number
+	dict     *dictionary
+	names    []Entity
+	plans    []*plan // of the regions that are tried for numbers without a country code
+	// The recognisers that are wanted, by how many characters they have.
+	digits [longest + 1]formList // all of them digits
+	mixed  [longest + 1]formList
+	opens  []*compiled
+	// openSet are the entities of opens, valueSet those that a field's name
+	// alone makes of a value.
+	openSet, valueSet set
+	readers           []Reader
+	model             *names.Model // nil where no names are wanted
+	nameBias          float64
+	custom            []*customRecogniser
 }
+
+// valueEntities are found in the value of a field whose name says so.
+var valueEntities = []Entity{Username, StreetAddress, ZIPCode, BIC, NRP, Title, APIKey, Password}
 
 // New returns a scanner.
 func New(opt Options) (*Scanner, error) {
-	s := &Scanner{want: map[Entity]bool{}, minScore: opt.MinScore, regions: opt.PhoneRegions}
+	s := &Scanner{minScore: opt.MinScore, dict: builtin, readers: opt.Readers}
 	if s.minScore == 0 {
 		s.minScore = 0.5
 	}
-	if len(s.regions) == 0 {
-		s.regions = defaultRegions
+	known := map[Entity]uint8{}
+	for i, e := range entities {
+		s.names = append(s.names, e.Entity)
+		known[e.Entity] = uint8(i)
 	}
-	known := map[Entity]bool{}
-	for _, i := range Entities() {
-		known[i.Entity] = true
-		if len(opt.Entities) == 0 {
-			s.want[i.Entity] = true
+	if err := s.customise(opt.Custom, known); err != nil {
+		return nil, err
+	}
+	read := map[Entity]bool{}
+	for _, r := range opt.Readers {
+		for _, i := range r.Entities() {
+			read[i.Entity] = true
 		}
 	}
 	for _, e := range opt.Entities {
-		if !known[e] {
+		id, ok := known[e]
+		if !ok {
+			if read[e] {
+				continue
+			}
 			return nil, fmt.Errorf("there is no entity %s", e)
 		}
-		s.want[e] = true
+		s.want.add(id)
 	}
-	return s, nil
+	if len(opt.Entities) == 0 {
+		for id := range s.names {
+			s.want.add(uint8(id))
+		}
+	}
+	for _, family := range families() {
+		for i := range family {
+			s.use(family[i].compile(known[family[i].entity]))
+		}
+	}
+	for _, e := range valueEntities {
+		if s.want.has(ids[e]) {
+			s.valueSet.add(ids[e])
+		}
+	}
+	var err error
+	if s.plans, err = plansOf(opt.PhoneRegions); err != nil {
+		return nil, err
+	}
+	return s, s.useNames(opt.NameBias)
+}
+
+// use puts a recogniser where its candidates are looked for.
+func (s *Scanner) use(c *compiled) {
+	if !s.want.has(c.id) {
+		return
+	}
+	if c.open.max > 0 {
+		s.opens = append(s.opens, c)
+		s.openSet.add(c.id)
+	}
+	for i := range c.forms {
+		f := &c.forms[i]
+		n := c.shapes[i].chars()
+		if f.mustLetter == 0 {
+			s.digits[n].add(f, s.minScore)
+		}
+		if f.mustDigit != 1<<n-1 {
+			s.mixed[n].add(f, s.minScore)
+		}
+	}
+}
+
+func (l *formList) add(f *form, minScore float64) {
+	if f.alone >= minScore {
+		l.lone = append(l.lone, f)
+	}
+	l.hinted = append(l.hinted, f)
+	l.of.add(f.rec.id)
 }
 
 // scan is one pass over a text.
@@ -55,45 +144,39 @@ type scan struct {
 	ctx  Context
 	text []byte
 	more bool
-	key  keyHints
 	out  []Finding
 	from int // where this scan's findings begin in out
+	// limit is where a reader holds the text: nothing behind it is settled.
+	limit int
 	// live is where the earliest candidate begins that more text may decide
 	// on.
 	live int
-	// cut is not to be inside of these: what was looked at as one.
+	// The text is not to be cut inside of these: what was looked at as one.
 	spans [40]span
 	nspan int
+
+	reader  reader
+	clues   clues
+	known   bool // clues is filled
+	key     field
+	keyRead bool
+
+	table  *Table
+	cellAt int
+	cell   int
+	quoted bool
+
+	values int // values before are done with
+
+	run       run
+	candidate candidate
+	covered   span // of a finding of the run that is hardly wrong
+
+	found   []names.Span
+	extents []names.Extent // that are not to be cut
 }
 
 type span struct{ start, end int }
-
-// Classes of bytes that lead to candidates.
-const (
-	plainByte uint8 = iota
-	digitByte
-	atByte
-	upperByte // A-Z
-	lowerByte // a-z
-	colonByte
-	dashByte
-	plusByte
-)
-
-var classes = func() (c [256]uint8) {
-	for b := range c {
-		switch {
-		case b >= '0' && b <= '9':
-			c[b] = digitByte
-		case b >= 'A' && b <= 'Z':
-			c[b] = upperByte
-		case b >= 'a' && b <= 'z':
-			c[b] = lowerByte
-		}
-	}
-	c['@'], c[':'], c['-'], c['+'], c['('] = atByte, colonByte, dashByte, plusByte, plusByte
-	return c
-}()
 
 // Scan appends the findings in text to dst, in ascending order and without
 // overlap, and says how much of text is settled. With more false that is all
@@ -101,124 +184,161 @@ var classes = func() (c [256]uint8) {
 // behind it, and with what stood before it in ctx.Before; every finding ends
 // at or before settled.
 func (s *Scanner) Scan(dst []Finding, ctx Context, text []byte, more bool) (findings []Finding, settled int) {
-	sc := scan{Scanner: s, ctx: ctx, text: text, more: more, out: dst, from: len(dst), live: len(text)}
-	sc.run()
+	sc := scans.Get().(*scan)
+	defer sc.free()
+	sc.begin(s, ctx, text, more)
+	sc.out, sc.from = dst, len(dst)
+	for _, r := range s.readers {
+		var held int
+		sc.out, held = r.Read(sc.out, ctx, text, more)
+		if more {
+			sc.limit = min(sc.limit, held)
+		}
+	}
+	sc.findNames()
+	sc.pass()
+	sc.addNames()
 	return sc.settle()
 }
 
-func (s *scan) run() {
+// scans are kept for the next text: checks are called by way of a variable,
+// so that what they look at would be allocated anew each time.
+var scans = sync.Pool{New: func() any { return new(scan) }}
+
+func (s *scan) begin(sc *Scanner, ctx Context, text []byte, more bool) {
+	s.Scanner, s.ctx, s.text, s.more = sc, ctx, text, more
+	s.live, s.limit, s.nspan, s.values = len(text), len(text), 0, 0
+	s.reader.begun, s.known, s.keyRead = false, false, false
+	s.key = field{}
+	s.table, s.cellAt, s.cell, s.quoted = nil, 0, 0, false
+}
+
+// free lets go of everything that is the caller's.
+func (s *scan) free() {
+	s.Scanner, s.ctx, s.text, s.out, s.table = nil, Context{}, nil, nil, nil
+	scans.Put(s)
+}
+
+// anchors has the high bit of each byte set that candidates are looked for at:
+// a digit, one of : ; < = > ? @, or a hyphen. The bytes from 0 to @ are one
+// range, so that eight bytes take a handful of instructions.
+func anchors(x uint64) uint64 {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	low := x &^ high
+	inRange := (low + (0x80-'0')*ones) &^ (low + (0x80-'@'-1)*ones)
+	y := low ^ '-'*ones
+	hyphen := ^(y + 0x7F*ones)
+	return (inRange | hyphen) &^ x & high
+}
+
+var isAnchor = func() (t [256]bool) {
+	for c := '0'; c <= '@'; c++ {
+		t[c] = true
+	}
+	t['-'] = true
+	return t
+}()
+
+// next returns where the next anchor is from i on; the end where there is
+// none.
+func (s *scan) next(i int) int {
 	text := s.text
-	for i := 0; i < len(text); {
-		switch classes[text[i]] {
-		case plainByte:
-			i++
-			continue
-		case atByte:
-			s.email(i)
-			i++
-			continue
-		case colonByte:
-			if s.beginsWord(i) && i+1 < len(text) && text[i+1] == ':' {
-				s.hexRun(i)
-			}
-			s.urlCredentials(i)
-			i++
-			continue
-		case dashByte:
-			if !s.isAt(i-1, '-') {
-				i = max(i+1, s.privateKey(i))
-				continue
-			}
-			i++
-			continue
-		case plusByte:
-			if i+1 < len(text) && !isDigit(text[i+1]) && text[i+1] != '(' {
-				i++
-				continue
-			}
-			if end := s.numberRun(i); end > i {
-				i = end
-				continue
-			}
-			i++
-			continue
-		case digitByte:
-			if s.letterBefore(i) {
-				i = s.wordEnd(i)
-				continue
-			}
-			if s.beginsWord(i) {
-				s.hexRun(i)
-			}
-			i = max(i+1, s.numberRun(i))
-			continue
-		case upperByte, lowerByte:
-			if s.beginsWord(i) {
-				s.word(i)
-			}
-			i = s.wordEnd(i)
-			continue
+	for ; i+8 <= len(text); i += 8 {
+		if m := anchors(binary.LittleEndian.Uint64(text[i:])); m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
 		}
-		i++
 	}
-}
-
-// word looks at what may begin with a letter at i, the beginning of a word.
-func (s *scan) word(i int) {
-	c := s.text[i]
-	if c == 'e' && s.want[JWT] {
-		s.token(i)
-	}
-	if c >= 'A' && c <= 'Z' && s.want[IBAN] {
-		s.iban(i)
-	}
-	if c|0x20 <= 'f' {
-		s.hexRun(i)
-	}
-}
-
-// wordEnd returns the end of the letters and digits from i on.
-func (s *scan) wordEnd(i int) int {
-	for i < len(s.text) {
-		if c := classes[s.text[i]]; c != digitByte && c != upperByte && c != lowerByte {
-			break
-		}
+	for i < len(text) && !isAnchor[text[i]] {
 		i++
 	}
 	return i
 }
 
-// at returns the byte at i, which may lie before the text; 0 at its start.
-func (s *scan) at(i int) byte {
-	if i >= 0 {
-		if i < len(s.text) {
-			return s.text[i]
-		}
-		return 0
+// pass goes over the text once.
+func (s *scan) pass() {
+	text := s.text
+	if len(s.ctx.Before) == 0 {
+		s.wholeValue()
 	}
-	if i += len(s.ctx.Before); i >= 0 {
+	s.openTable()
+	for i := s.next(0); i < len(text); i = s.next(i) {
+		switch c := text[i]; {
+		case isDigit(c):
+			i = max(i+1, s.digitAt(i))
+		case c == '-':
+			i = max(i+1, s.dash(i))
+		case c == '@':
+			s.email(i)
+			i++
+		case c == ':':
+			i = max(i+1, s.colon(i))
+		case c == '=' || c == '>':
+			i++
+			s.keyed(i)
+		default:
+			i++
+		}
+	}
+	s.runCustom()
+}
+
+// at returns the byte at i, which may lie before the text; 0 outside.
+func (s *scan) at(i int) byte {
+	if uint(i) < uint(len(s.text)) {
+		return s.text[i]
+	}
+	if i += len(s.ctx.Before); i >= 0 && i < len(s.ctx.Before) {
 		return s.ctx.Before[i]
 	}
 	return 0
 }
 
-func (s *scan) isAt(i int, c byte) bool { return s.at(i) == c && (i >= 0 || i+len(s.ctx.Before) >= 0) }
+func (s *scan) isAt(i int, c byte) bool { return s.at(i) == c }
 
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+func isDigit(c byte) bool { return c-'0' < 10 }
 
-func isAlnum(c byte) bool {
-	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
-}
+func isAlnum(c byte) bool { return kinds[c] != 0 }
+
+// Kinds of the bytes of words.
+const (
+	digitKind uint8 = 1 << iota
+	upperKind
+	lowerKind
+)
+
+var kinds = func() (t [256]uint8) {
+	for c := '0'; c <= '9'; c++ {
+		t[c] = digitKind
+	}
+	for c := 'A'; c <= 'Z'; c++ {
+		t[c], t[c+'a'-'A'] = upperKind, lowerKind
+	}
+	return t
+}()
 
 // beginsWord reports whether no letter or digit stands before i.
 func (s *scan) beginsWord(i int) bool {
 	c := s.at(i - 1)
-	return !isAlnum(c) && c != '_' && c < 0x80
+	switch {
+	case c == '_':
+		return false
+	case c >= 0x80:
+		// Scripts without spaces, and punctuation, do not go on with Latin
+		// letters and digits: three bytes and more in UTF-8.
+		return s.at(i-3) >= 0xE2 || s.at(i-4) >= 0xF0 || s.at(i-2) == 0xC2
+	case isAlnum(c):
+		return s.isEscape(i - 1)
+	}
+	return true
 }
 
-func (s *scan) letterBefore(i int) bool {
-	c := s.at(i - 1)
-	return c == '_' || c >= 0x80 || isAlnum(c) && !isDigit(c)
+// isEscape reports whether the letter at i ends an escape of JSON: \n.
+func (s *scan) isEscape(i int) bool {
+	switch s.at(i) {
+	case 'n', 'r', 't', 'b', 'f':
+		return s.at(i-1) == '\\' && s.at(i-2) != '\\'
+	}
+	return i >= 5 && s.at(i-4) == 'u' && s.at(i-5) == '\\' && s.at(i-6) != '\\'
 }
 
 // endsWord reports whether no letter or digit stands at i, and keeps i live
@@ -229,26 +349,29 @@ func (s *scan) endsWord(i, start int) bool {
 		return true
 	}
 	c := s.text[i]
-	return !isAlnum(c) && c != '_' && c < 0x80
+	return !isAlnum(c) && c != '_' && (c < 0x80 || c == 0xC2 || c >= 0xE2)
 }
 
 // touch notes that text[start:end] was looked at as one. Where it reaches the
 // end, more text may change it.
 func (s *scan) touch(start, end int) {
-	if end >= len(s.text) && s.more {
+	if !s.more {
+		return
+	}
+	if end >= len(s.text) {
 		s.live = min(s.live, start)
 	}
-	// Only what is near the end can be cut.
-	if end > len(s.text)-tailBytes-1 && s.nspan < len(s.spans) {
+	// Only what is near the cut can be cut.
+	if start < s.limit && end > s.limit-tailBytes-1 && s.nspan < len(s.spans) {
 		s.spans[s.nspan] = span{start, end}
 		s.nspan++
 	}
 }
 
-// add notes a finding.
-func (s *scan) add(start, end int, e Entity, score float64) {
-	if s.want[e] && score >= s.minScore && end > start {
-		s.out = append(s.out, Finding{start, end, e, min(score, 1)})
+// add notes a finding of the entity with the number.
+func (s *scan) add(start, end int, id uint8, score float64) {
+	if score >= s.minScore && end > start && start >= 0 && s.want.has(id) {
+		s.out = append(s.out, Finding{start, end, s.names[id], min(score, 1)})
 	}
 }
 
@@ -256,9 +379,12 @@ func (s *scan) add(start, end int, e Entity, score float64) {
 func (s *scan) settle() ([]Finding, int) {
 	settled := len(s.text)
 	if s.more {
-		settled = min(s.live, s.tail())
+		settled = min(s.limit, s.live, s.tail())
 		for again := true; again; {
 			again = false
+			if at := s.uncut(settled); at < settled {
+				settled, again = at, true
+			}
 			for _, sp := range s.spans[:s.nspan] {
 				if sp.start < settled && settled < sp.end {
 					settled, again = sp.start, true
@@ -281,6 +407,10 @@ func (s *scan) settle() ([]Finding, int) {
 	if len(kept) > 1 {
 		kept = resolve(kept)
 	}
+	s.leave(settled)
+	if s.ctx.Memory != nil {
+		s.ctx.Memory.names.Settle(settled)
+	}
 	return s.out[:s.from+len(kept)], settled
 }
 
@@ -301,6 +431,35 @@ func (s *scan) tail() int {
 // resolve keeps of findings that overlap the one with the better score, then
 // the longer one, then the first, and sorts them.
 func resolve(fs []Finding) []Finding {
+	order := func(a, b Finding) int {
+		if a.Start != b.Start {
+			return a.Start - b.Start
+		}
+		return b.End - a.End
+	}
+	if !slices.IsSortedFunc(fs, order) {
+		slices.SortStableFunc(fs, order)
+	}
+	// A group is a run of findings that overlap one another; most are alone.
+	kept := fs[:0]
+	for i := 0; i < len(fs); {
+		end, j := fs[i].End, i+1
+		for j < len(fs) && fs[j].Start < end {
+			end = max(end, fs[j].End)
+			j++
+		}
+		if j == i+1 {
+			kept = append(kept, fs[i])
+		} else {
+			kept = append(kept, best(fs[i:j])...)
+		}
+		i = j
+	}
+	return kept
+}
+
+// best picks from findings that overlap.
+func best(fs []Finding) []Finding {
 	slices.SortStableFunc(fs, func(a, b Finding) int {
 		switch {
 		case a.Score != b.Score:

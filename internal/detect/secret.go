@@ -6,12 +6,40 @@ import (
 	"encoding/json"
 )
 
-// token looks at a word that begins with e: a JWT begins with eyJ, which is
-// {" in base64url.
-func (s *scan) token(i int) {
-	if i+3 > len(s.text) || s.text[i+1] != 'y' || s.text[i+2] != 'J' {
-		return
+// dash looks at the hyphen at i: in a PEM block, or in a key of a provider.
+func (s *scan) dash(i int) int {
+	c := s.at(i - 1)
+	if i+1 < len(s.text) && s.text[i+1] == '-' || i+1 >= len(s.text) && !isAlnum(c) {
+		if c == '-' {
+			return i + 1
+		}
+		if i+2 < len(s.text) && s.text[i+2] != '-' {
+			return s.option(i)
+		}
+		return s.privateKey(i)
 	}
+	if kinds[c] == 0 {
+		if c <= ' ' && i+2 < len(s.text) && s.text[i+1] == 'u' && s.text[i+2] == ' ' {
+			return s.option(i)
+		}
+		return i + 1
+	}
+	start, ok := s.wordStart(i)
+	if !ok || start == i {
+		return i + 1
+	}
+	if i-start == 2 {
+		s.dashedMAC(start)
+	}
+	if e := s.provider(s.tokenStart(start)); e > 0 {
+		return e
+	}
+	return i + 1
+}
+
+// token looks at a word that begins with eyJ: {" in base64url. It returns the
+// end of a JSON Web Token; 0 where it is none.
+func (s *scan) token(i int) int {
 	j, dots, first := i, 0, 0
 	for j < len(s.text) && j-i < maxToken {
 		c := s.text[j]
@@ -33,18 +61,20 @@ func (s *scan) token(i int) {
 		dots--
 	}
 	if dots != 2 && dots != 4 {
-		return
+		return 0
 	}
 	head, err := base64.RawURLEncoding.DecodeString(string(s.text[i:first]))
 	if err != nil {
-		return
+		return 0
 	}
 	var h struct {
 		Alg string `json:"alg"`
 	}
-	if json.Unmarshal(head, &h) == nil && h.Alg != "" {
-		s.add(i, j, JWT, 1)
+	if json.Unmarshal(head, &h) != nil || h.Alg == "" {
+		return 0
 	}
+	s.add(i, j, idJWT, 1)
+	return j
 }
 
 var (
@@ -75,7 +105,7 @@ func (s *scan) privateKey(i int) int {
 		}
 		return i
 	}
-	if !s.want[PrivateKey] || !bytes.HasSuffix(label[:close], pemKey) {
+	if !s.want.has(idPrivateKey) || !bytes.Contains(label[:close], pemKey) {
 		return i
 	}
 	window := rest[:min(len(rest), maxPEM)]
@@ -85,45 +115,105 @@ func (s *scan) privateKey(i int) int {
 		if d := bytes.Index(window[from:min(len(window), from+64)], pemDash); d >= 0 {
 			end = from + d + len(pemDash)
 			s.touch(i, i+end)
-			s.add(i, i+end, PrivateKey, 1)
+			s.add(i, i+end, idPrivateKey, 1)
 			return i + end
 		}
 	}
 	// There is no end in sight: what is there is the key.
 	s.touch(i, i+end)
-	s.add(i, i+end, PrivateKey, 0.9)
+	s.add(i, i+end, idPrivateKey, 0.9)
 	return i + end
 }
 
-// urlCredentials looks at the colon at i, which may be that of scheme://.
-func (s *scan) urlCredentials(i int) {
-	if !s.want[URLCredentials] {
-		return
+// urlCredentials looks at the colon at i, which may be that of scheme://. It
+// returns the end of a user name and password, or i.
+func (s *scan) urlCredentials(i int) int {
+	if !s.want.has(idPassword) && !s.want.has(idUsername) && !s.want.has(idAPIKey) {
+		return i
 	}
 	rest := s.text[i:]
 	if len(rest) < 3 {
 		if bytes.HasPrefix([]byte("://"), rest) && isAlnum(s.at(i-1)) {
 			s.touch(i, len(s.text))
 		}
-		return
+		return i
 	}
 	if rest[1] != '/' || rest[2] != '/' || !isAlnum(s.at(i-1)) {
-		return
+		return i
 	}
 	start, colon := i+3, -1
 	for j := start; j < len(s.text) && j-start < maxUserinfo; j++ {
 		switch c := s.text[j]; {
 		case c == '@':
-			if colon >= 0 && colon+1 < j {
-				s.touch(i, j+1)
-				s.add(start, j, URLCredentials, 1)
+			s.touch(i, j+1)
+			if colon < 0 || colon+1 >= j {
+				return i
 			}
-			return
+			if user := s.text[start:colon]; len(user) > 0 && !isPlaceholder(user) {
+				s.add(start, colon, idUsername, 0.9)
+			}
+			if password := s.text[colon+1 : j]; !isPlaceholder(password) {
+				s.add(colon+1, j, idPassword, 1)
+			}
+			return j
 		case c == ':' && colon < 0:
 			colon = j
+		case c == '/' && j == start:
+			return i
 		case c <= ' ' || c == '/' || c == '?' || c == '#' || c == '"' || c == '<' || c == '>':
-			return
+			s.webhook(start, j)
+			return i
 		}
 	}
 	s.touch(i, min(len(s.text), start+maxUserinfo))
+	return i
+}
+
+// azure looks at a word at i that may be a client secret of Microsoft Entra:
+// five characters, ~, and 31 to 34 more.
+func (s *scan) azure(i int) int {
+	j := i + 6
+	for j < len(s.text) && j-i < 48 && (isAlnum(s.text[j]) || s.text[j] == '_' || s.text[j] == '~' || s.text[j] == '.' || s.text[j] == '-') {
+		j++
+	}
+	s.touch(i, j)
+	if n := j - i; n < 37 || n > 40 || !s.endsWord(j, i) {
+		return 0
+	}
+	s.add(i, j, idAPIKey, 0.9)
+	return j
+}
+
+// webhooks are hosts whose URLs are secrets: who knows one can post.
+var webhooks = []struct{ host, path string }{
+	{"hooks.slack.com", "/services/"}, {"hooks.slack.com", "/workflows/"}, {"hooks.slack.com", "/triggers/"},
+	{"discord.com", "/api/webhooks/"}, {"discordapp.com", "/api/webhooks/"},
+	{"webhook.office.com", "/webhookb2/"}, {"hooks.zapier.com", "/hooks/catch/"}, {"chat.googleapis.com", "/v1/spaces/"},
+}
+
+// webhook looks at the host that stands from start to end, with its path
+// behind it.
+func (s *scan) webhook(start, end int) {
+	if end >= len(s.text) || s.text[end] != '/' {
+		return
+	}
+	host := s.text[start:end]
+	for _, w := range webhooks {
+		if len(host) < len(w.host) || string(host[len(host)-len(w.host):]) != w.host {
+			continue
+		}
+		j := end
+		for j < len(s.text) && j-start < maxUserinfo && s.text[j] > ' ' && s.text[j] != '"' && s.text[j] != '\'' && s.text[j] != '<' && s.text[j] != ')' && s.text[j] != '\\' {
+			j++
+		}
+		s.touch(start, j)
+		if hasPrefix(s.text[end:], w.path) && j-end > len(w.path)+16 {
+			from := start
+			if hasPrefix(s.text[max(0, start-8):], "https://") {
+				from = start - 8
+			}
+			s.add(from, j, idAPIKey, 0.95)
+			return
+		}
+	}
 }

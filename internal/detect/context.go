@@ -1,0 +1,598 @@
+package detect
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// How far before a candidate its context is looked for. Together they stay
+// below what Context.Before holds, so that the answer does not depend on where
+// a text is cut.
+const (
+	wordWindow = 96  // words before it
+	nearWindow = 48  // words right before it
+	keyWindow  = 112 // from the end of a field's name to it
+	nameWindow = 48  // a field's name
+	readWindow = 192 // where reading begins
+)
+
+// mark is a word or phrase of the dictionary in the text.
+type mark struct {
+	at     int // where the phrase begins
+	phrase uint16
+}
+
+// keyKind is how a field's name stands in the text, which says how far its
+// value goes.
+type keyKind uint8
+
+const (
+	noKey     keyKind = iota
+	jsonKey           // "name": up to the next one, or }
+	equalsKey         // name= up to a space or &
+	quotedKey         // name="…" up to the closing quote
+	lineKey           // name: up to the end of the line
+	tagKey            // <name> up to the next <
+	callKey           // f("name", "…") up to the end of the line
+)
+
+// field is a field's name and what it says.
+type field struct {
+	kind        keyKind
+	at          int // where its value begins
+	own, shared set
+	about       bool // it is about the thing, and not the thing: tokenType
+}
+
+// reader reads the words of the text before candidates. It goes forward only,
+// and reads each byte once.
+type reader struct {
+	begun bool
+	// whole is false where it began too late for the words of a candidate, for
+	// the name of a field only.
+	whole bool
+	at    int // the text is read up to here
+	marks [24]mark
+	n     int
+	floor int // marks before are of another sentence, value or key
+	// The hashes of the last words, the last one first, and where they begin;
+	// 0 where there is none that a phrase can go on from.
+	words            [3]uint64
+	starts           [3]int
+	end              int
+	nameStart        int  // of the run of words, for a key: phone_number
+	clean            bool // nothing but quotes, brackets and spaces since the last word
+	json, line       field
+	opened           bool // line: its value has begun
+	typed            bool // the last word is a type, as in "var x string ="
+	beforeType       int
+	quotes           int // the last quotation mark
+	tag              int // where the last < is, or before all
+	callQuote        int // the last (" is here
+	lastWordLetters  int
+	lastPhrase       uint16
+	digitsAfterSpace bool
+}
+
+// clues are what the surroundings of a candidate say.
+type clues struct {
+	at          int
+	own, shared set
+	// near is what the nearest words say, or the field's name where no words
+	// are between.
+	near set
+	// keyed is true where the candidate is in a field whose name is known.
+	keyed bool
+	key   set
+	about bool
+}
+
+func (r *reader) reset(at int) {
+	r.begun, r.whole, r.at, r.floor, r.n = true, true, at, at, 0
+	r.words[0] = 0
+	r.clean, r.opened, r.typed, r.digitsAfterSpace = false, false, false, false
+	r.json.kind, r.line.kind = noKey, noKey
+	far := at - 2*readWindow
+	r.end, r.nameStart, r.beforeType, r.quotes, r.tag, r.callQuote = far, far, far, far, far, far
+	r.lastWordLetters = 0
+}
+
+// around returns the clues for a candidate at p.
+func (s *scan) around(p int) *clues {
+	if s.known && s.clues.at == p {
+		return &s.clues
+	}
+	s.read(p)
+	r := &s.reader
+	c := &s.clues
+	c.at, s.known = p, true
+	c.own, c.shared, c.near, c.key, c.keyed, c.about = set{}, set{}, set{}, set{}, false, false
+	words := false
+	for i := r.n - 1; i >= 0 && r.n-i <= len(r.marks); i-- {
+		m := &r.marks[i%len(r.marks)]
+		if m.at < r.floor || m.at < p-wordWindow {
+			break
+		}
+		ph := &s.dict.phrases[m.phrase-1]
+		c.own.or(&ph.own)
+		c.shared.or(&ph.shared)
+		if m.at >= p-nearWindow && !words {
+			c.near.or(&ph.own)
+			// Phrases that end in the same word stand together: "card" and
+			// "credit card".
+			words = i == 0 || r.marks[(i-1)%len(r.marks)].at < m.at-24
+			if r.n-i > 3 {
+				words = true
+			}
+		}
+	}
+	f := &r.json
+	if r.line.kind != noKey && p-r.line.at <= keyWindow {
+		f = &r.line
+	}
+	switch {
+	case f.kind != noKey && p-f.at <= keyWindow:
+		c.key, c.about = f.own, f.about
+		c.keyed = true
+		c.own.or(&f.own)
+		c.shared.or(&f.shared)
+		if c.near.empty() {
+			c.near = f.own
+		}
+	default:
+		k := s.fieldName()
+		c.key, c.about = k.own, k.about
+		c.keyed = k.kind != noKey
+		c.own.or(&k.own)
+		c.shared.or(&k.shared)
+		if c.near.empty() {
+			c.near = k.own
+		}
+	}
+	if col := s.column(p); col != nil {
+		c.key, c.about = col.own, col.about
+		c.keyed = true
+		c.own.or(&col.own)
+		c.shared.or(&col.shared)
+		if c.near.empty() {
+			c.near = col.own
+		}
+	}
+	return c
+}
+
+// fieldName reads Context.Key, once.
+func (s *scan) fieldName() *field {
+	if !s.keyRead {
+		s.keyRead = true
+		if s.ctx.Key != "" {
+			s.key = s.readName(s.ctx.Key)
+		}
+	}
+	return &s.key
+}
+
+// readName says what a field's name means.
+func (s *Scanner) readName(name string) field {
+	f := field{kind: jsonKey}
+	if len(name) > 2*nameWindow {
+		name = name[:2*nameWindow]
+	}
+	var words [3]uint64
+	for i := 0; i < len(name); {
+		if !isLetter(name[i]) {
+			i++
+			continue
+		}
+		var w wordHash
+		from := i
+		for i < len(name) && isLetter(name[i]) {
+			if i > from && camel(name[i-1], name[i], name[min(i+1, len(name)-1)]) {
+				break
+			}
+			w.add(fold(name[i], i > 0 && name[i-1] == 0xC3))
+			i++
+		}
+		h := w.sum()
+		f.about = f.see(s.dict, h)
+		f.seePhrases(s.dict, &words, h)
+		words = [3]uint64{h, words[0], words[1]}
+	}
+	f.about = f.about || f.own.has(flagAbout)
+	return f
+}
+
+// phrasesBefore are the hashes of the phrases that end in a word h, after the
+// words before it, the last one first.
+func phrasesBefore(words *[3]uint64, h uint64) (out [3]uint64, n int) {
+	for n < len(words) && words[n] != 0 {
+		// The phrase of the n+1 words before, from the first on, and h.
+		p := words[n]
+		for k := n - 1; k >= 0; k-- {
+			p = join(p, words[k])
+		}
+		out[n] = join(p, h)
+		n++
+	}
+	return out, n
+}
+
+func (f *field) seePhrases(d *dictionary, words *[3]uint64, h uint64) {
+	if !d.ends(h) {
+		return
+	}
+	phrases, n := phrasesBefore(words, h)
+	for _, p := range phrases[:n] {
+		f.see(d, p)
+	}
+}
+
+// see adds what a phrase says, and reports whether it is one that a name
+// which is about a thing ends with.
+func (f *field) see(d *dictionary, h uint64) bool {
+	k := d.lookup(h)
+	if k == 0 {
+		return false
+	}
+	f.own.or(&d.phrases[k-1].own)
+	f.shared.or(&d.phrases[k-1].shared)
+	return d.phrases[k-1].own.has(flagLast)
+}
+
+// camel reports whether a word ends before c in cardNumber and in IPAddress.
+func camel(before, c, after byte) bool {
+	upper := c >= 'A' && c <= 'Z'
+	return upper && (before >= 'a' && before <= 'z' || before >= 'A' && before <= 'Z' && after >= 'a' && after <= 'z')
+}
+
+// read reads the text up to p, from so far before it that all clues are seen.
+func (s *scan) read(p int) {
+	r := &s.reader
+	if !r.begun || !r.whole || r.at > p || r.at < p-readWindow {
+		r.reset(max(-len(s.ctx.Before), p-readWindow))
+	}
+	s.readOn(p)
+}
+
+// readOn reads from where reader is to p.
+func (s *scan) readOn(p int) {
+	r := &s.reader
+	for r.at < p {
+		i := r.at
+		var c byte
+		if i >= 0 {
+			c = s.text[i]
+		} else {
+			c = s.at(i)
+		}
+		if folded[c] != 0 {
+			if c == 0xE2 && s.at(i+1) == 0x80 {
+				r.at += 3 // ’ and – are of no word
+				continue
+			}
+			s.readWord(i, p)
+			continue
+		}
+		r.at++
+		switch c {
+		case '_', '-', '\'', '#', '/':
+			if r.line.kind == equalsKey && c == '/' {
+				continue
+			}
+		case ' ':
+			if r.line.kind == equalsKey && r.opened {
+				r.line.kind = noKey
+			}
+			r.digitsAfterSpace = true
+		case '.':
+			if i+2 < len(s.text) && s.at(i+1) == ' ' && r.end == i && r.lastWordLetters >= 4 {
+				if n := s.at(i + 2); n >= 'A' && n <= 'Z' && i+2 < p {
+					r.cut(i)
+				}
+			}
+		case '\\':
+			// An escape of JSON: \n, \t, é, \".
+			switch s.at(i + 1) {
+			case 'n', 'r':
+				r.at++
+				r.cut(i)
+				r.endLine()
+			case 't', 'b', 'f':
+				r.at++
+				r.cut(i)
+			case 'u':
+				r.at += 5
+				r.clean = false
+			}
+			if r.at > p {
+				r.at = p
+			}
+		case '"':
+			if r.line.kind == quotedKey && i > r.line.at {
+				r.line.kind = noKey
+			}
+			if r.line.kind == equalsKey && !r.opened {
+				r.line.kind = quotedKey
+				r.line.at = i
+			}
+			before := s.at(i - 1)
+			if before == '\\' {
+				before = s.at(i - 2)
+			}
+			if before == '(' {
+				r.callQuote = i
+			}
+			r.quotes = i
+			r.pause()
+		case '\n', '\r':
+			r.cut(i)
+			r.endLine()
+		case '}', '{':
+			r.cut(i)
+			r.json.kind = noKey
+			if r.line.kind == callKey {
+				r.line.kind = noKey
+			}
+		case '[', ']', ';', '|', '\t', '&':
+			r.cut(i)
+			if r.line.kind == lineKey || r.line.kind == equalsKey {
+				if c != '[' {
+					r.line.kind = noKey
+				}
+			}
+		case '<':
+			r.cut(i)
+			r.tag = i
+			if r.line.kind == tagKey {
+				r.line.kind = noKey
+			}
+		case '>':
+			if r.tag >= i-nameWindow && s.at(r.tag+1) != '/' && r.end >= i-1 {
+				s.setKey(tagKey, r.tag, i+1)
+			} else if s.at(i-1) != '=' {
+				r.cut(i)
+			}
+		case ':', '=':
+			s.keyAt(i, c)
+		case ',':
+			if r.callQuote >= i-nameWindow && r.quotes == i-1 && r.end >= i-2 {
+				s.setKey(callKey, r.callQuote, i+1)
+			}
+			r.clean = false
+		case '(', ')', '*', '?':
+		default:
+			if isDigit(c) {
+				if r.digitsAfterSpace && r.end < i-1 && !isDigit(s.at(i-1)) {
+					r.clean = false
+				}
+				for r.at < p && r.at >= 0 && isDigit(s.text[r.at]) {
+					r.at++
+				}
+			} else {
+				r.clean = false
+				r.words[0] = 0
+			}
+		}
+		if r.line.kind == equalsKey && c > ' ' && c != '=' && c != ':' && i >= r.line.at {
+			r.opened = true
+		}
+	}
+}
+
+// readWord reads the word at i, and notes the phrases that it ends.
+func (s *scan) readWord(i, p int) {
+	r := &s.reader
+	if r.line.kind == equalsKey {
+		r.opened = true
+	}
+	j, h := s.shortWord(i, p)
+	if j == i {
+		j, h = s.longWord(i, p)
+	}
+	r.at = j
+	// Words with more than two bytes between them are of different phrases.
+	joined := i-r.end <= 3 && r.end > r.floor
+	if !joined {
+		r.words[0] = 0
+	}
+	if i != r.end && !s.inName(r.end, i) {
+		r.nameStart = i
+	}
+	if h == hashString || h == hashStr {
+		r.typed = true
+	} else {
+		r.typed = false
+		r.beforeType = r.nameStart
+	}
+	d := s.dict
+	r.lastPhrase = d.lookup(h)
+	if r.lastPhrase != 0 {
+		r.mark(i, r.lastPhrase)
+	}
+	if r.words[0] != 0 && d.ends(h) {
+		phrases, n := phrasesBefore(&r.words, h)
+		for x, ph := range phrases[:n] {
+			if k := d.lookup(ph); k != 0 {
+				r.mark(r.starts[x], k)
+			}
+		}
+	}
+	r.words = [3]uint64{h, r.words[0], r.words[1]}
+	r.starts = [3]int{i, r.starts[0], r.starts[1]}
+	r.end = j
+	r.lastWordLetters = j - i
+	r.clean, r.digitsAfterSpace = true, false
+}
+
+// shortWord reads a word of up to seven letters of ASCII, with no capital but
+// the first, from eight bytes at once. It returns i where it is none.
+func (s *scan) shortWord(i, p int) (end int, h uint64) {
+	if i < 0 || i+8 > p || i > 0 && s.text[i-1] == 0xC3 {
+		return i, 0
+	}
+	x := binary.LittleEndian.Uint64(s.text[i:])
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	small := x | 0x20*ones
+	low := small &^ high
+	letters := (low + (0x80-'a')*ones) &^ (low + (0x80-'z'-1)*ones) &^ x & high
+	n := bits.TrailingZeros64(^letters&high) >> 3
+	if n == 0 || n == 8 || x>>(8*n)&0x80 != 0 || ^x&(0x20*ones)&(1<<(8*n)-1)>>8 != 0 {
+		return i, 0
+	}
+	return i + n, hashChunk(0, small&(1<<(8*n)-1))
+}
+
+// longWord reads any word.
+func (s *scan) longWord(i, p int) (end int, h uint64) {
+	var w wordHash
+	prev := s.at(i - 1)
+	j := i
+	for ; j < p; j++ {
+		c := s.at(j)
+		f := folded[c]
+		if f == 0 || f != c && j > i && camel(prev, c, s.at(j+1)) || c == 0xE2 && s.at(j+1) == 0x80 {
+			break
+		}
+		if prev == 0xC3 {
+			f = fold(c, true)
+		}
+		w.add(f)
+		prev = c
+	}
+	return j, w.sum()
+}
+
+var (
+	hashString, _ = hashPhrase("string")
+	hashStr, _    = hashPhrase("str")
+)
+
+// inName reports whether what is between two words keeps them in one name:
+// letters, digits and _ - . are of one.
+func (s *scan) inName(from, to int) bool {
+	if to-from > 8 {
+		return false
+	}
+	for i := from; i < to; i++ {
+		switch c := s.at(i); {
+		case c == '_' || c == '-' || c == '.' || isDigit(c):
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func (r *reader) mark(at int, phrase uint16) {
+	r.marks[r.n%len(r.marks)] = mark{at, phrase}
+	r.n++
+}
+
+// cut ends a sentence: what was read before is not of what comes.
+func (r *reader) cut(i int) {
+	r.floor = i
+	r.words[0] = 0
+	r.clean = false
+}
+
+// pause ends a string, but what was read in it may still be a name.
+func (r *reader) pause() { r.words[0] = 0 }
+
+func (r *reader) endLine() {
+	if k := r.line.kind; k != tagKey {
+		r.line.kind = noKey
+	}
+}
+
+// keyAt looks at the : or = at i, which may end a field's name.
+func (s *scan) keyAt(i int, c byte) {
+	r := &s.reader
+	if q := s.quotedName(i); q != noName {
+		s.setKey(jsonKey, q, i+1)
+		return
+	}
+	if !r.clean || r.end < i-nameWindow || r.end <= r.floor {
+		// := and => and == go on what is a key already.
+		if b := s.at(i - 1); b == ':' || b == '=' || b == '?' || b == '.' {
+			if r.line.kind == equalsKey || r.line.kind == lineKey {
+				r.line.kind, r.line.at, r.opened = equalsKey, i+1, false
+			}
+		}
+		return
+	}
+	switch {
+	case c == ':' && s.at(i+1) == '/':
+		r.cut(i)
+	case c == '=':
+		s.setKey(equalsKey, r.nameOf(), i+1)
+	default:
+		s.setKey(lineKey, max(r.floor, i-nameWindow), i+1)
+	}
+}
+
+const noName = -1 << 30
+
+// quotedName returns where the quoted name before the : or = at i begins.
+func (s *scan) quotedName(i int) int {
+	j := i - 1
+	for j > i-3 && s.at(j) == ' ' {
+		j--
+	}
+	if s.at(j) != '"' {
+		return noName
+	}
+	if j--; s.at(j) == '\\' {
+		j--
+	}
+	for k := j; k >= j-nameWindow; k-- {
+		switch s.at(k) {
+		case '"':
+			return k
+		case '\n', 0:
+			return noName
+		}
+	}
+	return noName
+}
+
+// nameOf is where the name that ends at the last word begins.
+func (r *reader) nameOf() int {
+	if r.typed && r.end-r.beforeType <= nameWindow {
+		return r.beforeType
+	}
+	return r.nameStart
+}
+
+// setKey makes the marks from on the name of a field whose value begins at.
+func (s *scan) setKey(kind keyKind, from, at int) {
+	r := &s.reader
+	f := field{kind: kind, at: at}
+	from = max(from, at-nameWindow-2)
+	for i := r.n - 1; i >= 0 && r.n-i <= len(r.marks); i-- {
+		m := &r.marks[i%len(r.marks)]
+		if m.at < from || m.at < r.floor && kind != jsonKey && kind != callKey {
+			break
+		}
+		ph := &s.dict.phrases[m.phrase-1]
+		f.own.or(&ph.own)
+		f.shared.or(&ph.shared)
+	}
+	f.about = f.own.has(flagAbout)
+	if r.lastPhrase != 0 && !f.about {
+		f.about = s.dict.phrases[r.lastPhrase-1].own.has(flagLast)
+	}
+	switch {
+	case kind == jsonKey:
+		r.json, r.line.kind = f, noKey
+		r.tag, r.callQuote = at-1000, at-1000
+	case kind == lineKey && f.own.empty() && f.shared.empty():
+		// The beginning of a sentence: "Note: …".
+		return
+	default:
+		r.line = f
+	}
+	r.opened = false
+	r.floor = at - 1
+	r.words[0] = 0
+	r.clean = false
+}

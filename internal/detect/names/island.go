@@ -1,0 +1,215 @@
+package names
+
+// MaxBytes is the longest name.
+const MaxBytes = maxIslandBytes
+
+// Bounds of an island.
+const (
+	maxIslandTokens = 20
+	maxIslandBytes  = 112
+	reach           = 3 // tokens behind an island that are looked at
+	leftReach       = 4 // tokens before its first word that may belong to it
+)
+
+// island is a run of tokens that may hold names.
+type island struct {
+	from, to int // tokens
+	key      keyWords
+	keyDist  int // 0: directly behind its key; 1: further on; 2: no key but the field's
+	lower    bool
+	upper    bool
+}
+
+// role is what a token is to islands.
+type role uint8
+
+const (
+	outside  role = iota
+	starts        // opens an island
+	weak          // belongs to one if it stands beside it
+	connects      // belongs to one only between others
+)
+
+// roleOf says what a token is. It looks at the characters directly around it.
+func (s *state) roleOf(i int) role {
+	t := &s.toks[i]
+	switch t.kind {
+	case breakToken:
+		return connects
+	case codeToken, longToken:
+		return outside
+	case punctToken:
+		switch t.punct {
+		case ',', '.', '-', '\'', '/', '&', '#':
+			return connects
+		}
+		return outside
+	case numberToken:
+		if t.len() <= 10 && (s.postal || s.postalBefore(i)) {
+			return starts
+		}
+		if t.len() <= 6 || t.shape == alnumShape && t.len() <= 8 {
+			return weak
+		}
+		return outside
+	}
+	if t.attrs&Joiner != 0 && t.shape == lowerShape {
+		return connects
+	}
+	if s.glued(t) {
+		return outside
+	}
+	if s.keyed && t.len() > 1 {
+		return starts
+	}
+	switch t.shape {
+	case titleShape, upperShape, mixedShape, initialShape:
+		if t.attrs.common() == 3 && t.attrs.first() < 2 && t.attrs&(Country|StreetWord|OrgWord|National|PlacePart) == 0 {
+			return connects
+		}
+		return starts
+	case scriptShape:
+		return starts
+	}
+	switch {
+	case t.attrs&Particle != 0:
+		return weak
+	case t.attrs&(StreetWord|National|Title) != 0, s.mem.has(t.hash):
+		return starts
+	case t.attrs.common() == 0 && t.len() > 2:
+		return starts
+	case t.attrs.common() < 3 && (t.attrs.first() >= 2 || t.attrs&Country != 0 || t.attrs.city() >= 2 || t.attrs.last() == 3):
+		return starts
+	case t.attrs.common() < 3 && (t.attrs&PlacePart != 0 || t.attrs.first() > 0 || t.attrs.last() > 0):
+		return weak
+	}
+	return outside
+}
+
+// postalBefore reports whether the words directly before a number, or the name
+// of the field before it, say that it is a postal code.
+func (s *state) postalBefore(i int) bool {
+	words := 0
+	for j := i - 1; j >= 0 && j >= i-6 && words < 3 && s.toks[j].start >= s.toks[i].start-keyBack; j-- {
+		switch t := &s.toks[j]; t.kind {
+		case wordToken, codeToken:
+			words++
+			if t.len() > 2 && s.lex.readKey(s.folder, s.buf[t.start:t.end]).attrs&PostalKey != 0 {
+				return true
+			}
+		case punctToken:
+			if t.punct == ',' || t.punct == ';' {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return false
+}
+
+// glued reports whether a word is a part of an address, a path or a name in
+// code.
+func (s *state) glued(t *token) bool {
+	before, after := byte(' '), byte(' ')
+	if t.start > 0 {
+		before = s.buf[t.start-1]
+	}
+	if t.end < len(s.buf) {
+		after = s.buf[t.end]
+	}
+	if before == '@' || after == '@' || before == '\\' || before == '$' {
+		return true
+	}
+	if t.shape != lowerShape {
+		return false
+	}
+	if before == '/' || after == '/' || before == '#' || after == '(' {
+		return true
+	}
+	if before == '.' {
+		return true
+	}
+	if after == '.' && t.end+1 < len(s.buf) {
+		c := classOf[s.buf[t.end+1]]
+		return c == lowerClass || c == digitClass
+	}
+	return false
+}
+
+// next finds the island that begins at or after token i, with lim the tokens
+// that are decided on. ok is false where there is none, or where more text may
+// still change it; held is then the token from which on to hold.
+func (s *state) next(i, lim int, end bool) (is island, held int, ok bool) {
+	for k := i; k < lim; k++ {
+		if s.roleOf(k) != starts {
+			continue
+		}
+		from := s.leftOf(k, i)
+		to := k + 1
+		chopped := false
+		for to < lim {
+			j := to
+			for j < lim && j-to < 3 && s.roleOf(j) == connects {
+				j++
+			}
+			if j == lim {
+				break
+			}
+			if r := s.roleOf(j); r != starts && r != weak {
+				break
+			}
+			if j+1-from > maxIslandTokens || s.toks[j].end-s.toks[from].start > maxIslandBytes {
+				chopped = true
+				break
+			}
+			to = j + 1
+		}
+		if !end {
+			// All that could have changed it has to be there.
+			need := to + 4
+			if chopped {
+				need = to + reach
+			}
+			if need > lim && !s.barred(to, lim) {
+				return is, from, false
+			}
+		}
+		is = island{from: from, to: to}
+		return is, 0, true
+	}
+	if end {
+		return is, lim, false
+	}
+	return is, s.leftOf(lim, i), false
+}
+
+// barred reports whether a barrier among the tokens from to up to lim makes it
+// needless to wait for more.
+func (s *state) barred(to, lim int) bool {
+	for i := to; i < lim; i++ {
+		if s.toks[i].kind == longToken {
+			return true
+		}
+	}
+	return false
+}
+
+// leftOf finds what before token k, a beginning, belongs to it: a house's
+// number, a particle.
+func (s *state) leftOf(k, low int) int {
+	from := k
+	for j := k - 1; j >= low && j >= k-leftReach; j-- {
+		switch s.roleOf(j) {
+		case weak:
+			from = j
+			continue
+		case connects:
+			if s.toks[j].kind == punctToken {
+				continue
+			}
+		}
+		break
+	}
+	return from
+}

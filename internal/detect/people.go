@@ -1,0 +1,89 @@
+package detect
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/sluice-proxy/sluice/internal/detect/names"
+)
+
+// people are found by a model of how names are written, and of what stands
+// around them: see internal/detect/names.
+var people = []recogniser{
+	{entity: Person, what: "Name of a person.", holds: "How it is written, the words around it and the name of its field make it likely.", size: names.MaxBytes},
+	{entity: Location, what: "Place or address, or a part of one: street, postcode, city, state, country.", holds: "As for PERSON.", size: names.MaxBytes},
+	{entity: Organization, what: "Company, authority, club or other organisation.", holds: "As for PERSON.", size: names.MaxBytes},
+	{entity: NRP, what: "Nationality, religion or political group.", holds: "As for PERSON, or the text of a field whose name says so.", size: names.MaxBytes},
+}
+
+// kindOf maps the model's kinds to entities.
+var kindOf = [...]Entity{names.Person: Person, names.Place: Location, names.Organization: Organization, names.Group: NRP}
+
+// Memory remembers the people found in a document from one of its texts to the
+// next, so that a family name alone, or one in capitals, is found again. The
+// zero value is empty. It is for one document, whose texts come in order, and
+// holds 256 words at most.
+type Memory struct{ names names.Memory }
+
+// useNames loads the model where one of its entities is wanted.
+func (s *Scanner) useNames(bias float64) error {
+	if bias < -1 || bias > 1 {
+		return fmt.Errorf("the bias of names, %g, is not between -1 and 1", bias)
+	}
+	if !slices.ContainsFunc(kindOf[names.Person:], func(e Entity) bool { return s.want.has(ids[e]) }) {
+		return nil
+	}
+	m, err := names.Default()
+	if err != nil {
+		return fmt.Errorf("loading the model of names: %w", err)
+	}
+	s.model, s.nameBias = m, bias*biasOdds
+	return nil
+}
+
+// biasOdds is what a bias of 1 adds to the log-odds of a word being a name.
+const biasOdds = 4
+
+// findNames looks for names. What the model decided on as one is not to be
+// cut.
+func (s *scan) findNames() {
+	s.found, s.extents = s.found[:0], s.extents[:0]
+	if s.model == nil || s.ctx.Name {
+		return
+	}
+	in := names.Input{Text: s.text, Before: s.ctx.Before, Key: s.ctx.Key, More: s.more, Bias: s.nameBias}
+	if s.ctx.Memory != nil {
+		in.Memory = &s.ctx.Memory.names
+	}
+	var settled int
+	s.found, s.extents, settled = s.model.Tag(s.found, s.extents, in)
+	if s.more {
+		s.limit = min(s.limit, settled)
+	}
+}
+
+// addNames adds the names that were found to the other findings. One that is
+// wholly within another finding is none: the digits of a telephone number are
+// no postcode.
+func (s *scan) addNames() {
+	n := len(s.out)
+next:
+	for _, f := range s.found {
+		for _, o := range s.out[s.from:n] {
+			if o.Start <= f.Start && f.End <= o.End {
+				continue next
+			}
+		}
+		s.add(f.Start, f.End, ids[kindOf[f.Kind]], f.Score)
+	}
+}
+
+// uncut moves settled to the beginning of what the model decided on as one.
+func (s *scan) uncut(settled int) int {
+	for i := len(s.extents) - 1; i >= 0 && s.extents[i].End > settled; i-- {
+		if s.extents[i].Start < settled {
+			return s.extents[i].Start
+		}
+	}
+	return settled
+}

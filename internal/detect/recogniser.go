@@ -1,0 +1,128 @@
+package detect
+
+import "math/bits"
+
+// recogniser says how an entity that is made of digits and letters looks, what
+// has to hold for it, and which words speak for it. An entity may have more
+// than one; its row in the reference is that of the first.
+type recogniser struct {
+	entity Entity
+	// what and holds are for the reference: what it is, and what has to hold.
+	what, holds string
+	// hints are words and phrases, divided by |, that speak for the entity in
+	// the name of a field or before a value: written in lower case, without
+	// separators in a word.
+	hints string
+	// shared are hints that also speak for others: they count only where the
+	// check holds.
+	shared string
+	// shapes are how it is written.
+	shapes []shape
+	// check is over the characters without separators, letters as capitals.
+	check func([]byte) bool
+	// loose is the score where a hint of its own is there and the check fails;
+	// 0 where it then is none.
+	loose float64
+	// open describes what is found by a hint alone.
+	open open
+	// size is the longest finding in bytes, where shapes and open do not say.
+	size int
+}
+
+// shape is one way to write it: 9 stands for a digit, A for a letter, X for
+// either; other characters stand for themselves.
+type shape struct {
+	text string
+	// alone is the score without a hint, where the check holds.
+	alone float64
+}
+
+// open is a run of letters and digits of no fixed shape. Only a hint near it
+// makes it a finding.
+type open struct {
+	min, max, digits int // characters, and how many have to be digits
+	spaces           bool
+	score            float64
+}
+
+// form is a compiled shape.
+type form struct {
+	rec                   *compiled
+	mustDigit, mustLetter uint64 // a bit for each character
+	gaps                  uint64 // a bit for each character that has a separator before it
+	separators            string
+	alone                 float64
+}
+
+// formList are the forms of one length.
+type formList struct {
+	lone   []*form // that need no hint
+	hinted []*form
+	of     set // the entities of hinted
+}
+
+// compiled is a recogniser with its entity's number.
+type compiled struct {
+	*recogniser
+	id    uint8
+	forms []form
+}
+
+// longest is the most characters, without separators, that a shape has.
+const longest = 34
+
+// compile reads the shapes.
+func (r *recogniser) compile(id uint8) *compiled {
+	c := &compiled{recogniser: r, id: id}
+	for _, sh := range r.shapes {
+		f := form{rec: c, alone: sh.alone}
+		n := 0
+		for i := range len(sh.text) {
+			switch sh.text[i] {
+			case '9':
+				f.mustDigit |= 1 << n
+				n++
+			case 'A':
+				f.mustLetter |= 1 << n
+				n++
+			case 'X':
+				n++
+			default:
+				f.gaps |= 1 << n
+				f.separators += sh.text[i : i+1]
+			}
+		}
+		if n > longest || bits.OnesCount64(f.gaps) != len(f.separators) {
+			panic("detect: a shape of " + string(r.entity) + " is too long or has two separators in a row")
+		}
+		c.forms = append(c.forms, f)
+	}
+	return c
+}
+
+func (sh shape) chars() (n int) {
+	for i := range len(sh.text) {
+		if c := sh.text[i]; c == '9' || c == 'A' || c == 'X' {
+			n++
+		}
+	}
+	return n
+}
+
+// set is a set of hints: a bit for each entity, and for each kind of field
+// that speaks against one.
+type set [3]uint64
+
+func (s *set) add(id uint8) { s[id>>6] |= 1 << (id & 63) }
+
+func (s *set) has(id uint8) bool { return s[id>>6]>>(id&63)&1 != 0 }
+
+func (s *set) or(o *set) {
+	s[0] |= o[0]
+	s[1] |= o[1]
+	s[2] |= o[2]
+}
+
+func (s *set) overlaps(o *set) bool { return (s[0]&o[0])|(s[1]&o[1])|(s[2]&o[2]) != 0 }
+
+func (s *set) empty() bool { return s[0]|s[1]|s[2] == 0 }

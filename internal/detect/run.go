@@ -1,0 +1,639 @@
+package detect
+
+// group is a run of letters and digits without anything between them.
+type group struct {
+	start, end int
+	kinds      uint8
+}
+
+func (g group) len() int { return g.end - g.start }
+
+func (g group) digits() bool { return g.kinds == digitKind }
+
+// maxGroups is how many groups of a run are looked at as one number.
+const maxGroups = 20
+
+// isSeparator is what may stand between the groups of one number.
+func isSeparator(c byte) bool {
+	switch c {
+	case ' ', '-', '.', '(', ')', '/':
+		return true
+	}
+	return false
+}
+
+// run is groups with separators between them: what numbers are written in.
+type run struct {
+	groups    [maxGroups]group
+	n         int
+	extension group // of a telephone number: x123
+	end       int   // of what was looked at
+}
+
+// digitAt looks at the word with the digit at i, and what numbers it begins.
+// It returns the end of what was looked at.
+func (s *scan) digitAt(i int) int {
+	start, ok := s.wordStart(i)
+	end := i + 1
+	under := false
+	for end < len(s.text) {
+		c := s.text[end]
+		if c == '_' || c >= 0x80 && c < 0xE2 && c != 0xC2 && s.text[end-1] < 0x80 {
+			under = true
+		} else if kinds[c] == 0 && (c < 0x80 || !under) {
+			break
+		}
+		end++
+	}
+	if !ok {
+		s.touch(i, end)
+		return end
+	}
+	for _, c := range s.text[start:i] {
+		under = under || c == '_' || c >= 0x80
+	}
+	if kinds[s.text[start]]&digitKind == 0 || end-start >= 20 {
+		if e := s.provider(s.tokenStart(start)); e > 0 {
+			return e
+		}
+	}
+	if under || end-start > 2*maxWord {
+		s.touch(start, end)
+		s.spoken(start, end)
+		return end
+	}
+	mixed := false
+	for _, c := range s.text[start:end] {
+		if kinds[c] != digitKind {
+			mixed = true
+			break
+		}
+	}
+	if mixed || s.table != nil {
+		if text := s.text; end-start == 5 && text[end-1] == 'Q' && end < len(text) && text[end] == '~' && isDigit(text[start+3]) {
+			if e := s.azure(start); e > 0 {
+				return e
+			}
+		}
+		s.spoken(start, end)
+	} else if isSymbol(s.at(end)) || isSymbol(s.at(start-1)) {
+		s.spoken(start, end)
+	}
+	return s.number(start, end)
+}
+
+// isSymbol is what stands in passwords and seldom beside numbers.
+func isSymbol(c byte) bool {
+	switch c {
+	case '!', '@', '#', '$', '%', '&', '*', '^':
+		return true
+	}
+	return false
+}
+
+// tokenStart goes back over the . of a key: SG.x, dp.pt.x.
+func (s *scan) tokenStart(i int) int {
+	j := i
+	for j > 0 && s.text[j-1] == '.' && i-j < 16 {
+		k := j - 1
+		for k > 0 && i-k < 16 && (isAlnum(s.text[k-1]) || s.text[k-1] == '_') {
+			k--
+		}
+		if k == j-1 || !s.beginsWord(k) {
+			break
+		}
+		j = k
+	}
+	return j
+}
+
+// wordStart returns where the word with the byte at i begins. It is false
+// where that is before the text, or too far off.
+func (s *scan) wordStart(i int) (int, bool) {
+	start := i
+	for {
+		c := s.at(start - 1)
+		if kinds[c] == 0 && c != '_' && (c < 0x80 || c >= 0xE2 || s.beginsWord(start)) {
+			break
+		}
+		if start--; i-start > maxWord {
+			return 0, false
+		}
+	}
+	// The letter of an escape is not of the word: \n123.
+	if s.at(start-1) == '\\' && s.at(start-2) != '\\' && start < i {
+		switch s.at(start) {
+		case 'n', 'r', 't', 'b', 'f':
+			start++
+		case 'u':
+			if start+5 <= i {
+				start += 5
+			}
+		}
+	}
+	return start, start >= 0
+}
+
+// number looks for numbers in the run that begins with the word from start to
+// end.
+func (s *scan) number(start, end int) int {
+	r := &s.run
+	r.n, r.extension, r.end = 0, group{}, 0
+	text := s.text
+	// Up to four capitals before the digits may be of the number: AP 34 01 13 A.
+	if k := start - 1; k > 0 && (text[k] == ' ' || text[k] == '-') {
+		j := k
+		for j > 0 && k-j < 9 && text[j-1] >= 'A' && text[j-1] <= 'Z' {
+			j--
+		}
+		if j < k && (k-j <= 4 || k-j <= 8 && text[k] == '-') && s.beginsWord(j) {
+			r.groups[0] = group{j, k, upperKind}
+			r.n = 1
+		}
+	}
+	s.groupsOf(r, start)
+	from := start
+	if r.n > 0 {
+		from = r.groups[0].start
+	}
+	for k := 0; k < 3 && from > 0 && (text[from-1] == '+' || text[from-1] == '(' || text[from-1] == '-'); k++ {
+		from--
+	}
+	s.touch(from, r.end)
+	if r.n == 0 {
+		return max(end, start+1)
+	}
+	last := r.groups[r.n-1].end
+	s.numbers(r)
+	return max(last, r.extension.end, start+1)
+}
+
+// groupsOf reads the groups from start on.
+func (s *scan) groupsOf(r *run, start int) {
+	text := s.text
+	j := start
+	for r.n < maxGroups && j-start < maxRun {
+		g := group{start: j}
+		letters := 0
+		for j < len(text) {
+			k := kinds[text[j]]
+			if k == 0 {
+				break
+			}
+			if k == lowerKind && text[j] == 'x' && g.kinds == digitKind && r.n > 0 && j-g.start >= 3 {
+				// 555-0143x16: an extension.
+				if e := s.extension(j); e > j {
+					r.extension = group{j, e, digitKind}
+					break
+				}
+			}
+			if k != digitKind {
+				letters++
+			}
+			g.kinds |= k
+			j++
+		}
+		g.end = j
+		r.end = j
+		if g.len() == 0 || r.n > 0 && g.kinds&digitKind == 0 && (g.kinds != upperKind || letters > 4) {
+			return
+		}
+		if j < len(text) && r.extension.end == 0 {
+			if c := text[j]; c == '_' || c >= 0x80 && c < 0xE2 && c != 0xC2 {
+				// It is a part of a word that goes on.
+				if g.digits() {
+					r.end++
+				}
+				return
+			}
+		}
+		r.groups[r.n] = g
+		r.n++
+		if r.extension.end > 0 {
+			return
+		}
+		// Up to two separators, and three where one is a bracket.
+		k := j
+		for k < len(text) && k-j < 3 && isSeparator(text[k]) {
+			k++
+		}
+		if k == j || k < len(text) && kinds[text[k]] == 0 || k-j == 3 && !hasBracket(text[j:k]) {
+			r.end = k
+			return
+		}
+		if k == len(text) {
+			r.end = k
+			return
+		}
+		j = k
+	}
+	r.end = j
+}
+
+func hasBracket(b []byte) bool {
+	for _, c := range b {
+		if c == '(' || c == ')' {
+			return true
+		}
+	}
+	return false
+}
+
+// gap returns the separator before group a where it is one byte; 0 otherwise.
+func (s *scan) gap(r *run, a int) byte {
+	if r.groups[a].start-r.groups[a-1].end != 1 {
+		return 0
+	}
+	return s.text[r.groups[a-1].end]
+}
+
+// opensNumber reports whether a number may begin with group a: nothing that
+// joins it with what is before.
+func (s *scan) opensNumber(r *run, a int) bool {
+	start := r.groups[a].start
+	c := s.at(start - 1)
+	if a == 0 {
+		if c != '-' && c != '.' && c != '/' && c != '+' && c != '_' {
+			return true
+		}
+		if c == '+' {
+			return false
+		}
+		return kinds[s.at(start-2)]&digitKind == 0 && (c != '.' || kinds[s.at(start-2)] == 0)
+	}
+	g := r.groups[a-1]
+	if start-g.end != 1 {
+		return true
+	}
+	switch c {
+	case '-', '/':
+		return g.kinds&digitKind == 0
+	case '.':
+		return false
+	}
+	return true
+}
+
+// endsNumber reports whether a number may end with group b.
+func (s *scan) endsNumber(r *run, b int) bool {
+	end := r.groups[b].end
+	if b+1 < r.n {
+		if r.groups[b+1].start-end != 1 {
+			return true
+		}
+		c := s.text[end]
+		return c == ' ' || c == '(' || c == ')'
+	}
+	switch s.at(end) {
+	case '-', '/', '@':
+		return s.at(end) == '/' && kinds[s.at(end+1)]&digitKind == 0 || s.at(end) == '-' && kinds[s.at(end+1)] == 0
+	case '.':
+		return kinds[s.at(end+1)]&digitKind == 0
+	}
+	return true
+}
+
+// candidate is groups that may be one number.
+type candidate struct {
+	chars      [longest + 1]byte
+	n          int
+	letters    uint64 // a bit for each character that is one
+	gaps       uint64 // a bit for each character with a separator before it
+	separators [maxGroups]byte
+	lower      bool
+	start, end int
+}
+
+// numbers looks for numbers in the groups of a run.
+func (s *scan) numbers(r *run) {
+	s.covered = span{}
+	first := 0
+	if r.groups[0].kinds == upperKind {
+		first = 1
+	}
+	total := 0
+	for _, g := range r.groups[:r.n] {
+		total += g.len()
+	}
+	if total <= 8 {
+		s.shortNumber(r, first)
+	}
+	if r.n >= 4 {
+		s.ipv4(r)
+	}
+	if total >= 12 {
+		s.cards(r)
+	}
+	if total >= 7 {
+		s.phones(r, first)
+		s.longGroups(r)
+	}
+	s.dates(r, first)
+	s.coordinates(r, first)
+	c := &s.candidate
+	for a := range r.n {
+		// What is inside of a finding that is hardly wrong is not looked at.
+		if start := r.groups[a].start; start >= s.covered.end {
+			s.covered = span{start, start}
+		} else if start > s.covered.start {
+			continue
+		}
+		if !s.opensNumber(r, a) {
+			continue
+		}
+		c.n, c.letters, c.gaps, c.lower, c.start = 0, 0, 0, false, r.groups[a].start
+		seps := 0
+		for b := a; b < r.n; b++ {
+			g := r.groups[b]
+			if b > a {
+				if g.start-r.groups[b-1].end != 1 {
+					break
+				}
+				c.gaps |= 1 << c.n
+				c.separators[seps] = s.text[g.start-1]
+				seps++
+			}
+			if c.n+g.len() > longest {
+				break
+			}
+			for _, x := range s.text[g.start:g.end] {
+				if k := kinds[x]; k != digitKind {
+					c.letters |= 1 << c.n
+					if k == lowerKind {
+						c.lower = true
+						x -= 'a' - 'A'
+					}
+				}
+				c.chars[c.n] = x
+				c.n++
+			}
+			c.end = g.end
+			if seps > 0 && c.separators[seps-1] == '(' {
+				// A123456(7)
+				if s.at(c.end) != ')' {
+					break
+				}
+				c.end++
+			}
+			if c.n >= 4 && s.endsNumber(r, b) {
+				s.match(c, c.separators[:seps])
+			}
+		}
+	}
+}
+
+// match tries the shapes that fit the candidate.
+func (s *scan) match(c *candidate, separators []byte) {
+	list := &s.mixed[c.n]
+	if c.letters == 0 {
+		list = &s.digits[c.n]
+	}
+	clues := s.around(c.start)
+	said := clues.own
+	said.or(&clues.shared)
+	forms := list.lone
+	if said.overlaps(&list.of) {
+		forms = list.hinted
+	}
+	for _, f := range forms {
+		if c.letters&f.mustDigit == 0 && c.letters&f.mustLetter == f.mustLetter {
+			s.matchForm(c, f, separators, clues)
+		}
+	}
+	if clues.own.overlaps(&s.openSet) {
+		s.matchOpen(c, clues)
+	}
+}
+
+// matchForm scores a candidate that has digits and letters where the form has
+// them.
+func (s *scan) matchForm(c *candidate, f *form, separators []byte, k *clues) {
+	exact := c.gaps == f.gaps && string(separators) == f.separators
+	if !exact && c.gaps == 0 && f.alone > 0 {
+		return
+	}
+	alone := f.alone
+	if !exact || c.lower {
+		alone = 0
+	}
+	id := f.rec.id
+	own, shared := k.own.has(id), k.shared.has(id)
+	if !own && (!shared || !exact) && alone < s.minScore {
+		return
+	}
+	holds := f.rec.check == nil || f.rec.check(c.chars[:c.n:c.n])
+	score := 0.0
+	switch {
+	case own && holds && f.rec.check != nil:
+		score = 1
+	case own && holds:
+		if k.key.has(id) || k.near.has(id) {
+			score = 0.85
+		}
+	case shared && holds && f.rec.check != nil && !k.near.has(flagNumber):
+		score = 0.85
+	case holds:
+		score = alone
+		if k.near.has(flagNumber) || k.near.has(flagVersion) {
+			score -= 0.35
+		}
+	case own && exact && (k.key.has(id) || k.near.has(id)):
+		score = f.rec.loose
+	}
+	if !exact {
+		score -= 0.05
+	}
+	s.add(c.start, c.end, id, score)
+	if score >= 0.85 && c.start == s.covered.start {
+		s.covered.end = max(s.covered.end, c.end)
+	}
+}
+
+// matchOpen tries the recognisers that need a hint and no shape.
+func (s *scan) matchOpen(c *candidate, k *clues) {
+	digits := 0
+	for i := range c.n {
+		if c.letters>>i&1 == 0 {
+			digits++
+		}
+	}
+	spaces := c.gaps != 0 && s.hasSpace(c.start, c.end)
+	for _, r := range s.opens {
+		o := &r.open
+		if c.n < o.min || c.n > o.max || digits < o.digits || spaces && (!o.spaces || c.letters != 0 && o.min > 4) {
+			continue
+		}
+		score := o.score
+		switch {
+		case k.near.has(r.id) && !k.near.has(flagDate):
+		case k.key.has(r.id):
+		default:
+			continue
+		}
+		if k.key.has(r.id) {
+			score += 0.1
+		}
+		s.add(c.start, c.end, r.id, score)
+	}
+}
+
+func (s *scan) hasSpace(from, to int) bool {
+	for _, c := range s.text[from:to] {
+		if c == ' ' {
+			return true
+		}
+	}
+	return false
+}
+
+// ipv4 looks for four numbers of a byte with dots between them.
+func (s *scan) ipv4(r *run) {
+	if !s.want.has(idIPAddress) {
+		return
+	}
+	for a := 0; a+3 < r.n; a++ {
+		dots := 0
+		for b := a + 1; b < r.n && s.gap(r, b) == '.'; b++ {
+			dots++
+		}
+		if dots != 3 {
+			a += dots // an object identifier, or a version of more parts
+			continue
+		}
+		g := r.groups[a : a+4]
+		start, end := g[0].start, g[3].end
+		if s.at(start-1) == '.' || s.at(end) == '.' && isDigit(s.at(end+1)) || !isIPv4(s.text, g) {
+			continue
+		}
+		k := s.around(start)
+		id := idIPAddress
+		score := 0.75
+		switch {
+		case k.key.has(id):
+			score = 1
+		case k.near.has(flagVersion) || k.key.has(flagVersion) || s.at(start-1) == '/' && kinds[s.at(start-2)] != 0 || s.at(start-1) == 'v':
+			score = 0.2
+		case k.near.has(id):
+			score = 0.95
+		}
+		s.add(start, end, idIPAddress, score)
+		if score >= 0.75 {
+			s.covered = span{start, end}
+		}
+		a += 3
+	}
+}
+
+func isIPv4(text []byte, g []group) bool {
+	for _, x := range g {
+		if !x.digits() || x.len() > 3 || x.len() > 1 && text[x.start] == '0' || decimal(text[x.start:x.end]) > 255 {
+			return false
+		}
+	}
+	return true
+}
+
+// cards looks for payment card numbers: 13 to 19 digits in one group, or in
+// groups with one kind of separator.
+func (s *scan) cards(r *run) {
+	if !s.want.has(idCreditCard) {
+		return
+	}
+	for a := range r.n {
+		if !r.groups[a].digits() || !s.opensNumber(r, a) {
+			continue
+		}
+		var d [19]byte
+		n, last := 0, -1
+		var sep byte
+		for b := a; b < r.n && r.groups[b].digits(); b++ {
+			if b > a {
+				c := s.gap(r, b)
+				if c != ' ' && c != '-' && c != '.' || sep != 0 && c != sep {
+					break
+				}
+				sep = c
+			}
+			g := r.groups[b]
+			if n+g.len() > len(d) || b > a && g.len() < 3 || b == a && g.len() < 4 {
+				break
+			}
+			n += copy(d[n:], s.text[g.start:g.end])
+			if (s.endsNumber(r, b) || b+1 < r.n && s.gap(r, b+1) != sep) && isCard(d[:n]) && (b == a || b+1 == r.n || s.gap(r, b+1) != sep || !r.groups[b+1].digits()) {
+				last = b
+			}
+		}
+		if last < 0 {
+			continue
+		}
+		start, end := r.groups[a].start, r.groups[last].end
+		score := 0.7
+		if last > a {
+			score = 0.9
+		}
+		k, id := s.around(start), idCreditCard
+		switch {
+		case k.key.has(id) || k.near.has(id) || k.own.has(id) && !k.near.has(flagNumber):
+			score = 1
+		case k.near.has(flagNumber) || k.near.has(flagDate) || k.keyed && k.key.has(flagNumber):
+			score -= 0.35
+		}
+		s.add(start, end, idCreditCard, score)
+		if score >= 0.9 {
+			s.covered = span{start, end}
+		}
+		return
+	}
+}
+
+// isCard checks length, issuer prefix and checksum (ISO/IEC 7812-1).
+func isCard(d []byte) bool {
+	n := len(d)
+	if n < 12 || n > 19 {
+		return false
+	}
+	p2, p3, p4 := decimal(d[:2]), decimal(d[:3]), decimal(d[:4])
+	ok := false
+	switch {
+	case d[0] == '4':
+		ok = n == 13 || n == 16 || n == 19
+	case p2 >= 51 && p2 <= 55, p4 >= 2221 && p4 <= 2720:
+		ok = n == 16
+	case p2 == 34 || p2 == 37:
+		ok = n == 15
+	case p4 == 6011 || p2 == 64 || p2 == 65 || p2 == 62 || p2 == 81 || p2 == 60 || p4 >= 2200 && p4 <= 2204:
+		ok = n >= 16
+	case p4 >= 3528 && p4 <= 3589:
+		ok = n >= 16
+	case p4 == 2131 || p4 == 1800:
+		ok = n == 15
+	case p3 >= 300 && p3 <= 305, p3 == 309, p2 == 36, p2 == 38, p2 == 39:
+		ok = n == 14 || n >= 16
+	case p2 == 50 || p2 >= 56 && p2 <= 58 || p2 == 63 || p2 == 67:
+		ok = n == 12 || n == 13 || n >= 15
+	}
+	return ok && luhn(d)
+}
+
+// longGroups looks at the groups that may be an IBAN, a wallet or a hardware
+// address.
+func (s *scan) longGroups(r *run) {
+	for a := range r.n {
+		g := r.groups[a]
+		if g.kinds == digitKind && g.len() < 12 {
+			if g.len() == 2 && r.n-a >= 6 {
+				s.dashedMAC(g.start)
+			}
+			continue
+		}
+		if g.len() == 2 && r.n-a >= 6 {
+			s.dashedMAC(g.start)
+		}
+		if g.len() >= 4 && g.kinds&digitKind != 0 && kinds[s.text[g.start]] != digitKind && !isDigit(s.text[g.start+1]) && isDigit(s.text[g.start+2]) {
+			s.iban(g.start)
+		}
+		if g.len() >= 26 {
+			s.wallet(g.start, g.end)
+		}
+	}
+}
