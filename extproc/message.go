@@ -3,6 +3,7 @@ package extproc
 import (
 	"errors"
 	"strings"
+	"unicode/utf8"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	modev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
@@ -206,6 +207,9 @@ func readHeaderMap(b []byte) (filters.Headers, error) {
 		name, value, raw = nil, nil, nil
 		if err := eachField(v, field, nil); err != nil {
 			return err
+		}
+		if !utf8.Valid(name) || !utf8.Valid(value) {
+			return errMalformed // as the generated code has it; only raw values may be
 		}
 		if len(raw) > 0 {
 			value = raw

@@ -113,10 +113,10 @@ static_resources:
                 route: {cluster: gone}
               - name: h2
                 match: {prefix: /, headers: [{name: x-upstream, string_match: {exact: h2}}]}
-                route: {cluster: h2, timeout: 20s}
+                route: {cluster: h2, timeout: 120s}
               - name: h1
                 match: {prefix: /}
-                route: {cluster: h1, timeout: 20s}
+                route: {cluster: h1, timeout: 120s}
           http_filters:
           - name: envoy.filters.http.ext_proc
             typed_config:

@@ -290,7 +290,7 @@ func TestHugeBodies(t *testing.T) {
 		_, _ = io.Copy(w, down)
 	}))
 	patient := *clients["h1"]
-	patient.Timeout = time.Minute
+	patient.Timeout = 3 * time.Minute
 	resp, err := patient.Do(req)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, envoy.Stats())

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http2/hpack"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 const (
@@ -484,10 +486,17 @@ func (c *conn) data(h frameHeader, payload []byte) error {
 		payload = payload[n:]
 	}
 	if h.flags&flagEndStream != 0 && !s.over.Load() {
+		if s.started > 0 {
+			s.fail(errCut)
+			return nil
+		}
 		c.end(s, false)
 	}
 	return nil
 }
+
+// errCut ends a stream that ends within a message.
+var errCut = status.Error(codes.InvalidArgument, "the stream ends within a message")
 
 // regrant gives the peer its window back, while no more than a window's worth
 // waits for the session. The lock is held.
