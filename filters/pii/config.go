@@ -39,6 +39,8 @@ type Config struct {
 	Entities []string `json:"entities,omitempty" doc:"Entities to find; all where it is left out. See sluice filters pii."`
 	// MinScore is the lowest score of a finding.
 	MinScore float64 `json:"minScore,omitempty" jsonschema:"minimum=0,maximum=1" doc:"Lowest score that a finding must have, 0 to 1."`
+	// Recognisers of the policy's own.
+	Recognisers []Recogniser `json:"recognisers,omitempty" doc:"Recognisers of the policy's own, beside those of the entities; what they find is looked for whatever entities names."`
 
 	Treatment
 	// Rules give some entities, or some consumers, another treatment.
@@ -102,6 +104,13 @@ func (c *Config) Validate() error {
 	var all []string
 	for _, i := range detect.Entities() {
 		all = append(all, string(i.Entity))
+	}
+	for i := range c.Recognisers {
+		r := &c.Recognisers[i]
+		if err := r.validate(fmt.Sprintf("recognisers[%d]", i)); err != nil {
+			return err
+		}
+		all = append(all, r.Entity)
 	}
 	entities := func(path string, names []string) error {
 		for i, n := range names {

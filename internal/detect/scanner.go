@@ -48,6 +48,7 @@ type Scanner struct {
 	openSet, valueSet set
 	readers           []Reader
 	custom            []*customRecogniser
+	terms             terms
 }
 
 // valueEntities are found in the value of a field whose name says so.
@@ -164,7 +165,8 @@ type scan struct {
 
 	run       run
 	candidate candidate
-	covered   span // of a finding of the run that is hardly wrong
+	window    []byte // of a custom pattern
+	covered   span   // of a finding of the run that is hardly wrong
 }
 
 type span struct{ start, end int }
