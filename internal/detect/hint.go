@@ -51,6 +51,7 @@ var (
 	idIBAN          = ids[IBAN]
 	idIPAddress     = ids[IPAddress]
 	idJWT           = ids[JWT]
+	idLicensePlate  = ids[LicensePlate]
 	idMACAddress    = ids[MACAddress]
 	idNRP           = ids[NRP]
 	idPIN           = ids[PIN]

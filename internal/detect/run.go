@@ -375,7 +375,7 @@ func (s *scan) numbers(r *run) {
 				}
 				c.end++
 			}
-			if c.n >= 4 && s.endsNumber(r, b) {
+			if (c.n >= 4 || c.n == 3 && c.letters != 0) && s.endsNumber(r, b) {
 				s.match(c, c.separators[:seps])
 			}
 		}
@@ -413,7 +413,7 @@ func (s *scan) matchForm(c *candidate, f *form, separators []byte, k *clues) {
 		return
 	}
 	alone := f.alone
-	if !exact || c.lower {
+	if !exact || c.lower && !f.rec.lower {
 		alone = 0
 	}
 	id := f.rec.id
