@@ -525,7 +525,7 @@ func randomness(w []byte) float64 {
 // spoken looks at a word with a digit behind words such as "with password",
 // and in a call such as set("token", "…").
 func (s *scan) spoken(start, end int) {
-	if start < 1 || start < s.values {
+	if start < s.values {
 		return
 	}
 	from := start
