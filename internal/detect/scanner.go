@@ -166,6 +166,7 @@ type scan struct {
 	run       run
 	candidate candidate
 	window    []byte // of a custom pattern
+	hintsAt   int    // clues of a run are not of before
 	covered   span   // of a finding of the run that is hardly wrong
 }
 
