@@ -52,6 +52,8 @@ type Config struct {
 	MinScore float64 `json:"minScore,omitempty" jsonschema:"minimum=0,maximum=1" doc:"Lowest score that a finding must have, 0 to 1; default 0.5."`
 	// Scores are thresholds of single entities.
 	Scores map[string]float64 `json:"scores,omitempty" doc:"Lowest scores for single entities, in place of minScore: {PERSON: 0.6}."`
+	// Recognisers of the policy's own.
+	Recognisers []Recogniser `json:"recognisers,omitempty" doc:"Recognisers of the policy's own, beside those of the entities; what they find is looked for whatever entities names."`
 
 	Treatment
 	// Rules give some entities, or some consumers, another treatment.
@@ -141,6 +143,13 @@ func (c *Config) Validate() error {
 			return err
 		}
 		all = append(all, d.HTTP.Entities...)
+	}
+	for i := range c.Recognisers {
+		r := &c.Recognisers[i]
+		if err := r.validate(fmt.Sprintf("recognisers[%d]", i)); err != nil {
+			return err
+		}
+		all = append(all, r.Entity)
 	}
 	entities := func(path string, names []string) error {
 		for i, n := range names {

@@ -54,7 +54,15 @@ func build(c Config, env filters.Env) (filters.Filter, error) {
 		f.scanner, f.in = tokenScanner{}, f.in&jsonDocuments
 		return f, nil
 	}
-	opt, err := c.options(), error(nil)
+	opt := c.options()
+	for i := range c.Recognisers {
+		custom, err := c.Recognisers[i].build(fmt.Sprintf("recognisers[%d]", i), env.Dir)
+		if err != nil {
+			return nil, err
+		}
+		opt.Custom = append(opt.Custom, custom)
+	}
+	var err error
 	if f.scanner, err = detect.New(opt); err != nil {
 		return nil, &filters.FieldError{Path: "entities", Msg: err.Error()}
 	}
@@ -334,6 +342,9 @@ func (w *work) value(ctx context.Context, v *filters.Value, key string, layer in
 	}
 	about := detect.Context{Key: key, Before: v.Before, Name: v.Kind == filters.Name, Memory: &w.memory}
 	if v.Kind == filters.Text {
+		if len(v.Before) == 0 {
+			w.table = detect.Table{}
+		}
 		about.Table = &w.table
 	}
 	settled := w.scan(about, v.Text, v.More)

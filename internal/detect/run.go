@@ -1,5 +1,7 @@
 package detect
 
+import "math"
+
 // group is a run of letters and digits without anything between them.
 type group struct {
 	start, end int
@@ -308,8 +310,14 @@ type candidate struct {
 func (s *scan) numbers(r *run) {
 	s.covered = span{}
 	first := 0
-	if r.groups[0].kinds == upperKind {
+	if r.groups[0].kinds == upperKind && r.n > 1 {
 		first = 1
+	}
+	// Capitals before the digits may be of the number, or say what it is: the
+	// words before both are those before the digits.
+	s.hintsAt = r.groups[first].start
+	if first == 0 {
+		s.hintsAt = math.MinInt
 	}
 	total := 0
 	for _, g := range r.groups[:r.n] {
@@ -375,7 +383,7 @@ func (s *scan) numbers(r *run) {
 				}
 				c.end++
 			}
-			if c.n >= 4 && s.endsNumber(r, b) {
+			if (c.n >= 4 || c.n == 3 && c.letters != 0) && s.endsNumber(r, b) {
 				s.match(c, c.separators[:seps])
 			}
 		}
@@ -388,7 +396,7 @@ func (s *scan) match(c *candidate, separators []byte) {
 	if c.letters == 0 {
 		list = &s.digits[c.n]
 	}
-	clues := s.around(c.start)
+	clues := s.around(max(c.start, s.hintsAt))
 	said := clues.own
 	said.or(&clues.shared)
 	forms := list.lone
@@ -408,16 +416,18 @@ func (s *scan) match(c *candidate, separators []byte) {
 // matchForm scores a candidate that has digits and letters where the form has
 // them.
 func (s *scan) matchForm(c *candidate, f *form, separators []byte, k *clues) {
-	exact := c.gaps == f.gaps && string(separators) == f.separators
-	if !exact && c.gaps == 0 && f.alone > 0 {
+	id, alone := f.rec.id, f.alone
+	own, shared := k.own.has(id), k.shared.has(id)
+	if !own && !shared && alone < s.minScore {
 		return
 	}
-	alone := f.alone
-	if !exact || c.lower {
+	exact := c.gaps == f.gaps && string(separators) == f.separators
+	if !exact && c.gaps == 0 && alone > 0 {
+		return
+	}
+	if !exact || c.lower && !f.rec.lower {
 		alone = 0
 	}
-	id := f.rec.id
-	own, shared := k.own.has(id), k.shared.has(id)
 	if !own && (!shared || !exact) && alone < s.minScore {
 		return
 	}

@@ -52,10 +52,11 @@ type Scanner struct {
 	model             *names.Model // nil where no names are wanted
 	nameBias          float64
 	custom            []*customRecogniser
+	terms             terms
 }
 
 // valueEntities are found in the value of a field whose name says so.
-var valueEntities = []Entity{Username, StreetAddress, ZIPCode, BIC, NRP, Title, APIKey, Password}
+var valueEntities = []Entity{Username, StreetAddress, ZIPCode, BIC, NRP, Title, LicensePlate, APIKey, Password}
 
 // New returns a scanner.
 func New(opt Options) (*Scanner, error) {
@@ -170,7 +171,9 @@ type scan struct {
 
 	run       run
 	candidate candidate
-	covered   span // of a finding of the run that is hardly wrong
+	window    []byte // of a custom pattern
+	hintsAt   int    // clues of a run are not of before
+	covered   span   // of a finding of the run that is hardly wrong
 
 	found   []names.Span
 	extents []names.Extent // that are not to be cut
@@ -421,9 +424,29 @@ func (s *scan) tail() int {
 	for i > 0 && len(s.text)-i < tailBytes && s.text[i-1] > ' ' {
 		i--
 	}
+	i = s.wordHeld(i)
 	// Never within a UTF-8 sequence.
 	for i > 0 && i < len(s.text) && s.text[i]&0xC0 == 0x80 {
 		i--
+	}
+	return i
+}
+
+// wordHeld goes back from i over a word that a number may begin with: a few
+// capitals, or a month.
+func (s *scan) wordHeld(i int) int {
+	k := i
+	for k > 0 && i-k < 2 && (s.text[k-1] == ' ' || s.text[k-1] == '-' || s.text[k-1] == '.') {
+		k--
+	}
+	w := k
+	capitals := true
+	for w > 0 && k-w < 12 && isLetter(s.text[w-1]) {
+		w--
+		capitals = capitals && kinds[s.text[w]] == upperKind
+	}
+	if k-w > 0 && k-w <= 8 && capitals || k-w >= 3 && isMonth(s.text[w:k]) {
+		return w
 	}
 	return i
 }
