@@ -481,7 +481,7 @@ func (x *exchange) duplexBody(d filters.Direction, m message, res *result, waiti
 					return err
 				}
 				if last && x.p.repeatEnd {
-					if err := x.send(bodyOf(d, "", true)); err != nil {
+					if err := x.send(bodyOf(d, c, true)); err != nil {
 						return err
 					}
 				}

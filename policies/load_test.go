@@ -1,6 +1,7 @@
 package policies_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -14,7 +15,9 @@ import (
 	"time"
 
 	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/filters/all"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
+	"github.com/sluice-proxy/sluice/internal/replay"
 	"github.com/sluice-proxy/sluice/policies"
 )
 
@@ -502,27 +505,80 @@ func TestMissingAndEmpty(t *testing.T) {
 	}
 }
 
+// FuzzLoad: whatever a file says, it loads or has an error; and what loads can
+// be run on an exchange, with an answer that does not depend on how the bodies
+// are cut.
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(good("x-a")))
 	f.Add([]byte("a: &a [*a, *a]\nkind: Policy"))
 	f.Add([]byte("apiVersion: sluice/v1\nkind: Settings\nspec: {limits: {depth: 012}}"))
-	if files, err := filepath.Glob("testdata/*.bad.yaml"); err == nil {
+	f.Add([]byte("apiVersion: sluice/v1\nkind: Settings\nspec: {limits: {depth: 1, collectBytes: 1, exchangeBytes: 1, pieceBytes: 1, nameBytes: 1}}\n---\n" + good("x-a")))
+	for _, pattern := range []string{"testdata/*.bad.yaml", "library/*.yaml", "../filters/*/example.yaml"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			f.Fatal(pattern, err)
+		}
 		for _, name := range files {
-			if text, err := os.ReadFile(name); err == nil {
-				f.Add(text)
+			text, err := os.ReadFile(name)
+			if err != nil {
+				f.Fatal(err)
 			}
+			f.Add(text)
 		}
 	}
+	registry := filters.NewRegistry(append(all.Registry().All(), registry().All()...)...)
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, text []byte) {
+		if bytes.Contains(text, []byte("jwks")) {
+			return // it would be fetched
+		}
 		file := filepath.Join(dir, "p.yaml")
 		if err := os.WriteFile(file, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		set, problems := loader().Load(context.Background(), file)
+		l := &policies.Loader{Registry: registry, Env: filters.Env{Now: time.Now}}
+		set, problems := l.Load(context.Background(), file)
 		isError := slices.ContainsFunc(problems, func(p policies.Problem) bool { return p.Severity == policies.SeverityError })
 		if (set == nil) != isError {
 			t.Fatalf("a set: %v, problems: %v", set != nil, problems)
 		}
+		if set == nil {
+			return
+		}
+		set.Check(policies.Modes{policies.ModeStreamed, policies.ModeNone})
+		whole := runOn(t, set, nil)
+		if cut := runOn(t, set, func(b []byte) [][]byte { return slices.Collect(slices.Chunk(b, 7)) }); cut != whole {
+			t.Fatalf("whole\n%s\ncut\n%s", whole, cut)
+		}
 	})
+}
+
+// runOn plays an exchange with the set, and writes down what comes of it.
+func runOn(t *testing.T, set *policies.Set, cut func([]byte) [][]byte) string {
+	t.Helper()
+	request, err := replay.ParseRequest([]byte("POST /v1/customers/7?q=jane%40example.com HTTP/1.1\nhost: api.example.com\ncontent-type: application/json\nx-request-id: r\n\n{\"id\": 7, \"email\": \"jane@example.com\", \"notes\": [\"4111 1111 1111 1111\"]}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := replay.ParseResponse([]byte("HTTP/1.1 200 OK\ncontent-type: application/json\n\n{\"customers\": [{\"email\": \"jane@example.com\", \"internal\": true}], \"debug\": null}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res := replay.Play(t.Context(), set, request, response, replay.Options{Cut: cut})
+	for _, d := range res.Decisions {
+		if strings.Contains(d.Decision.Reason, "panic") {
+			t.Fatalf("step %s panicked", d.Step)
+		}
+	}
+	var b strings.Builder
+	for _, m := range []*replay.Message{res.Request, res.Response} {
+		if m != nil {
+			b.WriteString(m.String())
+		}
+	}
+	if res.Denial != nil {
+		// What was cut off by it depends on where it came.
+		return fmt.Sprintf("denied with %d", res.Denial.Status)
+	}
+	return b.String()
 }
