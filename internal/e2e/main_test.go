@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"net"
 	"os"
@@ -18,7 +17,6 @@ import (
 	"github.com/sluice-proxy/sluice/filters/transform"
 	"github.com/sluice-proxy/sluice/internal/e2e"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
-	"github.com/sluice-proxy/sluice/internal/store"
 	"github.com/sluice-proxy/sluice/policies"
 )
 
@@ -65,12 +63,12 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "setting up:", err)
 		return 1
 	}
-	if err := os.Setenv("E2E_TOKEN_KEY", "not a key of anything"); err != nil {
+	if err := os.Setenv(vaultKey, "not a key of anything"); err != nil {
 		return fail(err)
 	}
-	set, err := policies.Open(ctx, &policies.Loader{
+	store, err := policies.Open(ctx, &policies.Loader{
 		Registry: filters.NewRegistry(pii.Definition(), deny.Definition(), transform.Definition(), pause()),
-		Env:      filters.Env{Now: time.Now, Rand: rand.Reader, Store: store.NewMemory(0, nil)},
+		Env:      vaultEnv(),
 	}, "testdata/policies.yaml")
 	if err != nil {
 		return fail(err)
@@ -79,7 +77,7 @@ func run(m *testing.M) int {
 		return fail(err)
 	}
 	defer backend.Close()
-	server := extproc.New(set, extproc.Options{Recorder: recorded, DrainTimeout: time.Second})
+	server := extproc.New(store, extproc.Options{Recorder: recorded, DrainTimeout: time.Second})
 	up := make(chan net.Addr, 1)
 	failed := make(chan error, 1)
 	go func() {

@@ -1,12 +1,24 @@
 package e2e_test
 
 import (
+	"crypto/rand"
 	"io"
 	"net/http"
 	"testing"
+	"time"
 
+	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/e2e"
+	"github.com/sluice-proxy/sluice/internal/store"
 )
+
+// vaultKey is the environment variable of the key of the policy vault.
+const vaultKey = "E2E_TOKEN_KEY"
+
+// vaultEnv is what filters are built with, a store for tokens included.
+func vaultEnv() filters.Env {
+	return filters.Env{Now: time.Now, Rand: rand.Reader, Store: store.NewMemory(0, nil)}
+}
 
 // TestTokensThereAndBack: the backend sees tokens, and what it says of them
 // reaches the client as the values, in every mode and however it is cut.
