@@ -44,6 +44,10 @@ spec:
       filter: transform
       onError: continue
       with: {headers: [{set: x-b, cel: 'string(int(request.query["mail"]))'}]}
+    - name: tokens
+      filter: pii
+      mode: observe
+      with: {headers: ["*"], query: ["*"], action: tokenize, key: {env: CANARY_KEY}}
     - name: mask
       filter: pii
       onError: deny
@@ -71,6 +75,7 @@ var sentinels = []string{
 // TestNothingPersonalIsRecorded greps the audit log, the metrics, the spans
 // and the program's own log for what was in an exchange.
 func TestNothingPersonalIsRecorded(t *testing.T) {
+	t.Setenv("CANARY_KEY", "key-canary-of-the-vault")
 	file := filepath.Join(t.TempDir(), "policies.yaml")
 	if err := os.WriteFile(file, []byte(policiesThatFail), 0o600); err != nil {
 		t.Fatal(err)

@@ -241,53 +241,68 @@ func decode64(text []byte) ([]byte, *base64.Encoding) {
 	return out, enc
 }
 
-// mayEncode reports whether text, or its beginning, may be base64 of text.
-// Most values are told apart by their first word.
+// mayEncode reports whether text, or its beginning, may be base64 of text: of
+// UTF-8 without control characters. Nearly every other value is told apart by
+// its first few characters.
 func mayEncode(text []byte) bool {
-	var quad [4]byte
-	n, pads := 0, 0
+	var quad uint32
+	n, pads, follow := 0, 0, 0
 	for _, c := range text {
-		if c == '\r' || c == '\n' {
-			continue
-		}
-		if c == '=' {
-			if pads++; pads > 2 {
+		v := values64[c]
+		if v >= 64 {
+			switch {
+			case c == '\r' || c == '\n':
+			case c == '=' && pads < 2:
+				pads++
+			default:
 				return false
 			}
 			continue
 		}
-		v, ok := value64(c)
-		if !ok || pads > 0 {
+		if pads > 0 {
 			return false
 		}
-		quad[n%4] = v
+		quad = quad<<6 | uint32(v)
 		if n++; n%4 != 0 {
 			continue
 		}
-		for _, b := range [3]byte{quad[0]<<2 | quad[1]>>4, quad[1]<<4 | quad[2]>>2, quad[2]<<6 | quad[3]} {
-			if isControl(b) {
+		for shift := 16; shift >= 0; shift -= 8 {
+			switch b := byte(quad >> shift); {
+			case follow > 0:
+				if b&0xC0 != 0x80 {
+					return false
+				}
+				follow--
+			case b < 0x80:
+				if isControl(b) {
+					return false
+				}
+			case b < 0xC2 || b > 0xF4:
 				return false
+			case b < 0xE0:
+				follow = 1
+			case b < 0xF0:
+				follow = 2
+			default:
+				follow = 3
 			}
 		}
 	}
 	return true
 }
 
-func value64(c byte) (byte, bool) {
-	switch {
-	case c >= 'A' && c <= 'Z':
-		return c - 'A', true
-	case c >= 'a' && c <= 'z':
-		return c - 'a' + 26, true
-	case isDigit(c):
-		return c - '0' + 52, true
-	case c == '+' || c == '-':
-		return 62, true
-	case c == '/' || c == '_':
-		return 63, true
+// values64 has the value of each character of the two alphabets, and 64 for
+// all others.
+var values64 = func() (t [256]byte) {
+	for i := range t {
+		t[i] = 64
 	}
-	return 0, false
-}
+	for i, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") {
+		t[c] = byte(i)
+	}
+	t['+'], t['-'], t['/'], t['_'] = 62, 62, 63, 63
+	return t
+}()
 
 // encodingOf returns the encoding that text is in by its characters and its
 // padding.

@@ -83,7 +83,8 @@ func (v *vault) tokenize(ctx context.Context, entity, value string) ([]byte, err
 	if v.tokens.Style == Opaque {
 		token = opaquePrefix + base32Lower.EncodeToString(v.mac(forToken, entity, value)[:16])
 	} else {
-		n, err := v.store.Number(ctx, v.tokens.TTL, v.name("list", v.scope, entity), v.name("member", entity, value))
+		// Entities whose labels are the same count together.
+		n, err := v.store.Number(ctx, v.tokens.TTL, v.name("list", v.scope, label(entity)), v.name("member", entity, value))
 		if err != nil {
 			return nil, storeFailed(err)
 		}

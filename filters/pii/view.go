@@ -81,7 +81,7 @@ func nextLead(b []byte, i int) int {
 // more, and reports whether it is meant otherwise than it stands there. If
 // not, the view is not filled.
 func (v *view) read(text, before []byte, more bool, in codings) bool {
-	if nextLead(text, 0) == len(text) && nextLead(before, 0) == len(before) {
+	if nextLead(text, 0) == len(text) && (len(before) == 0 || nextLead(before, 0) == len(before)) {
 		return false
 	}
 	// What stands before is read together with the text, so that a text means

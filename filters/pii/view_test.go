@@ -238,7 +238,7 @@ func TestPlainCostsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	var v filters.Value
-	for _, text := range []string{"The quick brown fox", "customer_reference_of_the_order", "5f2b6c1e-9d8a-4b7c-8e21-0f6a7b9c1d2e", ""} {
+	for _, text := range []string{"The quick brown fox", "customer_reference_of_the_order", "customer_reference_number", "application-form-v2", "abcdefghijklmnop", "Bestellnummer", "5f2b6c1e-9d8a-4b7c-8e21-0f6a7b9c1d2e", ""} {
 		b := []byte(text)
 		n := testing.AllocsPerRun(100, func() {
 			v.Reset()

@@ -23,7 +23,7 @@ type Config struct {
 	// Type of the store.
 	Type string `json:"type,omitempty" jsonschema:"enum=memory,enum=redis" doc:"memory (default): each replica has its own, and it is gone after a restart; redis: all replicas share it."`
 	// MaxBytes bounds memory.
-	MaxBytes int64 `json:"maxBytes,omitempty" jsonschema:"minimum=0" doc:"For memory: the most that is kept, keys included; default 64 MiB. Past it, the entry that was used longest ago goes."`
+	MaxBytes int64 `json:"maxBytes,omitempty" jsonschema:"minimum=0" doc:"For memory: the most that is kept, keys included; default 64 MiB. Past it, the entry that was used longest ago goes; one of more than a sixteenth of it is refused."`
 
 	// What follows is for redis.
 	Address  string             `json:"address,omitempty" doc:"For redis: host:port, or the path of a Unix socket."`

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"container/list"
 	"context"
+	"errors"
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,10 @@ const (
 	// overhead is about what an entry takes beside its key and value.
 	overhead = 160
 )
+
+// errTooLarge: what alone would take more than a shard may is refused, so that
+// it is known not to be kept.
+var errTooLarge = errors.New("an entry is too large for the store")
 
 // Memory is a store in this process.
 type Memory struct {
@@ -104,6 +109,9 @@ func (m *Memory) Put(_ context.Context, ttl time.Duration, entries ...filters.En
 	now := m.now()
 	for _, e := range entries {
 		s := m.shard(e.Key)
+		if int64(len(e.Key)+len(e.Value)+overhead) > s.max {
+			return errTooLarge
+		}
 		s.mu.Lock()
 		it := s.entry(e.Key, now)
 		it.value, it.expires = bytes.Clone(e.Value), now.Add(ttl)
@@ -126,9 +134,13 @@ func (m *Memory) Number(_ context.Context, ttl time.Duration, name, member strin
 	}
 	n, ok := it.numbers[member]
 	if !ok {
+		size := it.size - overhead + int64(len(member)) + overhead/2
+		if size+overhead > s.max {
+			return 0, errTooLarge
+		}
 		n = int64(len(it.numbers)) + 1
 		it.numbers[member] = n
-		m.evicted.Add(s.resize(it, it.size-overhead+int64(len(member))+overhead/2, now))
+		m.evicted.Add(s.resize(it, size, now))
 	}
 	return n, nil
 }

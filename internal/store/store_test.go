@@ -159,6 +159,29 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// TestMemoryRefuses what is too large by itself, and a list that has become
+// so: what is in it stays as it is.
+func TestMemoryRefuses(t *testing.T) {
+	m := NewMemory(shards*4096, nil)
+	if err := m.Put(t.Context(), time.Hour, filters.Entry{Key: "k", Value: make([]byte, 4096)}); !errors.Is(err, errTooLarge) {
+		t.Error(err)
+	}
+	last := int64(0)
+	for i := range 1000 {
+		n, err := m.Number(t.Context(), time.Hour, "l", fmt.Sprint(i))
+		if err != nil {
+			break
+		}
+		last = n
+	}
+	if last < 10 || last > 100 {
+		t.Errorf("the list has %d members", last)
+	}
+	if n, err := m.Number(t.Context(), time.Hour, "l", "3"); n != 4 || err != nil {
+		t.Error(n, err)
+	}
+}
+
 func TestRedisDown(t *testing.T) {
 	server := miniredis.RunT(t)
 	b, err := Open(Config{Type: InRedis, Address: server.Addr(), Timeout: 100 * time.Millisecond}, nil)
