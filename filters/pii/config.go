@@ -39,6 +39,8 @@ type Config struct {
 	Entities []string `json:"entities,omitempty" doc:"Entities to find; all where it is left out. See sluice filters pii."`
 	// MinScore is the lowest score of a finding.
 	MinScore float64 `json:"minScore,omitempty" jsonschema:"minimum=0,maximum=1" doc:"Lowest score that a finding must have, 0 to 1."`
+	// Recognisers of the policy's own.
+	Recognisers []Recogniser `json:"recognisers,omitempty" doc:"Recognisers of the policy's own, beside those of the entities; what they find is looked for whatever entities names."`
 
 	Treatment
 	// Rules give some entities, or some consumers, another treatment.
@@ -63,8 +65,16 @@ type Config struct {
 	Unparsed filters.Unparsed `json:"onUnparsed,omitempty" jsonschema:"enum=scanAsText,enum=deny,enum=pass" doc:"A body of another type, or from where on it does not parse: look at it as text, treat it as a failure of the step, or let it pass."`
 	// Values that are never touched.
 	AllowValues []string `json:"allowValues,omitempty" doc:"Values that are never touched, e.g. the address of the support desk."`
+	// Names are how people, places and organisations are found.
+	Names Names `json:"names,omitempty" doc:"How people, places, organisations and groups are found."`
 	// PhoneRegions for telephone numbers without a country code.
 	PhoneRegions []string `json:"phoneRegions,omitempty" doc:"Regions (ISO 3166-1) whose number plans are tried for telephone numbers without a country code."`
+}
+
+// Names are how people, places and organisations are found.
+type Names struct {
+	// Bias is for or against names.
+	Bias float64 `json:"bias,omitempty" jsonschema:"minimum=-1,maximum=1" doc:"For (up to 1) or against (down to -1) names: at 1 those are found too that are doubtful, at -1 only those that are beyond doubt. Default 0."`
 }
 
 // Treatment is an action with its parameters.
@@ -103,6 +113,13 @@ func (c *Config) Validate() error {
 	for _, i := range detect.Entities() {
 		all = append(all, string(i.Entity))
 	}
+	for i := range c.Recognisers {
+		r := &c.Recognisers[i]
+		if err := r.validate(fmt.Sprintf("recognisers[%d]", i)); err != nil {
+			return err
+		}
+		all = append(all, r.Entity)
+	}
 	entities := func(path string, names []string) error {
 		for i, n := range names {
 			if !slices.Contains(all, n) {
@@ -135,6 +152,8 @@ func (c *Config) Validate() error {
 		return &filters.FieldError{Path: "minScore", Msg: "is not between 0 and 1"}
 	case c.uses(Hash) && c.Key.IsZero():
 		return &filters.FieldError{Path: "hashKey", Msg: "action hash needs a key", Hint: "hashKey: {env: NAME} or {file: PATH}"}
+	case c.Names.Bias < -1 || c.Names.Bias > 1:
+		return &filters.FieldError{Path: "names.bias", Msg: "is not between -1 and 1"}
 	case c.Deny.Status < 400 || c.Deny.Status > 599 || c.Deny.Status >= 502 && c.Deny.Status <= 504:
 		return &filters.FieldError{Path: "deny.status", Msg: fmt.Sprintf("status %d is not one to deny with", c.Deny.Status), Hint: "400 to 599, but not 502 to 504, which data planes retry"}
 	case !slices.Contains([]filters.Unparsed{filters.ScanAsText, filters.DenyUnparsed, filters.PassUnparsed}, c.Unparsed):

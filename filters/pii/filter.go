@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -23,11 +24,18 @@ type filter struct {
 	allowed map[string]bool
 }
 
-func build(c Config, _ filters.Env) (filters.Filter, error) {
+func build(c Config, env filters.Env) (filters.Filter, error) {
 	f := &filter{cfg: c}
-	opt := detect.Options{PhoneRegions: c.PhoneRegions, MinScore: c.MinScore}
+	opt := detect.Options{PhoneRegions: c.PhoneRegions, MinScore: c.MinScore, NameBias: c.Names.Bias}
 	for _, e := range c.Entities {
 		opt.Entities = append(opt.Entities, detect.Entity(e))
+	}
+	for i := range c.Recognisers {
+		custom, err := c.Recognisers[i].build(fmt.Sprintf("recognisers[%d]", i), env.Dir)
+		if err != nil {
+			return nil, err
+		}
+		opt.Custom = append(opt.Custom, custom)
 	}
 	var err error
 	if f.scanner, err = detect.New(opt); err != nil {
@@ -226,12 +234,19 @@ func (f *filter) Open(_ context.Context, ex *filters.Exchange, _ filters.Directi
 // stream is the work on one body.
 type stream struct {
 	work
+	table  detect.Table // of the text that is shown in pieces
 	memory detect.Memory
 }
 
 // Value implements filters.Stream.
 func (s *stream) Value(_ context.Context, v *filters.Value) error {
 	ctx := detect.Context{Key: v.Key, Before: v.Before, Memory: &s.memory}
+	if v.Kind == filters.Text {
+		if len(v.Before) == 0 {
+			s.table = detect.Table{}
+		}
+		ctx.Table = &s.table
+	}
 	switch v.Kind {
 	case filters.Name:
 		if s.cfg.SkipNames {

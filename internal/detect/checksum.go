@@ -589,7 +589,7 @@ func isNIP(d []byte) bool {
 
 // isPortugueseNIF: weights 9 to 2, modulus 11.
 func isPortugueseNIF(d []byte) bool {
-	if d[0] == '0' || d[0] == '4' {
+	if d[0] == '0' {
 		return false
 	}
 	r := 11 - weigh(d, 9, 8, 7, 6, 5, 4, 3, 2)%11

@@ -8,7 +8,7 @@ import (
 // Kinds of fields and words that speak against a finding. They are numbered
 // behind the entities.
 const (
-	flagNumber  uint8 = 128 + iota // orders, hashes, counts and the like
+	flagNumber  uint8 = 184 + iota // orders, hashes, counts and the like
 	flagVersion                    // versions and object identifiers
 	flagDate                       // dates and times
 	flagAbout                      // in a name: it is about the thing, and not the thing
@@ -30,7 +30,7 @@ var ids = func() map[Entity]uint8 {
 	for i, e := range entities {
 		m[e.Entity] = uint8(i)
 	}
-	if len(entities) > 128 {
+	if len(entities)+MaxCustom > int(flagNumber) {
 		panic("detect: there are more entities than a set has room for")
 	}
 	return m
@@ -79,7 +79,9 @@ type dictionary struct {
 }
 
 // builtin is the dictionary of the package's own recognisers.
-var builtin = func() *dictionary {
+var builtin = builtinHints().dictionary()
+
+func builtinHints() *dictionaryBuilder {
 	b := newDictionary()
 	b.flag(numberHints, flagNumber)
 	b.flag(versionHints, flagVersion)
@@ -92,8 +94,8 @@ var builtin = func() *dictionary {
 			b.add(family[i].shared, ids[family[i].entity], true)
 		}
 	}
-	return b.dictionary()
-}()
+	return b
+}
 
 type dictionaryBuilder struct {
 	phrases map[uint64]*phrase
@@ -198,8 +200,8 @@ func hashChunk(h, chunk uint64) uint64 {
 // join is the hash of a phrase and one more word.
 func join(a, b uint64) uint64 { return hashChunk(a*31, b) }
 
-// hashPhrase is the hash of up to four words, as reader finds them in a text,
-// and that of the last of them. 0 is none.
+// hashPhrase is the hash of words, as reader finds up to four of them in a
+// text, and that of the last of them. 0 is none.
 func hashPhrase(p string) (h, last uint64) {
 	words := 0
 	for i := 0; i < len(p); {
@@ -218,9 +220,6 @@ func hashPhrase(p string) (h, last uint64) {
 		} else {
 			h = join(h, last)
 		}
-	}
-	if words > 4 {
-		panic("detect: more than four words: " + p)
 	}
 	return h, last
 }

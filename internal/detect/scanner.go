@@ -52,6 +52,7 @@ type Scanner struct {
 	model             *names.Model // nil where no names are wanted
 	nameBias          float64
 	custom            []*customRecogniser
+	terms             terms
 }
 
 // valueEntities are found in the value of a field whose name says so.
@@ -170,7 +171,8 @@ type scan struct {
 
 	run       run
 	candidate candidate
-	covered   span // of a finding of the run that is hardly wrong
+	window    []byte // of a custom pattern
+	covered   span   // of a finding of the run that is hardly wrong
 
 	found   []names.Span
 	extents []names.Extent // that are not to be cut
