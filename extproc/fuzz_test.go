@@ -2,8 +2,8 @@ package extproc_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,8 +11,6 @@ import (
 
 	modev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sluice-proxy/sluice/extproc"
@@ -20,31 +18,49 @@ import (
 	"github.com/sluice-proxy/sluice/internal/pipeline"
 )
 
-// script is a stream whose messages are there from the beginning. It keeps the
-// replies by the message that they were sent at.
+// script is a data plane whose messages are there from the beginning. It keeps
+// the replies by the message that they were sent at.
 type script struct {
-	grpc.ServerStream
-	ctx     context.Context
+	headers map[string]string
 	in      []*extprocv3.ProcessingRequest
-	at      int
 	replies [][]*extprocv3.ProcessingResponse
+	err     error // of a reply that is none
 }
 
-func (s *script) Context() context.Context { return s.ctx }
+func (s *script) Context() context.Context { return context.Background() }
 
-func (s *script) Recv() (*extprocv3.ProcessingRequest, error) {
-	if s.at == len(s.in) {
-		return nil, io.EOF
+func (s *script) Header(name string) string { return s.headers[name] }
+
+func (s *script) Flush() {}
+
+func (s *script) End(error) {}
+
+func (s *script) Send(message []byte) error {
+	r := &extprocv3.ProcessingResponse{}
+	if err := proto.Unmarshal(message, r); err != nil {
+		s.err = err
 	}
-	s.at++
-	s.replies = append(s.replies, nil)
-	return s.in[s.at-1], nil
+	last := len(s.replies) - 1
+	s.replies[last] = append(s.replies[last], r)
+	return nil
 }
 
-func (s *script) Send(r *extprocv3.ProcessingResponse) error {
-	// What was sent is the sender's again.
-	s.replies[s.at-1] = append(s.replies[s.at-1], proto.Clone(r).(*extprocv3.ProcessingResponse))
-	return nil
+// run plays the messages to a server, to the first that it refuses.
+func (s *script) run(server *extproc.Server) error {
+	session := server.OpenPeer(s)
+	var err error
+	for _, m := range s.in {
+		b, merr := proto.Marshal(m)
+		if merr != nil {
+			return merr
+		}
+		s.replies = append(s.replies, nil)
+		if err = session.Message(b); err != nil {
+			break
+		}
+	}
+	session.Close(err)
+	return errors.Join(s.err, err)
 }
 
 // policiesOf are the steps of the fuzz targets: of every kind of need, failing
@@ -120,16 +136,16 @@ func FuzzStream(f *testing.F) {
 		for _, m := range in {
 			m.ObservabilityMode = p.observe
 		}
-		ctx := t.Context()
+		headers := map[string]string{}
 		if p.allowOverride {
-			ctx = metadata.NewIncomingContext(ctx, metadata.Pairs("sluice-mode-override", "true"))
+			headers["sluice-mode-override"] = "true"
 		}
 		b := &book{}
 		server := extproc.New(sets[int(which)%len(sets)], extproc.Options{Recorder: b, Metrics: b})
-		s := &script{ctx: ctx, in: in}
-		_ = server.Process(s) // only a message of no known phase is an error
-		if b.panics > 0 {
-			t.Fatal("it panicked")
+		s := &script{headers: headers, in: in}
+		_ = s.run(server) // only a message of no known phase is an error
+		if s.err != nil {
+			t.Fatal(s.err)
 		}
 		if b.opened != 1 || b.closed != 1 || server.Held() != 0 || len(b.summaries) > 1 {
 			t.Fatalf("opened %d, closed %d, %d bytes held, %d summaries", b.opened, b.closed, server.Held(), len(b.summaries))
@@ -335,8 +351,8 @@ func answer(server *extproc.Server, mode bodyMode, d filters.Direction, e ending
 		in = append(in, trailersOf(d, fieldsOf("x-drop", "1")))
 	}
 	in[0].ProtocolConfig = &extprocv3.ProtocolConfiguration{RequestBodyMode: mode, ResponseBodyMode: mode}
-	s := &script{ctx: context.Background(), in: in}
-	if err := server.Process(s); err != nil {
+	s := &script{in: in}
+	if err := s.run(server); err != nil {
 		return "error: " + err.Error()
 	}
 	out := result{headers: filters.NewHeaders(slices.Clone(hs)...), trailers: filters.NewHeaders(fieldsOf("x-drop", "1")...)}

@@ -123,7 +123,9 @@ func (s *Server) Ready() error {
 }
 
 // Open implements h2.Handler: it begins an exchange.
-func (s *Server) Open(p *h2.Stream) h2.Session {
+func (s *Server) Open(p *h2.Stream) h2.Session { return s.open(p) }
+
+func (s *Server) open(p peer) h2.Session {
 	s.opt.Metrics.StreamOpened()
 	s.load.open.Add(1)
 	return newStream(s, p)

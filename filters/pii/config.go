@@ -92,8 +92,16 @@ type Config struct {
 	Files filters.Files `json:"files,omitempty" jsonschema:"enum=scan,enum=scanAll,enum=pass" doc:"Files in a multipart body: look at those of text-like types (text, JSON, XML and the like), at all of them (the others as onUnparsed says), or at none."`
 	// Values that are never touched.
 	AllowValues []string `json:"allowValues,omitempty" doc:"Values that are never touched, e.g. the address of the support desk."`
+	// Names are how people, places and organisations are found.
+	Names Names `json:"names,omitempty" doc:"How people, places, organisations and groups are found."`
 	// PhoneRegions for telephone numbers without a country code.
 	PhoneRegions []string `json:"phoneRegions,omitempty" doc:"Regions (ISO 3166-1) whose number plans are tried for telephone numbers without a country code."`
+}
+
+// Names are how people, places and organisations are found.
+type Names struct {
+	// Bias is for or against names.
+	Bias float64 `json:"bias,omitempty" jsonschema:"minimum=-1,maximum=1" doc:"For (up to 1) or against (down to -1) names: at 1 those are found too that are doubtful, at -1 only those that are beyond doubt. Default 0."`
 }
 
 // Treatment is an action with its parameters.
@@ -204,6 +212,8 @@ func (c *Config) Validate() error {
 		return &filters.FieldError{Path: "tokens.ttl", Msg: "is not a time to live"}
 	case c.Restore && (c.Action != Mask || len(c.Rules)+len(c.Entities)+len(c.Scores)+len(c.AllowValues)+len(c.Detectors) > 0 || c.MinScore > 0):
 		return &filters.FieldError{Path: "restore", Msg: "a step that puts values back looks for nothing else", Hint: "leave out action, rules, entities, minScore, scores, allowValues and detectors"}
+	case c.Names.Bias < -1 || c.Names.Bias > 1:
+		return &filters.FieldError{Path: "names.bias", Msg: "is not between -1 and 1"}
 	case c.Deny.Status < 400 || c.Deny.Status > 599 || c.Deny.Status >= 502 && c.Deny.Status <= 504:
 		return &filters.FieldError{Path: "deny.status", Msg: fmt.Sprintf("status %d is not one to deny with", c.Deny.Status), Hint: "400 to 599, but not 502 to 504, which data planes retry"}
 	case !slices.Contains([]filters.Unparsed{filters.ScanAsText, filters.DenyUnparsed, filters.PassUnparsed}, c.Unparsed):

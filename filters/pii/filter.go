@@ -93,7 +93,7 @@ func build(c Config, env filters.Env) (filters.Filter, error) {
 // options are those of detection. It finds what passes the lowest threshold;
 // each entity's own is looked at later.
 func (c *Config) options() detect.Options {
-	opt := detect.Options{PhoneRegions: c.PhoneRegions, MinScore: c.threshold("")}
+	opt := detect.Options{PhoneRegions: c.PhoneRegions, MinScore: c.threshold(""), NameBias: c.Names.Bias}
 	for _, e := range c.Entities {
 		if slices.ContainsFunc(detect.Entities(), func(i detect.Info) bool { return string(i.Entity) == e }) {
 			opt.Entities = append(opt.Entities, detect.Entity(e))
@@ -138,7 +138,7 @@ func (f *filter) arm() error {
 func (f *filter) Needs(d filters.Direction) filters.Needs {
 	n := filters.Needs{
 		Headers:   len(f.cfg.Headers) > 0 || d == filters.Request && len(f.cfg.Query) > 0,
-		Immediate: true,
+		Immediate: len(f.outside) == 0 && !f.cfg.Restore && !f.cfg.uses(Tokenize),
 		Trailers:  f.cfg.Trailers, Paths: f.cfg.Paths, Join: f.cfg.Join, Unparsed: f.cfg.Unparsed, Files: f.cfg.Files,
 	}
 	switch {

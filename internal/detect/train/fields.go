@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"strings"
 
 	"github.com/sluice-proxy/sluice/internal/detect/names"
@@ -103,7 +105,9 @@ func (w *writer) state2() {
 }
 
 func (w *writer) codeValue() {
-	switch w.r.IntN(11) {
+	switch w.r.IntN(13) {
+	case 11, 12:
+		w.put(w.encoded(), names.None)
 	case 8, 9, 10:
 		w.code()
 	case 0:
@@ -123,6 +127,28 @@ func (w *writer) codeValue() {
 	default:
 		w.slot("id")
 	}
+}
+
+// encoded is base64 or hexadecimal: a key, a certificate, a hash.
+func (w *world) encoded() string {
+	b := make([]byte, 3+w.r.IntN(60))
+	for i := range b {
+		b[i] = byte(w.r.IntN(256))
+	}
+	s := base64.StdEncoding.EncodeToString(b)
+	switch w.r.IntN(6) {
+	case 0:
+		return hex.EncodeToString(b)
+	case 1:
+		return base64.RawURLEncoding.EncodeToString(b)
+	case 2:
+		return "-----BEGIN " + w.pick([]string{"CERTIFICATE", "PUBLIC KEY", "CERTIFICATE REQUEST"}) + "-----\nMII" + s + "\n-----END CERTIFICATE-----"
+	case 3:
+		return "sha256:" + hex.EncodeToString(b)
+	case 4:
+		return s[:min(len(s), 4+w.r.IntN(8))]
+	}
+	return s
 }
 
 // fieldName writes words as the name of a field, in one of the ways that

@@ -27,14 +27,15 @@ func main() {
 	fields := flag.Int("fields", 50000, "fields that are made up")
 	epochs := flag.Int("epochs", 8, "times that all is gone through")
 	decay := flag.Float64("decay", 2e-6, "by how much weights are drawn to zero in each step")
+	real := flag.Float64("real", 2, "weight of a labelled text against one that is made up")
 	drop := flag.Float64("drop", 0.3, "share of the features that are left out at random")
 	flag.Parse()
-	if err := run(*data, *out, *seed, *texts, *fields, *epochs, float32(*decay), float32(*drop)); err != nil {
+	if err := run(*data, *out, *seed, *texts, *fields, *epochs, float32(*decay), float32(*drop), float32(*real)); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(data, out string, seed uint64, texts, fields, epochs int, decay, drop float32) error {
+func run(data, out string, seed uint64, texts, fields, epochs int, decay, drop, real float32) error {
 	began := time.Now()
 	w, err := newWorld(data, seed)
 	if err != nil {
@@ -44,7 +45,7 @@ func run(data, out string, seed uint64, texts, fields, epochs int, decay, drop f
 	if err != nil {
 		return err
 	}
-	train, held, err := collect(w, data, texts, fields)
+	train, held, err := collect(w, data, texts, fields, real)
 	if err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func run(data, out string, seed uint64, texts, fields, epochs int, decay, drop f
 }
 
 // collect gathers what is learnt from and what is held out.
-func collect(w *world, data string, texts, fields int) (train, held []example, err error) {
+func collect(w *world, data string, texts, fields int, real float32) (train, held []example, err error) {
 	nations := map[string]bool{}
 	for _, n := range w.nations {
 		nations[n] = true
@@ -106,7 +107,7 @@ func collect(w *world, data string, texts, fields int) (train, held []example, e
 	for _, c := range []struct {
 		file   string
 		weight float32
-	}{{"wikigold", 2}, {"wnut17_train", 2}, {"btc_nohandle", 2}, {"sec_fin5", 1}} {
+	}{{"wikigold", 1.5 * real}, {"wnut17_train", real}, {"btc_nohandle", real}, {"sec_fin5", real / 2}} {
 		es, err := readCorpus(filepath.Join(data, "train", c.file+".jsonl"), nations, c.weight)
 		if err != nil {
 			return nil, nil, err
@@ -123,7 +124,7 @@ func collect(w *world, data string, texts, fields int) (train, held []example, e
 			}
 		}
 	}
-	plain, err := technical(w, texts/5, texts/10)
+	plain, err := technical(w, texts/10, texts/10)
 	if err != nil {
 		return nil, nil, err
 	}

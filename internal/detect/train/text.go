@@ -376,6 +376,8 @@ func (w *writer) filler(slot string) string {
 		return strings.ReplaceAll(title(w.pick([]string{"happy days", "love", "football", "new year", "music", "win", "worldcup", "fashion week", "food", "monday motivation"})), " ", "")
 	case "idn":
 		return w.pick(strings.Split("SSN,EIN,ITIN,TIN,NINO,NHS number,UTR,PPSN,CPF,CNPJ,RG,PIS,SIN,CURP,RFC,CUIT,RUT,DNI,NIE,NIF,CIF,NSS,PAN,Aadhaar,GSTIN,UAN,EPIC,VAT ID,IBAN,BIC,SWIFT code,Steuer-ID,Steuernummer,Personalausweisnummer,Sozialversicherungsnummer,USt-IdNr,SIREN,SIRET,NIR,numéro de sécurité sociale,codice fiscale,Partita IVA,BSN,PESEL,NIP,REGON,TFN,ABN,ACN,Medicare number,NRIC,FIN,HKID,RRN,MyKad,TCKN,ID number,passport number,passport,driver's license,licence number,card number,CVV,account number,sort code,routing number,member ID,policy number,claim number,MRN,patient ID,case number,ticket,order number,tracking number,serial number,IMEI,VIN,MAC address,IP address,API key,PIN,customer number,booking code,invoice,employee ID,student ID,badge", ","))
+	case "enc":
+		return w.encoded()
 	case "region":
 		return w.pick([]string{"eu-", "us-", "ap-", "sa-", "ca-", "me-", "af-"}) + w.pick(strings.Fields("west east central north south northeast southeast")) + "-" + w.small("n1")
 	case "code2":
