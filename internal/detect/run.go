@@ -418,6 +418,9 @@ func (s *scan) match(c *candidate, separators []byte) {
 func (s *scan) matchForm(c *candidate, f *form, separators []byte, k *clues) {
 	id, alone := f.rec.id, f.alone
 	own, shared := k.own.has(id), k.shared.has(id)
+	if own && k.near.has(flagNumber) && !k.near.has(id) && !k.key.has(id) {
+		own = false // "NHS number 943 476 5919 … ticket 1519495308"
+	}
 	if !own && !shared && alone < s.minScore {
 		return
 	}

@@ -296,8 +296,6 @@ func (s *scan) at(i int) byte {
 	return 0
 }
 
-func (s *scan) isAt(i int, c byte) bool { return s.at(i) == c }
-
 func isDigit(c byte) bool { return c-'0' < 10 }
 
 func isAlnum(c byte) bool { return kinds[c] != 0 }
