@@ -46,7 +46,7 @@ func newAnalyzer(t *testing.T) *analyzer {
 			Score      float64 `json:"score"`
 		}
 		results := []result{}
-		for name, entity := range map[string]string{"Jane Doe": "PERSON", "Łódź": "LOCATION", "jane.doe@example.com": "URL"} {
+		for name, entity := range map[string]string{"blue lantern": "PERSON", "cółd": "LOCATION", "jane.doe@example.com": "URL"} {
 			for at := 0; ; {
 				i := strings.Index(req.Text[at:], name)
 				if i < 0 {
@@ -105,8 +105,8 @@ func TestOutside(t *testing.T) {
 	a := newAnalyzer(t)
 	t.Setenv("ANALYZER_TOKEN", "not-a-real-token")
 	f := newFilter(t, detectors(HTTPDetector{URL: a.URL + "/analyze", Entities: []string{"PERSON", "LOCATION"}, Token: &filters.SecretRef{Env: "ANALYZER_TOKEN"}}))
-	got, dec, err := whole(t, f, `{"a":"Ąę: Jane Doe in Łódź","b":"mail jane.doe@example.com","in":"{\"x\":\"by J\\u0061ne Doe\"}","n":17,"c":"Jane","d":"Doe","e":"Jane\u00a0Doe"}`)
-	want := `{"a":"Ąę: <PERSON> in <LOCATION>","b":"mail <EMAIL_ADDRESS>","in":"{\"x\":\"by <PERSON>\"}","n":17,"c":"Jane","d":"Doe","e":"<PERSON>"}`
+	got, dec, err := whole(t, f, `{"a":"Ąę: blue lantern in cółd","b":"mail jane.doe@example.com","in":"{\"x\":\"by bl\\u0075e lantern\"}","n":17,"c":"blue","d":"lantern","e":"blue\u00a0lantern"}`)
+	want := `{"a":"Ąę: <PERSON> in <LOCATION>","b":"mail <EMAIL_ADDRESS>","in":"{\"x\":\"by <PERSON>\"}","n":17,"c":"blue","d":"lantern","e":"<PERSON>"}`
 	if err != nil || got != want {
 		t.Errorf("got %s, %v", got, err)
 	}
@@ -129,11 +129,11 @@ func TestOutsideSelects(t *testing.T) {
 		detectors(HTTPDetector{URL: a.URL + "/analyze", Entities: []string{"PERSON", "LOCATION"}})(c)
 		c.Paths, c.Entities, c.Scores = []string{"$.note"}, []string{"PERSON", "LOCATION"}, map[string]float64{"LOCATION": 0.9}
 	})
-	got, _, err := whole(t, f, `{"note":"Jane Doe in Łódź, jane.doe@example.com","secret":"Jane Doe"}`)
-	if err != nil || got != `{"note":"<PERSON> in Łódź, jane.doe@example.com","secret":"Jane Doe"}` {
+	got, _, err := whole(t, f, `{"note":"blue lantern in cółd, jane.doe@example.com","secret":"blue lantern"}`)
+	if err != nil || got != `{"note":"<PERSON> in cółd, jane.doe@example.com","secret":"blue lantern"}` {
 		t.Errorf("got %s, %v", got, err)
 	}
-	if len(a.asked) != 1 || strings.Count(a.asked[0].Text, "Jane") != 1 {
+	if len(a.asked) != 1 || strings.Count(a.asked[0].Text, "blue") != 1 {
 		t.Errorf("asked %+v", a.asked)
 	}
 }
@@ -141,7 +141,7 @@ func TestOutsideSelects(t *testing.T) {
 // TestOutsideFails: without the detector, what is found here counts, and the
 // decision says so; one that is required fails the step.
 func TestOutsideFails(t *testing.T) {
-	const doc = `{"a":"Jane Doe, jane.doe@example.com"}`
+	const doc = `{"a":"blue lantern, jane.doe@example.com"}`
 	answer := func(status int, text string) string {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(status)
@@ -159,7 +159,7 @@ func TestOutsideFails(t *testing.T) {
 	moved := httptest.NewServer(http.RedirectHandler(other.URL+"/analyze", http.StatusTemporaryRedirect))
 	t.Cleanup(moved.Close)
 	for name, url := range map[string]string{
-		"nobody there": "http://127.0.0.1:1/analyze", "an error": answer(500, "Jane Doe"), "no JSON": answer(200, "Jane Doe"), "another shape": answer(200, `{"spans":[]}`),
+		"nobody there": "http://127.0.0.1:1/analyze", "an error": answer(500, "blue lantern"), "no JSON": answer(200, "blue lantern"), "another shape": answer(200, `{"spans":[]}`),
 		"behind the text": answer(200, `[{"entity_type":"PERSON","start":0,"end":999,"score":1}]`), "backwards": answer(200, `[{"entity_type":"PERSON","start":5,"end":2,"score":1}]`),
 		"no place": answer(200, `[{"entity_type":"PERSON","score":1}]`), "no score": answer(200, `[{"entity_type":"PERSON","start":0,"end":4,"score":7}]`),
 		"a bad name": answer(200, `[{"entity_type":"<script>","start":0,"end":4,"score":1}]`), "too long": answer(200, strings.Repeat(" ", answerBytes+1)),
@@ -167,13 +167,13 @@ func TestOutsideFails(t *testing.T) {
 	} {
 		h := HTTPDetector{URL: url, Timeout: 200 * time.Millisecond}
 		got, dec, err := whole(t, newFilter(t, detectors(h)), doc)
-		if err != nil || got != `{"a":"Jane Doe, <EMAIL_ADDRESS>"}` || dec.Reason != "detector" || dec.Verdict != filters.Changed {
+		if err != nil || got != `{"a":"blue lantern, <EMAIL_ADDRESS>"}` || dec.Reason != "detector" || dec.Verdict != filters.Changed {
 			t.Errorf("%s: %s, %+v, %v", name, got, dec, err)
 		}
 		h.Required = true
 		_, _, err = whole(t, newFilter(t, detectors(h)), doc)
 		var failure *filters.Failure
-		if !errors.As(err, &failure) || failure.Reason != "detector" || strings.Contains(err.Error(), "Jane") {
+		if !errors.As(err, &failure) || failure.Reason != "detector" || strings.Contains(err.Error(), "lantern") {
 			t.Errorf("%s, required: %v", name, err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/filters/pii"
@@ -35,7 +36,7 @@ func TestRecognisersAreChecked(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := good
 			tt.change(&r)
-			c := pii.Config{Recognisers: []pii.Recogniser{r}, Unparsed: filters.ScanAsText, Deny: pii.Denial{Status: 422}}
+			c := pii.Config{Recognisers: []pii.Recogniser{r}, Unparsed: filters.ScanAsText, Deny: pii.Denial{Status: 422}, Tenant: pii.ByConsumer, Tokens: pii.Tokens{Style: pii.Numbered, TTL: time.Hour}, Files: filters.ScanFiles}
 			err := c.Validate()
 			var fe *filters.FieldError
 			switch {
