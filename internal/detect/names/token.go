@@ -96,6 +96,11 @@ func (ts *tokens) cut(text []byte, end bool) []token {
 		c := classOf[text[i]]
 		switch c {
 		case spaceClass:
+			if text[i] == ' ' && i+1 < len(text) && classOf[text[i+1]] != spaceClass {
+				space = true
+				i++
+				continue
+			}
 			j, line := i, false
 			for j < len(text) && classOf[text[j]] == spaceClass {
 				line = line || text[j] != ' '
@@ -214,8 +219,12 @@ scan:
 		c := text[j]
 		switch classOf[c] {
 		case lowerClass:
-			lowers++
-			j++
+			k := j + 1
+			for k < len(text) && classOf[text[k]] == lowerClass {
+				k++
+			}
+			lowers += k - j
+			j = k
 		case upperClass:
 			firstUpper = firstUpper || j == i
 			uppers++
