@@ -3,9 +3,6 @@ package names
 // FeatureBits is the size of the model's table: features are hashed into it.
 const FeatureBits = 19
 
-// maxFeatures of one token.
-const maxFeatures = 64
-
 // edge stands for what lies before the first token and behind the last one.
 var edge = token{kind: breakToken, shape: breakShape, hash: edgeHash}
 var barrier = token{kind: longToken, shape: longShape, hash: longHash}

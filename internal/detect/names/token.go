@@ -204,8 +204,6 @@ func isWordRune(r rune) bool {
 // put no space between words.
 func isAlone(r rune) bool { return r >= 0x3400 && r <= 0x9FFF || r >= 0x20000 && r <= 0x2FFFF }
 
-func isKana(r rune) bool { return r >= 0x3040 && r <= 0x30FF }
-
 // word cuts the word at i. An apostrophe between letters is a part of it, but
 // not that of a genitive.
 func word(text []byte, i int, end bool) token {
