@@ -28,7 +28,7 @@ var asiaPacific = []recogniser{
 	{entity: HKID, what: "Hong Kong identity card number.", holds: "Modulus 11.",
 		hints:  "hkid|hong kong id|hkid number|身份證",
 		shared: "identity card|national id|id card",
-		shapes: []shape{{"A999999(X)", 0.9}, {"AA999999(X)", 0.9}, {"A999999X", 0.3}, {"AA999999X", 0.3}}, check: isHKID},
+		shapes: []shape{{"A999999(X", 0.9}, {"AA999999(X", 0.9}, {"A999999X", 0.3}, {"AA999999X", 0.3}}, check: isHKID},
 	{entity: CNID, what: "Chinese resident identity number.", holds: "Date of birth and ISO 7064 MOD 11-2 (GB 11643).",
 		hints:  "身份证|身份证号|身份证号码|resident identity|chinese id|shenfenzheng|居民身份证",
 		shared: "national id|id card|id number|identity",

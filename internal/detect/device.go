@@ -7,7 +7,7 @@ var devices = []recogniser{
 		hints: "ip|ips|ip address|ipaddress|ipaddr|ip addr|ipv4|ipv6|remote addr|remoteaddr|client ip|clientip|source ip|src ip|host|hostname|addr|remote ip|x forwarded for|forwarded for|xff|gateway|server|peer|endpoint|from"},
 	{entity: MACAddress, what: "Hardware address.", holds: "Six pairs of hexadecimal digits with : or - between them, or three groups of four with dots (IEEE 802).", size: 17,
 		hints: "mac|mac address|macaddress|hwaddr|hw address|hardware address|ether|bssid|wifi mac|physical address"},
-	{entity: MACAddress, hints: "mac|mac address|macaddress", shapes: []shape{{"XXXX.XXXX.XXXX", 0.5}, {"XXXXXXXXXXXX", 0}}, check: isHexMAC},
+	{entity: MACAddress, lower: true, hints: "mac|mac address|macaddress", shapes: []shape{{"XXXX.XXXX.XXXX", 0.5}, {"XXXXXXXXXXXX", 0}}, check: isHexMAC},
 	{entity: IMEI, what: "Mobile device identity (IMEI).", holds: "Reporting body and Luhn (3GPP TS 23.003); a field's name or a word says so.",
 		hints:  "imei|imei number|device imei|imeisv|meid|imei1|imei2",
 		shared: "device|device id|handset",

@@ -21,7 +21,7 @@ const (
 	versionHints = "version|versions|ver|release|oid|firmware|chrome|firefox|safari|edge|agent|user agent|useragent|build|semver|driver version|v|kernel|sdk|api version"
 	aboutHints   = "next|page|continuation|cursor|count|total|max|min|prompt|completion|cached|reasoning|budget|limit|usage|dummy|fake|invalid|mock|expired|public"
 	lastHints    = "id|ids|name|url|uri|path|file|filename|type|length|len|size|expires|expiry|expiration|ttl|algorithm|alg|format|policy|endpoint|class|provider|label|status|scope|scopes|issuer|enabled|required|input|output|hint|question|field|prefix|suffix|used|price|rate|in|at|group|range|verified|updated|changed|attempts|strength|column|param|parameter|header|variable|event|code|keyword|keywords|error|message|description|note|sort|kind|chars|regex|pattern|template|generator|manager|method|function|mode|grant|version|tag|selector|index|space|word|words|press|down|up|host|port|region|date|time|location|place|city|email|mail"
-	dateHints    = "timestamp|time|date|created|created at|updated|updated at|modified|expires|expires at|epoch|ts|deadline|due|at|since|until|issued|iat|nbf|datum|fecha|uhrzeit"
+	dateHints    = "timestamp|time|date|created|created at|updated|updated at|modified|expires|expires at|epoch|ts|deadline|due date|issued at|deleted at|received at|sent at|iat|nbf|datum|fecha|uhrzeit"
 )
 
 // ids numbers the entities.
@@ -51,6 +51,7 @@ var (
 	idIBAN          = ids[IBAN]
 	idIPAddress     = ids[IPAddress]
 	idJWT           = ids[JWT]
+	idLicensePlate  = ids[LicensePlate]
 	idMACAddress    = ids[MACAddress]
 	idNRP           = ids[NRP]
 	idPIN           = ids[PIN]

@@ -77,7 +77,7 @@ func (s *scan) phones(r *run, first int) {
 		n += copy(digits[n:], s.text[g.start:g.end])
 		ends[i] = n
 	}
-	if n < 7 && last-first < 2 {
+	if n < 7 && last-first < 2 || last-first == 1 && n > 15 {
 		return
 	}
 	usual := s.usualForm(r, first, start)
@@ -127,6 +127,9 @@ func (s *scan) phones(r *run, first int) {
 		}
 	}
 	s.add(start, end, idPhone, score)
+	if plus && score >= 0.85 {
+		s.covered = span{start, end}
+	}
 }
 
 // bracketed: (85) 5986-8343. An area code in brackets, and groups of three
@@ -151,6 +154,22 @@ func (s *scan) bracketed(r *run, first int) bool {
 func (s *scan) labelBehind(end int, r *run, last int) bool {
 	if last < r.n {
 		return false
+	}
+	if r.extension.end == 0 {
+		// Most numbers have no word right behind them that begins as one of
+		// the labels does.
+		k := end
+		for k < len(s.text) && k-end < 3 && (s.text[k] == ' ' || s.text[k] == '-' || s.text[k] == '(' || s.text[k] == ',') {
+			k++
+		}
+		if k < len(s.text) {
+			switch s.text[k] | 0x20 {
+			case 'o', 'f', 'm', 'c', 'h', 'w', 'p', 't', 'd', 'x', 'e', '#':
+			default:
+				s.touch(r.groups[0].start, k+1)
+				return false
+			}
+		}
 	}
 	if r.extension.end > 0 {
 		end = r.extension.end

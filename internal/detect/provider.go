@@ -53,9 +53,7 @@ var keys = []key{
 	{"dckr_pat_", wordChars, 27, 40, nil, nil}, {"dckr_oat_", wordChars, 27, 40, nil, nil}, {"ATATT3", dotChars, 180, 300, nil, nil}, {"ATCTT3", dotChars, 160, 300, nil, nil}, {"ATBB", alnumChars, 32, 32, nil, nil}, {"BBDC-", base64Chars, 40, 50, nil, nil},
 	{"cmVmd", alnumChars, 59, 59, nil, nil}, {"AKCp", alnumChars, 69, 69, nil, nil}, {"sgp_local_", hexChars, 40, 40, nil, nil}, {"sgp_", hexChars + "_", 40, 57, nil, nil}, {"slk_", hexChars, 64, 64, nil, nil}, {"sqp_", hexChars, 40, 40, nil, nil}, {"sqa_", hexChars, 40, 40, nil, nil}, {"squ_", hexChars, 40, 40, nil, nil},
 	{"ZXlK", base64Chars, 60, unbounded, isMixed, nil}, {"CCIPAT_", wordChars, 40, 80, nil, nil}, {"bkua_", hexChars, 40, 40, nil, nil}, {"lin_api_", alnumChars, 40, 40, nil, nil}, {"lin_oauth_", alnumChars, 40, 64, nil, nil}, {"PMAK-", hexChars + "-", 59, 59, nil, nil}, {"pnu_", alnumChars, 36, 36, nil, nil}, {"rdme_", alnumChars, 70, 70, nil, nil},
-	{"sntrys_eyJ", base64Chars, 100, unbounded, func(r []byte) bool {
-		return strings.Contains(string(r), "LCJyZWdpb25fdXJs") || strings.Contains(string(r), "InJlZ2lvbl91cmwi") || strings.Contains(string(r), "cmVnaW9uX3VybCI6")
-	}, nil}, {"sntryu_", hexChars, 64, 64, nil, nil},
+	{"sntrys_eyJ", base64Chars, 100, unbounded, isSentry, nil}, {"sntryu_", hexChars, 64, 64, nil, nil},
 	{"dt0c01.", dotChars, 60, 120, nil, nil}, {"glc_", base64Chars, 32, 400, nil, nil}, {"glsa_", wordChars, 41, 41, nil, nil}, {"eyJrIjoi", base64Chars, 70, 400, nil, nil},
 	{"NRAK-", upperChars, 27, 27, nil, nil}, {"NRII-", wordChars, 32, 32, nil, nil}, {"NRJS-", hexChars, 19, 19, nil, nil}, {"NRIQ-", wordChars, 32, 32, nil, nil}, {"NRAL-", wordChars, 27, 40, nil, nil},
 	// Talk and mail.

@@ -20,6 +20,8 @@ type recogniser struct {
 	shapes []shape
 	// check is over the characters without separators, letters as capitals.
 	check func([]byte) bool
+	// lower: it is also written in small letters.
+	lower bool
 	// loose is the score where a hint of its own is there and the check fails;
 	// 0 where it then is none.
 	loose float64

@@ -45,6 +45,8 @@ type Scanner struct {
 	digits [longest + 1]formList // all of them digits
 	mixed  [longest + 1]formList
 	opens  []*compiled
+	// longestOpen is the most characters that one of opens takes.
+	longestOpen int
 	// openSet are the entities of opens, valueSet those that a field's name
 	// alone makes of a value.
 	openSet, valueSet set
@@ -56,7 +58,7 @@ type Scanner struct {
 }
 
 // valueEntities are found in the value of a field whose name says so.
-var valueEntities = []Entity{Username, StreetAddress, ZIPCode, BIC, NRP, Title, APIKey, Password}
+var valueEntities = []Entity{Username, StreetAddress, ZIPCode, BIC, NRP, Title, LicensePlate, APIKey, Password}
 
 // New returns a scanner.
 func New(opt Options) (*Scanner, error) {
@@ -118,6 +120,7 @@ func (s *Scanner) use(c *compiled) {
 	if c.open.max > 0 {
 		s.opens = append(s.opens, c)
 		s.openSet.add(c.id)
+		s.longestOpen = max(s.longestOpen, c.open.max)
 	}
 	for i := range c.forms {
 		f := &c.forms[i]
@@ -172,6 +175,7 @@ type scan struct {
 	run       run
 	candidate candidate
 	window    []byte // of a custom pattern
+	hintsAt   int    // clues of a run are not of before
 	covered   span   // of a finding of the run that is hardly wrong
 
 	found   []names.Span
@@ -294,8 +298,6 @@ func (s *scan) at(i int) byte {
 	}
 	return 0
 }
-
-func (s *scan) isAt(i int, c byte) bool { return s.at(i) == c }
 
 func isDigit(c byte) bool { return c-'0' < 10 }
 
@@ -423,9 +425,29 @@ func (s *scan) tail() int {
 	for i > 0 && len(s.text)-i < tailBytes && s.text[i-1] > ' ' {
 		i--
 	}
+	i = s.wordHeld(i)
 	// Never within a UTF-8 sequence.
 	for i > 0 && i < len(s.text) && s.text[i]&0xC0 == 0x80 {
 		i--
+	}
+	return i
+}
+
+// wordHeld goes back from i over a word that a number may begin with: a few
+// capitals, or a month.
+func (s *scan) wordHeld(i int) int {
+	k := i
+	for k > 0 && i-k < 2 && (s.text[k-1] == ' ' || s.text[k-1] == '-' || s.text[k-1] == '.') {
+		k--
+	}
+	w := k
+	capitals := true
+	for w > 0 && k-w < 12 && isLetter(s.text[w-1]) {
+		w--
+		capitals = capitals && kinds[s.text[w]] == upperKind
+	}
+	if k-w > 0 && k-w <= 8 && capitals || k-w >= 3 && isMonth(s.text[w:k]) {
+		return w
 	}
 	return i
 }

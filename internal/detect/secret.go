@@ -161,7 +161,7 @@ func (s *scan) urlCredentials(i int) int {
 		case c == '/' && j == start:
 			return i
 		case c <= ' ' || c == '/' || c == '?' || c == '#' || c == '"' || c == '<' || c == '>':
-			s.webhook(start, j)
+			s.webhook(i, start, j)
 			return i
 		}
 	}
@@ -191,9 +191,9 @@ var webhooks = []struct{ host, path string }{
 	{"webhook.office.com", "/webhookb2/"}, {"hooks.zapier.com", "/hooks/catch/"}, {"chat.googleapis.com", "/v1/spaces/"},
 }
 
-// webhook looks at the host that stands from start to end, with its path
-// behind it.
-func (s *scan) webhook(start, end int) {
+// webhook looks at the host that stands from start to end, behind the colon of
+// its scheme and before its path.
+func (s *scan) webhook(colon, start, end int) {
 	if end >= len(s.text) || s.text[end] != '/' {
 		return
 	}
@@ -206,10 +206,10 @@ func (s *scan) webhook(start, end int) {
 		for j < len(s.text) && j-start < maxUserinfo && s.text[j] > ' ' && s.text[j] != '"' && s.text[j] != '\'' && s.text[j] != '<' && s.text[j] != ')' && s.text[j] != '\\' {
 			j++
 		}
-		s.touch(start, j)
+		s.touch(max(0, colon-5), j)
 		if hasPrefix(s.text[end:], w.path) && j-end > len(w.path)+16 {
 			from := start
-			if hasPrefix(s.text[max(0, start-8):], "https://") {
+			if start >= 8 && hasPrefix(s.text[start-8:], "https://") {
 				from = start - 8
 			}
 			s.add(from, j, idAPIKey, 0.95)

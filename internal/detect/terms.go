@@ -48,14 +48,13 @@ func (t *terms) finish() {
 	t.nodes = make([]termNode, 1, len(t.list)*4)
 	t.build(0, t.list, 0)
 	for _, l := range t.list {
-		k := pair(l.text[0], 0)
 		if len(l.text) > 1 {
-			k = pair(l.text[0], l.text[1])
+			k := pair(l.text[0], l.text[1])
 			t.first[k>>6] |= 1 << (k & 63)
 			continue
 		}
 		for c := range 256 {
-			k = pair(l.text[0], byte(c))
+			k := pair(l.text[0], byte(c))
 			t.first[k>>6] |= 1 << (k & 63)
 		}
 	}

@@ -155,15 +155,18 @@ func (s *scan) value(v extent, f *field) {
 		v.end--
 	}
 	w := text[v.start:v.end]
-	if len(w) == 0 || isPlaceholder(w) {
+	if len(w) == 0 {
 		return
 	}
 	has := f.own.has
-	if has(idPassword) && !f.about {
-		s.add(v.start, v.end, idPassword, passwordScore(w, v))
-	}
 	if own := has(idAPIKey); own || f.shared.has(idAPIKey) {
 		s.secretValue(v, f, own)
+	}
+	if isPlaceholder(w) {
+		return
+	}
+	if has(idPassword) && !f.about {
+		s.add(v.start, v.end, idPassword, passwordScore(w, v))
 	}
 	if has(idUsername) && isUsername(w) && (!v.prose || hasDigits(w) || bytes.ContainsAny(w, "._-")) {
 		s.add(v.start, v.end, idUsername, 0.7)
@@ -191,6 +194,9 @@ func (s *scan) value(v extent, f *field) {
 	// a number or more than one word, and is no address of a network.
 	if has(idStreetAddress) && !f.own.has(idEmail) && !f.own.has(idIPAddress) && !f.own.has(idMACAddress) && !f.own.has(idCrypto) && isStreet(line) {
 		s.add(v.start, end, idStreetAddress, 0.7)
+	}
+	if has(idLicensePlate) && isPlate(line) {
+		s.add(v.start, end, idLicensePlate, 0.8)
 	}
 	if has(idZIPCode) && isPostcode(line) {
 		s.add(v.start, end, idZIPCode, 0.75)
@@ -265,6 +271,22 @@ func isPostcode(w []byte) bool {
 		}
 	}
 	return len(w) >= 3 && len(w) <= 10 && digits >= 2
+}
+
+// isPlate: four to ten letters and digits, in up to four groups, with a digit.
+func isPlate(w []byte) bool {
+	n, groups := 0, 1
+	for _, c := range w {
+		switch {
+		case isAlnum(c):
+			n++
+		case c == ' ' || c == '-' || c == '.':
+			groups++
+		default:
+			return false
+		}
+	}
+	return n >= 4 && n <= 10 && groups <= 4 && hasDigits(w)
 }
 
 // isUsername: one word, that is no number and no truth value.
@@ -503,8 +525,14 @@ func randomness(w []byte) float64 {
 // spoken looks at a word with a digit behind words such as "with password",
 // and in a call such as set("token", "…").
 func (s *scan) spoken(start, end int) {
-	if start < 1 || start < s.values {
+	if start < s.values {
 		return
+	}
+	if s.at(start-1) == '"' && s.table == nil {
+		// The value of a JSON member was looked at with its name.
+		if c := s.at(start - 2); c == ':' || c == ' ' && s.at(start-3) == ':' {
+			return
+		}
 	}
 	from := start
 	for from > 0 && start-from < maxWord && s.text[from-1] > ' ' && s.text[from-1] != '"' && s.text[from-1] != '\'' {
@@ -531,7 +559,7 @@ func (s *scan) spoken(start, end int) {
 		s.values = to
 		s.value(extent{from, to, to, true, false}, f)
 		return
-	case !k.near.has(idPassword) || line.at == from || !s.want.has(idPassword):
+	case !k.near.has(idPassword) || line.kind != noKey && line.at == from || !s.want.has(idPassword):
 		return
 	}
 	to := end
