@@ -101,10 +101,11 @@ func cpu() time.Duration {
 }
 
 func BenchmarkScan(b *testing.B) {
-	for _, name := range []string{"dense", "mixed", "prose"} {
+	for _, name := range []string{"patterns/dense", "patterns/mixed", "patterns/prose", "all/dense", "all/mixed", "all/prose"} {
 		b.Run(name, func(b *testing.B) {
-			s := scanner(b, detect.Options{})
-			data := texts(64 << 10)[name]
+			which, kind, _ := strings.Cut(name, "/")
+			s := scanner(b, options(which))
+			data := texts(64 << 10)[kind]
 			var fs []detect.Finding
 			b.SetBytes(int64(len(data)))
 			b.ReportAllocs()
@@ -117,9 +118,29 @@ func BenchmarkScan(b *testing.B) {
 	}
 }
 
+// options are for the recognisers of patterns alone, or for everything.
+func options(which string) (opt detect.Options) {
+	if which == "all" {
+		return opt
+	}
+	for _, i := range detect.Entities() {
+		switch i.Entity {
+		case detect.Person, detect.Location, detect.Organization, detect.NRP:
+		default:
+			opt.Entities = append(opt.Entities, i.Entity)
+		}
+	}
+	return opt
+}
+
 // BenchmarkBody reports the slowest hundredth of bodies of 4 KB.
 func BenchmarkBody(b *testing.B) {
-	s := scanner(b, detect.Options{})
+	for _, which := range []string{"patterns", "all"} {
+		b.Run(which, func(b *testing.B) { benchmarkBody(b, scanner(b, options(which))) })
+	}
+}
+
+func benchmarkBody(b *testing.B, s *detect.Scanner) {
 	r := rand.New(rand.NewPCG(8, 8))
 	var bodies [][]byte
 	for range 64 {

@@ -127,6 +127,9 @@ func (s *scan) phones(r *run, first int) {
 		}
 	}
 	s.add(start, end, idPhone, score)
+	if plus && score >= 0.85 {
+		s.covered = span{start, end}
+	}
 }
 
 // bracketed: (85) 5986-8343. An area code in brackets, and groups of three

@@ -37,14 +37,18 @@ type run struct {
 func (s *scan) digitAt(i int) int {
 	start, ok := s.wordStart(i)
 	end := i + 1
-	under := false
+	under, kind := false, digitKind
 	for end < len(s.text) {
 		c := s.text[end]
-		if c == '_' || c >= 0x80 && c < 0xE2 && c != 0xC2 && s.text[end-1] < 0x80 {
-			under = true
-		} else if kinds[c] == 0 && (c < 0x80 || !under) {
-			break
+		k := kinds[c]
+		if k == 0 {
+			if c == '_' || c >= 0x80 && c < 0xE2 && c != 0xC2 && s.text[end-1] < 0x80 {
+				under = true
+			} else if c < 0x80 || !under {
+				break
+			}
 		}
+		kind |= k
 		end++
 	}
 	if !ok {
@@ -53,6 +57,7 @@ func (s *scan) digitAt(i int) int {
 	}
 	for _, c := range s.text[start:i] {
 		under = under || c == '_' || c >= 0x80
+		kind |= kinds[c]
 	}
 	if kinds[s.text[start]]&digitKind == 0 || end-start >= 20 {
 		if e := s.provider(s.tokenStart(start)); e > 0 {
@@ -64,13 +69,7 @@ func (s *scan) digitAt(i int) int {
 		s.spoken(start, end)
 		return end
 	}
-	mixed := false
-	for _, c := range s.text[start:end] {
-		if kinds[c] != digitKind {
-			mixed = true
-			break
-		}
-	}
+	mixed := kind != digitKind
 	if mixed || s.table != nil {
 		if text := s.text; end-start == 5 && text[end-1] == 'Q' && end < len(text) && text[end] == '~' && isDigit(text[start+3]) {
 			if e := s.azure(start); e > 0 {
@@ -332,8 +331,18 @@ func (s *scan) numbers(r *run) {
 	if total >= 12 {
 		s.cards(r)
 	}
+	// What takes all of the run and is hardly wrong settles it.
+	whole := func() bool {
+		return s.covered.end >= r.groups[r.n-1].end && s.covered.start <= r.groups[first].start
+	}
+	if whole() {
+		return
+	}
 	if total >= 7 {
 		s.phones(r, first)
+		if whole() {
+			return
+		}
 		s.longGroups(r)
 	}
 	s.dates(r, first)
@@ -383,7 +392,7 @@ func (s *scan) numbers(r *run) {
 				}
 				c.end++
 			}
-			if (c.n >= 4 || c.n == 3 && c.letters != 0) && s.endsNumber(r, b) {
+			if (c.n >= 4 || c.n == 3 && c.letters != 0) && c.letters != 1<<c.n-1 && s.endsNumber(r, b) {
 				s.match(c, c.separators[:seps])
 			}
 		}
@@ -395,6 +404,9 @@ func (s *scan) match(c *candidate, separators []byte) {
 	list := &s.mixed[c.n]
 	if c.letters == 0 {
 		list = &s.digits[c.n]
+	}
+	if len(list.hinted) == 0 && c.n > s.longestOpen {
+		return
 	}
 	clues := s.around(max(c.start, s.hintsAt))
 	said := clues.own
@@ -592,7 +604,7 @@ func (s *scan) cards(r *run) {
 			score -= 0.35
 		}
 		s.add(start, end, idCreditCard, score)
-		if score >= 0.9 {
+		if score >= 1 {
 			s.covered = span{start, end}
 		}
 		return

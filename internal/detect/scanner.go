@@ -45,6 +45,8 @@ type Scanner struct {
 	digits [longest + 1]formList // all of them digits
 	mixed  [longest + 1]formList
 	opens  []*compiled
+	// longestOpen is the most characters that one of opens takes.
+	longestOpen int
 	// openSet are the entities of opens, valueSet those that a field's name
 	// alone makes of a value.
 	openSet, valueSet set
@@ -118,6 +120,7 @@ func (s *Scanner) use(c *compiled) {
 	if c.open.max > 0 {
 		s.opens = append(s.opens, c)
 		s.openSet.add(c.id)
+		s.longestOpen = max(s.longestOpen, c.open.max)
 	}
 	for i := range c.forms {
 		f := &c.forms[i]

@@ -528,6 +528,12 @@ func (s *scan) spoken(start, end int) {
 	if start < s.values {
 		return
 	}
+	if s.at(start-1) == '"' && s.table == nil {
+		// The value of a JSON member was looked at with its name.
+		if c := s.at(start - 2); c == ':' || c == ' ' && s.at(start-3) == ':' {
+			return
+		}
+	}
 	from := start
 	for from > 0 && start-from < maxWord && s.text[from-1] > ' ' && s.text[from-1] != '"' && s.text[from-1] != '\'' {
 		from--

@@ -3,9 +3,6 @@ package names
 // FeatureBits is the size of the model's table: features are hashed into it.
 const FeatureBits = 19
 
-// maxFeatures of one token.
-const maxFeatures = 64
-
 // edge stands for what lies before the first token and behind the last one.
 var edge = token{kind: breakToken, shape: breakShape, hash: edgeHash}
 var barrier = token{kind: longToken, shape: longShape, hash: longHash}
@@ -126,7 +123,6 @@ func (s *state) features(dst []uint32, is *island, i int) []uint32 {
 		f(34, k.first, d)
 		f(35, k.full, d<<16|sh<<8|pos<<4|size)
 		f(36, k.last, d<<16|sh<<8|pos)
-		f(37, joined(s.parent, k.last), d)
 		f(38, uint64(k.attrs), d<<16|sh<<8|pos)
 		f(39, uint64(k.attrs), class(t)<<2|d)
 	}

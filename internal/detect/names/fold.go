@@ -75,6 +75,23 @@ func hashOf(folded []byte) uint64 {
 	return mixed(h)
 }
 
+// hash is the identity of a word as it is written. scratch is for what has to
+// be folded.
+func (f folder) hash(scratch, word []byte) (h uint64, used []byte) {
+	h = offset64
+	for _, c := range word {
+		if c >= 0x80 {
+			scratch = f.fold(scratch[:0], word)
+			return hashOf(scratch), scratch
+		}
+		if classOf[c] == upperClass {
+			c |= 0x20
+		}
+		h = (h ^ uint64(c)) * prime64
+	}
+	return mixed(h), scratch
+}
+
 func mixed(h uint64) uint64 {
 	h ^= h >> 32
 	h *= 0x9E3779B97F4A7C15

@@ -165,6 +165,9 @@ func (s *state) next(i, lim int, end bool) (is island, held int, ok bool) {
 			}
 			to = j + 1
 		}
+		if to < lim && to-from < maxIslandTokens && s.abbreviated(to-1) {
+			to++
+		}
 		if !end {
 			// All that could have changed it has to be there.
 			need := to + 4
@@ -182,6 +185,14 @@ func (s *state) next(i, lim int, end bool) (is island, held int, ok bool) {
 		return is, lim, false
 	}
 	return is, s.leftOf(lim, i), false
+}
+
+// abbreviated reports whether the dot behind token i may be of the name: that
+// of an initial, of Ltd. or of St.
+func (s *state) abbreviated(i int) bool {
+	t, dot := &s.toks[i], &s.toks[i+1]
+	return dot.punct == '.' && dot.len() == 1 && !dot.space && t.kind == wordToken &&
+		(t.shape == initialShape || t.len() <= 4 && t.attrs&(OrgWord|StreetWord) != 0)
 }
 
 // barred reports whether a barrier among the tokens from to up to lim makes it

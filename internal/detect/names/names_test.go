@@ -102,6 +102,7 @@ var texts = []string{
 	"customer='kofi mensah' city=\"accra\" zip=12345 postal_code: 10115, level=INFO JOHN SMITH AND MARY JONES OF THE SMITH AND JONES COMPANY OF NEW YORK CITY AND LONDON AND PARIS AND BERLIN AND ROME",
 	`{"firstName": "Žofia", "address": {"street": "Hlavná 5/12", "city": "Košice", "zip": "040 01"}, "note": "ask 王小明 or 田中太郎"}`,
 	"id;name;city\n1;Anna-Lena Große-Brömer;Bad Tölz\n2;d'Angelo, Giò;Sant'Angelo\n" + strings.Repeat("=", 60) + "\nAnna" + strings.Repeat(" ", 40) + "Lena Meier",
+	"A B C D E F G H I J K L M N O P Q R S T. A-B-C-D-E-F-G-H-I-J. Berg St. A.B.C.D.E.F.G.H.I.J.K.L.M.N.O.P.",
 	"Anna Bella Clara Dora Emma Frida Gerda Hanna Ida Julia Klara Lena Maria Nora Olga Paula Rosa Sara Tina Ute Vera Wanda Xenia Yvonne Zoe Anna Bella Clara Dora Emma Frida",
 }
 

@@ -23,9 +23,9 @@ func NewSampler(l *Lexicon) *Sampler {
 // Samples appends the islands of a text to dst. hide, if it is not nil, is
 // asked for each word of a name whether it is to be unknown. missed is how
 // many of the names' tokens are in no island.
-func (sm *Sampler) Samples(dst []Sample, text []byte, key, parent string, gold []Gold, hide func() (word, attrs bool)) (samples []Sample, missed int) {
+func (sm *Sampler) Samples(dst []Sample, text []byte, key string, gold []Gold, hide func() (word, attrs bool)) (samples []Sample, missed int) {
 	s := &sm.s
-	s.begin(Input{Key: key, Parent: parent})
+	s.begin(Input{Key: key})
 	_, i, lim := s.fill(nil, nil, text, false)
 	labels := make([]uint8, len(s.toks))
 	hidden := make([]bool, len(s.toks))
@@ -64,7 +64,9 @@ func (sm *Sampler) Samples(dst []Sample, text []byte, key, parent string, gold [
 			one.Features = append(one.Features, append([]uint32(nil), s.features(nil, &is, j)...))
 			l := int(labels[j])
 			if k := KindOf(l); k != None {
-				covered++
+				if k != Other {
+					covered++
+				}
 				if l == BeginLabel(k)+1 && prev != k {
 					l--
 				}
@@ -78,7 +80,7 @@ func (sm *Sampler) Samples(dst []Sample, text []byte, key, parent string, gold [
 		i = is.to
 	}
 	for _, l := range labels {
-		if l != 0 {
+		if k := KindOf(int(l)); k != None && k != Other {
 			missed++
 		}
 	}

@@ -25,9 +25,8 @@ type Input struct {
 	// Before is what stood before it, at least the last 192 bytes if there
 	// were so many.
 	Before []byte
-	// Key is the name of the field that the text is in, Parent that of the
-	// object which the field is in.
-	Key, Parent string
+	// Key is the name of the field that the text is in.
+	Key string
 	// More says that the text goes on.
 	More bool
 	// Bias is added to the log-odds of a word being part of a name.
@@ -48,7 +47,6 @@ type state struct {
 	toks    []token
 	scratch []byte
 	field   keyWords
-	parent  uint64
 	keyed   bool // the field's name says that there is a name in it
 	postal  bool // or a postal code
 	mem     *Memory
@@ -91,14 +89,9 @@ func (m *Model) Tag(dst []Span, extents []Extent, in Input) (spans []Span, ext [
 func (s *state) begin(in Input) {
 	s.mem = in.Memory
 	s.field = keyWords{}
-	s.parent = 0
 	if in.Key != "" {
 		s.scratch = append(s.scratch[:0], in.Key...)
 		s.field = s.lex.readKey(s.folder, s.scratch)
-	}
-	if in.Parent != "" {
-		s.scratch = append(s.scratch[:0], in.Parent...)
-		s.parent = s.lex.readKey(s.folder, s.scratch).full
 	}
 	s.keyed = s.field.attrs&(PersonKey|PlaceKey) != 0
 	s.postal = s.field.attrs&PostalKey != 0
@@ -147,12 +140,10 @@ func appendTail(dst, b []byte, n int) []byte { return append(dst, b[max(0, len(b
 func (s *state) identify(t *token) {
 	switch t.kind {
 	case wordToken:
-		s.scratch = s.folder.fold(s.scratch[:0], s.buf[t.start:t.end])
-		t.hash = hashOf(s.scratch)
+		t.hash, s.scratch = s.folder.hash(s.scratch, s.buf[t.start:t.end])
 		t.attrs = s.lex.lookup(t.hash)
 	case codeToken:
-		s.scratch = s.folder.fold(s.scratch[:0], s.buf[t.start:t.end])
-		t.hash = hashOf(s.scratch)
+		t.hash, s.scratch = s.folder.hash(s.scratch, s.buf[t.start:t.end])
 	case numberToken:
 		// 10115 and 22087 are the same to the model; so are SW1A and NW1B.
 		h := uint64(numberHash)
@@ -434,6 +425,15 @@ func (m *Model) marginals(s *state, n int) {
 		}
 		other := BeginLabel(Other)
 		none := alpha[k][0]*beta[0] + alpha[k][other]*beta[other] + alpha[k][other+1]*beta[other+1]
-		s.sure[k] = 1 - none/total
+		s.sure[k] = tempered(1 - none/total)
 	}
+}
+
+// temperature is by how much the model is too sure of itself on texts of other
+// kinds than those that it was trained on.
+const temperature = 1.3
+
+func tempered(p float32) float32 {
+	odds := math.Pow(float64(p)/max(1-float64(p), 1e-9), 1/temperature)
+	return float32(odds / (1 + odds))
 }

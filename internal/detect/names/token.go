@@ -96,6 +96,11 @@ func (ts *tokens) cut(text []byte, end bool) []token {
 		c := classOf[text[i]]
 		switch c {
 		case spaceClass:
+			if text[i] == ' ' && i+1 < len(text) && classOf[text[i+1]] != spaceClass {
+				space = true
+				i++
+				continue
+			}
 			j, line := i, false
 			for j < len(text) && classOf[text[j]] == spaceClass {
 				line = line || text[j] != ' '
@@ -199,8 +204,6 @@ func isWordRune(r rune) bool {
 // put no space between words.
 func isAlone(r rune) bool { return r >= 0x3400 && r <= 0x9FFF || r >= 0x20000 && r <= 0x2FFFF }
 
-func isKana(r rune) bool { return r >= 0x3040 && r <= 0x30FF }
-
 // word cuts the word at i. An apostrophe between letters is a part of it, but
 // not that of a genitive.
 func word(text []byte, i int, end bool) token {
@@ -214,8 +217,12 @@ scan:
 		c := text[j]
 		switch classOf[c] {
 		case lowerClass:
-			lowers++
-			j++
+			k := j + 1
+			for k < len(text) && classOf[text[k]] == lowerClass {
+				k++
+			}
+			lowers += k - j
+			j = k
 		case upperClass:
 			firstUpper = firstUpper || j == i
 			uppers++

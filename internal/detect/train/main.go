@@ -63,7 +63,7 @@ func run(data, out string, seed uint64, texts, fields, epochs int, decay, drop, 
 		for _, i := range r.Perm(len(train)) {
 			e := &train[i]
 			var m int
-			samples, m = sampler.Samples(samples[:0], []byte(e.text), e.key, "", e.gold, hide)
+			samples, m = sampler.Samples(samples[:0], []byte(e.text), e.key, e.gold, hide)
 			missed += m
 			for k := range samples {
 				thin(r, &samples[k], drop)

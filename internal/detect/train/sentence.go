@@ -49,13 +49,26 @@ func (w *writer) clause(held bool) {
 	if held {
 		g = w.grammar.held
 	}
-	kind := w.pick([]string{"does", "does", "object", "object", "object", "place", "place", "org"})
+	kind := w.pick([]string{"does", "does", "object", "object", "object", "place", "place", "org", "verb", "verb", "alone", "alone", "said"})
 	opened := w.chance(0.3)
 	if opened {
 		w.parts(title1(w.pick(w.grammar.learn["open"]), w.chance(0.7)))
 		w.put(w.pick([]string{" ", ", ", " ", ": "}), names.None)
 	}
-	w.parts(title1(w.pick(g[kind]), !opened && w.chance(0.75)))
+	line := w.pick(g[kind])
+	switch kind {
+	case "verb":
+		line = "{P} " + line + " {P}" + w.maybe(0.3, " "+w.pick(g["thing"]))
+	case "alone":
+		line = w.pick([]string{"{P} ", "{P} ", "{P} and {P} ", "{P}, {P} and {P} ", "{P} from {C} ", "{P} from {C} ", "{P} in {C} ", "here is {P}, who ", "that's {P}; {F} ", "both {P} and {P} ", "{P}'s {K} "}) + line
+	case "said":
+		if !opened && w.chance(0.7) {
+			w.turns(g["said"])
+			return
+		}
+		line = w.pick([]string{`"` + line + `", said {P}`, `{P} said: "` + line + `"`, `"` + line + `," {P} replied`, `{P} asked: "` + line + `"`, "{P}: " + line, "here's {P}'s {K}: {Z}", "{P}'s {K}, {P}'s {K} and mine"})
+	}
+	w.parts(title1(line, !opened && w.chance(0.75)))
 	if w.chance(0.3) {
 		c := w.pick(w.grammar.learn["close"])
 		if !strings.HasPrefix(c, ",") && !strings.HasPrefix(c, "!") && !strings.HasPrefix(c, "?") {
@@ -64,6 +77,31 @@ func (w *writer) clause(held bool) {
 		w.parts(c)
 	}
 	w.put(w.pick([]string{".", ".", ".", "!", "?", "", ""}), names.None)
+}
+
+// turns writes a conversation: who speaks, and what is said.
+func (w *writer) turns(lines []string) {
+	colon := w.pick([]string{": ", ": ", ":", " - ", "> "})
+	quote := w.pick([]string{"", "", `"`, `\"`})
+	stamp := w.chance(0.2)
+	var who []string
+	for range 2 {
+		w.newPerson()
+		name := w.given()
+		if w.chance(0.3) {
+			name += " " + w.family()
+		}
+		who = append(who, name)
+	}
+	for i := range 2 + w.r.IntN(4) {
+		if stamp {
+			w.put("["+w.filler("time")+"] ", names.None)
+		}
+		w.put(who[i%2], names.Person)
+		w.put(colon+quote, names.None)
+		w.parts(title1(w.pick(lines), w.chance(0.6)))
+		w.put(quote+"\n", names.None)
+	}
 }
 
 // title1 begins a sentence with a capital.
@@ -127,6 +165,8 @@ func (w *writer) parts(s string) {
 			w.slot("street")
 		case "Z":
 			w.slot("zip")
+		case "K":
+			w.put(w.pick(strings.Fields("address phone car mother father brother sister wife husband son daughter friend boss dog house office account order file team book birthday number email team laptop passport doctor lawyer answer idea")), names.None)
 		case "O":
 			w.slot("org")
 		case "N":

@@ -93,6 +93,9 @@ func lexicon(w *world, dir string) (*names.Lexicon, error) {
 	for _, s := range strings.Fields("apt apartment suite ste unit floor flat bldg building box p.o. po postfach postbus appartement appartamento piso bloco quadra lote lt km house villa plot block sector étage wohnung") {
 		b.Add(s, names.StreetWord)
 	}
+	for _, s := range strings.Fields("us usa uk uae eu") {
+		b.Add(s, names.Country)
+	}
 	for _, s := range w.nations {
 		b.Add(s, names.National)
 	}

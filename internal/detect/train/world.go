@@ -132,6 +132,13 @@ func (w *world) pick(list []string) string {
 	return list[w.r.IntN(len(list))]
 }
 
+func (w *world) either(a, b []string) []string {
+	if w.chance(0.5) {
+		return a
+	}
+	return b
+}
+
 // often picks one of the first of a list more often than one of the last.
 func (w *world) often(list []string) string {
 	f := w.r.Float64()
@@ -296,7 +303,7 @@ func (w *world) city() string {
 	case n < 75:
 		return w.pick(w.cities)
 	case n < 78:
-		return w.pick([]string{"North ", "South ", "East ", "West ", "New ", "Port ", "Lake ", "Fort ", "Saint ", "St. ", "Bad ", "San ", "Santa ", "Mount ", "Upper ", "Lower "}) + w.pick(w.last)
+		return w.pick([]string{"North ", "South ", "East ", "West ", "New ", "Port ", "Lake ", "Fort ", "Saint ", "St. ", "Bad ", "San ", "Santa ", "Mount ", "Upper ", "Lower "}) + w.pick(w.either(w.last, w.first))
 	case n < 86:
 		return w.pick(w.last) + w.pick([]string{"ville", "ton", "burg", "berg", "town", "field", "ford", "ham", "wood", "dorf", "stad", "by", "mouth", "port", "land", "side", "shire", "view", "haven", "bury", "chester", "stadt", "hausen", "sur-Mer", " Heights", " Springs", " Beach", " Falls", " City", " Park", " Hills"})
 	case n < 89:
@@ -539,6 +546,9 @@ func (w *world) math() string {
 	}
 	if w.chance(0.1) {
 		s = w.family()
+	}
+	if w.chance(0.3) {
+		return s + " " + w.pick(w.plainWords)
 	}
 	return s + " " + w.pick(t["math-noun"])
 }
