@@ -97,7 +97,7 @@ func TestFindings(t *testing.T) {
 		{"not a jwt", "", "eyJhIjoxfQ.eyJhIjoxfQ.abc", nil},
 		{"pem", "", "key:\n" + pem + "\nend", []string{"PRIVATE_KEY:" + pem}},
 		{"pem without an end", "", "-----BEGIN PRIVATE KEY-----\nMIIB", []string{"PRIVATE_KEY:-----BEGIN PRIVATE KEY-----\nMIIB"}},
-		{"certificate", "", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----", nil},
+		{"certificate", "", "-----BEGIN CERTIFICATE-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKC\n-----END CERTIFICATE-----", nil},
 		{"url with password", "", "postgres://app:hunter2@db.example.com:5432/app", []string{"USERNAME:app", "PASSWORD:hunter2"}},
 		{"url without", "", "https://example.com/a:b@c and http://user@example.com:80", []string{"EMAIL_ADDRESS:user@example.com"}},
 		// Nothing.
