@@ -158,6 +158,11 @@ type scan struct {
 	known   bool // clues is filled
 	key     field
 	keyRead bool
+	// fieldsSeen are names that were read before, with the dictionary seenBy;
+	// longName is one that is too long for them.
+	fieldsSeen [64]namedField
+	seenBy     *dictionary
+	longName   field
 
 	table  *Table
 	cellAt int
@@ -203,6 +208,12 @@ var scans = sync.Pool{New: func() any { return new(scan) }}
 func (s *scan) begin(sc *Scanner, ctx Context, text []byte, more bool) {
 	s.Scanner, s.ctx, s.text, s.more = sc, ctx, text, more
 	s.live, s.limit, s.nspan, s.values = len(text), len(text), 0, 0
+	if s.seenBy != sc.dict {
+		s.seenBy = sc.dict
+		for i := range s.fieldsSeen {
+			s.fieldsSeen[i].n = 0
+		}
+	}
 	s.reader.begun, s.known, s.keyRead = false, false, false
 	s.key = field{}
 	s.table, s.cellAt, s.cell, s.quoted = nil, 0, 0, false
