@@ -49,6 +49,7 @@ type Scanner struct {
 	// alone makes of a value.
 	openSet, valueSet set
 	readers           []Reader
+	only              []Entity // of a reader's findings; all where empty
 	custom            []*customRecogniser
 	terms             terms
 }
@@ -58,7 +59,7 @@ var valueEntities = []Entity{Username, StreetAddress, ZIPCode, BIC, NRP, Title, 
 
 // New returns a scanner.
 func New(opt Options) (*Scanner, error) {
-	s := &Scanner{minScore: opt.MinScore, dict: builtin, readers: opt.Readers}
+	s := &Scanner{minScore: opt.MinScore, dict: builtin, readers: opt.Readers, only: opt.Entities}
 	if s.minScore == 0 {
 		s.minScore = 0.5
 	}
@@ -128,14 +129,6 @@ func (s *Scanner) use(c *compiled) {
 	}
 }
 
-func (l *formList) add(f *form, minScore float64) {
-	if f.alone >= minScore {
-		l.lone = append(l.lone, f)
-	}
-	l.hinted = append(l.hinted, f)
-	l.of.add(f.rec.id)
-}
-
 // scan is one pass over a text.
 type scan struct {
 	*Scanner
@@ -192,13 +185,27 @@ func (s *Scanner) Scan(dst []Finding, ctx Context, text []byte, more bool) (find
 	sc.out, sc.from = dst, len(dst)
 	for _, r := range s.readers {
 		var held int
+		from := len(sc.out)
 		sc.out, held = r.Read(sc.out, ctx, text, more)
+		sc.out = slices.Delete(sc.out, from+s.keep(sc.out[from:]), len(sc.out))
 		if more {
 			sc.limit = min(sc.limit, held)
 		}
 	}
 	sc.pass()
 	return sc.settle()
+}
+
+// keep moves a reader's findings that are wanted to the front, and returns how
+// many they are.
+func (s *Scanner) keep(fs []Finding) (n int) {
+	for _, f := range fs {
+		if f.Score >= s.minScore && (len(s.only) == 0 || slices.Contains(s.only, f.Entity)) {
+			fs[n] = f
+			n++
+		}
+	}
+	return n
 }
 
 // scans are kept for the next text: checks are called by way of a variable,
