@@ -59,8 +59,9 @@ type Options struct {
 	// 16 MiB where 0. More of it denies the exchange, and a message of twice
 	// the size ends the stream with an error.
 	MaxMessageBytes int
-	// MaxStreams is how many exchanges one connection may have at once; 2048
-	// where 0. Further ones wait.
+	// MaxStreams is how many exchanges one connection may have at once; 800
+	// where 0. Further ones wait, or the data plane opens another connection.
+	// Envoy closes one that has a thousand to end at once.
 	MaxStreams int
 	// DrainTimeout is how long exchanges in flight may take to end when the
 	// server stops; 30 s where 0. Then they are cut.
@@ -84,7 +85,7 @@ func New(p Policies, opt Options) *Server {
 		opt.MaxMessageBytes = 16 << 20
 	}
 	if opt.MaxStreams <= 0 {
-		opt.MaxStreams = 2048
+		opt.MaxStreams = 800
 	}
 	if opt.DrainTimeout <= 0 {
 		opt.DrainTimeout = 30 * time.Second

@@ -181,7 +181,7 @@ type Limits struct {
 	EventBytes       int           `json:"eventBytes,omitempty" jsonschema:"minimum=0" doc:"Longest event of a stream of Server-Sent Events; default 1 MiB. Beyond it, the event counts as unparsed."`
 	DecodedBytes     int64         `json:"decodedBytes,omitempty" jsonschema:"minimum=0" doc:"Most that a compressed body may decode to; default 100 MiB. Beyond it, the exchange is denied."`
 	DecodedRatio     int64         `json:"decodedRatio,omitempty" jsonschema:"minimum=0" doc:"Most that a compressed body may grow by decoding; default 200 times. Beyond it, the exchange is denied."`
-	MaxStreams       int           `json:"maxStreams,omitempty" jsonschema:"minimum=0" doc:"Most exchanges at once on one connection; default 2048, more than Envoy opens before it is told. Further ones wait, or the data plane opens another connection. Read at start."`
+	MaxStreams       int           `json:"maxStreams,omitempty" jsonschema:"minimum=0" doc:"Most exchanges at once on one connection; default 800, as gen tells Envoy. Further ones wait, or the data plane opens another connection. Not more than 1000: Envoy closes a connection that has more to end at once. Read at start."`
 	MaxMessageBytes  int           `json:"maxMessageBytes,omitempty" jsonschema:"minimum=0" doc:"Most of a body in one message from the data plane; default 16 MiB. Beyond it, the exchange is denied. Read at start."`
 }
 

@@ -96,7 +96,7 @@ static_resources:
         typed_config:
           "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
           stat_prefix: {{.Name}}
-          http2_protocol_options: {max_concurrent_streams: 1000}
+          http2_protocol_options: {max_concurrent_streams: 800}
           delayed_close_timeout: 0.1s
           http_protocol_options: {enable_trailers: true}
           proxy_100_continue: true
@@ -156,6 +156,7 @@ static_resources:
   clusters:
   - name: h1
     type: STATIC
+    connect_timeout: 20s
     circuit_breakers: &many {thresholds: [{max_connections: 100000, max_pending_requests: 100000, max_requests: 100000}]}
     load_assignment: {cluster_name: h1, endpoints: [{lb_endpoints: [{endpoint: {address: {{.Backend}}}}]}]}
     typed_extension_protocol_options:
@@ -164,20 +165,25 @@ static_resources:
         explicit_http_config: {http_protocol_options: {enable_trailers: true}}
   - name: h2
     type: STATIC
+    connect_timeout: 20s
     circuit_breakers: *many
     load_assignment: {cluster_name: h2, endpoints: [{lb_endpoints: [{endpoint: {address: {{.Backend}}}}]}]}
-    typed_extension_protocol_options: &h2
+    typed_extension_protocol_options:
       envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
         "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
-        explicit_http_config: {http2_protocol_options: {}}
+        explicit_http_config: {http2_protocol_options: {max_concurrent_streams: 800}}
   - name: gone
     type: STATIC
     load_assignment: {cluster_name: gone, endpoints: []}
   - name: sluice
     type: STATIC
+    connect_timeout: 20s
     circuit_breakers: *many
     load_assignment: {cluster_name: sluice, endpoints: [{lb_endpoints: [{endpoint: {address: {{.Sluice}}}}]}]}
-    typed_extension_protocol_options: *h2
+    typed_extension_protocol_options:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+        explicit_http_config: {http2_protocol_options: {max_concurrent_streams: 800}}
 `))
 
 func address(a net.Addr) string {

@@ -29,6 +29,12 @@ const FilterName = "envoy.filters.http.ext_proc"
 // fail the others; Sluice has a bound of its own.
 const maxStreams = 65536
 
+// streamsPerConnection is what Sluice takes by default (limits.maxStreams).
+// Envoy is told beforehand: it would open more before it hears it from Sluice,
+// and each would be refused. It is below 1000 because an exchange ends by a
+// reset, and Envoy closes a connection that has more of them in its queue.
+const streamsPerConnection = 800
+
 // attributes are what Sluice reads of a connection and a route.
 var attributes = []string{
 	"source.address",
@@ -163,7 +169,7 @@ func Cluster(opt Options) (*clusterv3.Cluster, error) {
 		UpstreamProtocolOptions: &httpv3.HttpProtocolOptions_ExplicitHttpConfig_{
 			ExplicitHttpConfig: &httpv3.HttpProtocolOptions_ExplicitHttpConfig{
 				ProtocolConfig: &httpv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{
-					Http2ProtocolOptions: &corev3.Http2ProtocolOptions{},
+					Http2ProtocolOptions: &corev3.Http2ProtocolOptions{MaxConcurrentStreams: wrapperspb.UInt32(streamsPerConnection)},
 				},
 			},
 		},
