@@ -14,6 +14,9 @@ type Models interface {
 
 // Task is what is the same in every question that a step asks.
 type Task struct {
+	// Version names the wording of the prompt: it is in the cache's key and in
+	// decisions.
+	Version string
 	// System is the instruction. What the policy's author wrote, never
 	// content.
 	System string
@@ -90,6 +93,8 @@ type Answer struct {
 
 	// Provider is the one that answered, which may be a fallback.
 	Provider, Model string
+	// Prompt is the task's version.
+	Prompt string
 	// From says where the answer comes from.
 	From  AnswerSource
 	Usage Usage
@@ -119,6 +124,9 @@ type Usage struct {
 // Details are what a decision may say of the answer: no content.
 func (a *Answer) Details() map[string]any {
 	d := map[string]any{"provider": a.Provider, "model": a.Model, "answer": string(a.From)}
+	if a.Prompt != "" {
+		d["prompt"] = a.Prompt
+	}
 	if a.From != FromModel {
 		return d
 	}

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"sync"
 )
 
@@ -37,7 +38,7 @@ func (f *Flights[V]) Do(ctx context.Context, key Key, outlives bool, call func(c
 		}
 		f.calls[key] = fl
 		go func() {
-			fl.value, fl.err = call(c)
+			fl.value, fl.err = guarded(c, call)
 			f.mu.Lock()
 			if f.calls[key] == fl {
 				delete(f.calls, key)
@@ -65,6 +66,20 @@ func (f *Flights[V]) Do(ctx context.Context, key Key, outlives bool, call func(c
 	}
 	var zero V
 	return zero, shared, ctx.Err()
+}
+
+// ErrPanic is the error of a call that panicked.
+var ErrPanic = errors.New("the call panicked")
+
+// guarded calls, and turns a panic into an error: the call is on a goroutine
+// of its own, where nobody else would.
+func guarded[V any](ctx context.Context, call func(context.Context) (V, error)) (v V, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = ErrPanic
+		}
+	}()
+	return call(ctx)
 }
 
 // Len is how many calls are under way.
