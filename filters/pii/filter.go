@@ -23,7 +23,7 @@ type filter struct {
 	allowed map[string]bool
 }
 
-func build(c Config, _ filters.Env) (filters.Filter, error) {
+func build(c Config, env filters.Env) (filters.Filter, error) {
 	f := &filter{cfg: c}
 	opt := detect.Options{PhoneRegions: c.PhoneRegions, MinScore: c.MinScore}
 	for _, e := range c.Entities {
@@ -34,7 +34,7 @@ func build(c Config, _ filters.Env) (filters.Filter, error) {
 		return nil, &filters.FieldError{Path: "entities", Msg: err.Error()}
 	}
 	if c.uses(Hash) {
-		if f.key, err = c.Key.Read(); err != nil {
+		if f.key, err = env.Secret(c.Key); err != nil {
 			return nil, &filters.FieldError{Path: "hashKey", Msg: err.Error()}
 		}
 	}

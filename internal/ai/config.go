@@ -1,6 +1,7 @@
 package ai
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -146,55 +147,36 @@ func or[T comparable](v, def T) T {
 	return v
 }
 
-// Validate checks the spec. Its errors are *filters.FieldErrors.
+// Validate checks the spec. Its errors are *filters.FieldErrors, joined.
 func (s *Spec) Validate() error {
-	fail := func(path, msg, hint string) error { return &filters.FieldError{Path: path, Msg: msg, Hint: hint} }
-	types := []string{"openai", "azure", "anthropic", "compatible", "builtin"}
-	if s.Type != "" && !slices.Contains(types, s.Type) {
-		return fail("type", fmt.Sprintf("%q is no kind of provider", s.Type), "one of openai, azure, anthropic, compatible and builtin")
-	}
-	if err := oneOf("structured", s.Structured, "schema", "object", "tool", "prompt"); err != nil {
-		return err
-	}
-	if s.Type == "builtin" {
-		for _, k := range []struct {
-			path string
-			set  bool
-		}{{"model", s.Model != ""}, {"baseURL", s.BaseURL != ""}, {"apiKey", s.APIKey != nil}, {"hedge", s.Hedge != nil}, {"egress", s.Egress != nil}, {"parameters", s.ExtraParams != nil}} {
-			if k.set {
-				return fail(k.path, "builtin calls nobody and has none", "leave it out")
-			}
-		}
-	} else if err := s.validateRemote(fail); err != nil {
-		return err
-	}
-	if s.APIKey != nil {
-		if err := s.APIKey.Validate(); err != nil {
-			return fail("apiKey", err.Error(), "write {env: NAME}, {file: PATH} or {vault: {path: PATH, field: NAME}}")
-		}
-	}
-	if s.Hedge != nil && s.Hedge.After <= 0 {
-		return fail("hedge.after", "is nothing: every question would be asked twice", "write a duration that most answers come within")
-	}
-	if s.Cache != nil && s.Cache.TTL <= 0 {
-		return fail("cache.ttl", "is nothing", "write a duration, or leave the cache out")
-	}
-	if s.Fallback != nil && s.Fallback.Stale > 0 && s.Cache == nil {
-		return fail("fallback.stale", "there is no cache", "add cache")
-	}
-	for path, n := range map[string]int{"maxTokens": s.MaxTokens, "retries.max": deref(s.Retries).Max, "breaker.failures": deref(s.Breaker).Failures, "bulkhead.calls": deref(s.Bulkhead).Calls, "hedge.max": deref(s.Hedge).Max} {
-		if n < 0 {
-			return fail(path, "is negative", "")
-		}
-	}
-	if err := s.validateBudgets(); err != nil {
-		return err
-	}
-	return s.validatePrivacy(fail)
+	return errors.Join(s.validateType(), oneOf("structured", s.Structured, "schema", "object", "tool", "prompt"), s.validateKey(), s.validateCalls(), s.validateBudgets(), s.validatePrivacy())
 }
 
-func (s *Spec) validateRemote(fail func(path, msg, hint string) error) error {
-	if s.Model == "" && s.Type != "" {
+func fail(path, msg, hint string) error { return &filters.FieldError{Path: path, Msg: msg, Hint: hint} }
+
+func (s *Spec) validateType() error {
+	switch s.Type {
+	case "": // told already
+		return nil
+	case "openai", "azure", "anthropic", "compatible":
+		return s.validateRemote()
+	case "builtin":
+	default:
+		return fail("type", fmt.Sprintf("%q is no kind of provider", s.Type), "one of openai, azure, anthropic, compatible and builtin")
+	}
+	for _, k := range []struct {
+		path string
+		set  bool
+	}{{"model", s.Model != ""}, {"baseURL", s.BaseURL != ""}, {"apiKey", s.APIKey != nil}, {"hedge", s.Hedge != nil}, {"egress", s.Egress != nil}, {"parameters", s.ExtraParams != nil}} {
+		if k.set {
+			return fail(k.path, "builtin calls nobody and has none", "leave it out")
+		}
+	}
+	return nil
+}
+
+func (s *Spec) validateRemote() error {
+	if s.Model == "" {
 		return fail("model", "is missing", "")
 	}
 	if s.BaseURL == "" {
@@ -212,6 +194,36 @@ func (s *Spec) validateRemote(fail func(path, msg, hint string) error) error {
 	}
 	if s.Egress != nil && !slices.Contains(s.Egress, u.Hostname()) {
 		return fail("egress", fmt.Sprintf("does not have %s, the host of baseURL: no call would be allowed", u.Hostname()), "")
+	}
+	return nil
+}
+
+func (s *Spec) validateKey() error {
+	if s.APIKey == nil {
+		return nil
+	}
+	if err := s.APIKey.Validate(); err != nil {
+		return fail("apiKey", err.Error(), "write {env: NAME}, {file: PATH} or {vault: {path: PATH, field: NAME}}")
+	}
+	return nil
+}
+
+func (s *Spec) validateCalls() error {
+	switch {
+	case s.Hedge != nil && s.Hedge.After <= 0:
+		return fail("hedge.after", "is nothing: every question would be asked twice", "write a duration that most answers come within")
+	case s.Cache != nil && s.Cache.TTL <= 0:
+		return fail("cache.ttl", "is nothing", "write a duration, or leave the cache out")
+	case s.Fallback != nil && s.Fallback.Stale > 0 && s.Cache == nil:
+		return fail("fallback.stale", "there is no cache", "add cache")
+	}
+	for _, k := range []struct {
+		path string
+		n    int
+	}{{"maxTokens", s.MaxTokens}, {"retries.max", deref(s.Retries).Max}, {"breaker.failures", deref(s.Breaker).Failures}, {"bulkhead.calls", deref(s.Bulkhead).Calls}, {"hedge.max", deref(s.Hedge).Max}} {
+		if k.n < 0 {
+			return fail(k.path, "is negative", "")
+		}
 	}
 	return nil
 }
@@ -250,7 +262,7 @@ func (s *Spec) validateBudgets() error {
 	return nil
 }
 
-func (s *Spec) validatePrivacy(fail func(path, msg, hint string) error) error {
+func (s *Spec) validatePrivacy() error {
 	p := s.Privacy
 	if p == nil {
 		return nil

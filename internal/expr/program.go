@@ -45,7 +45,7 @@ func (e *Error) Error() string {
 var variables = map[string][]string{
 	"request":  {"method", "path", "url_path", "query", "host", "scheme", "headers", "trailers", "body"},
 	"response": {"status", "headers", "trailers", "body"},
-	"consumer": {"id", "username", "groups", "claims", "by"},
+	"consumer": {"id", "username", "groups", "claims", "by", "tenant"},
 	"source":   {"address", "principal"},
 	"route":    {"name", "cluster", "virtual_host"},
 	"exchange": {"id"},
