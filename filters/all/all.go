@@ -4,6 +4,7 @@ package all
 import (
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/filters/deny"
+	"github.com/sluice-proxy/sluice/filters/infer"
 	"github.com/sluice-proxy/sluice/filters/pii"
 	"github.com/sluice-proxy/sluice/filters/transform"
 )
@@ -13,6 +14,7 @@ import (
 func Registry() *filters.Registry {
 	return filters.NewRegistry(
 		deny.Definition(),
+		infer.Definition(),
 		pii.Definition(),
 		transform.Definition(),
 	)

@@ -252,3 +252,8 @@ func (p *Program) Eval(ex *filters.Exchange) (any, error) {
 	}
 	return native(out)
 }
+
+// Reads reports whether a field of a variable is read.
+func (p *Program) Reads(variable, field string) bool {
+	return slices.Contains(p.fields[variable], field)
+}

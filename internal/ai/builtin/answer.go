@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/ai/wire"
 )
 
@@ -18,6 +19,10 @@ const Model = "sluice-builtin-1"
 
 // Keyword names, in a property's schema, the model that answers it.
 const Keyword = "x-builtin"
+
+// OfKeyword names, in a property's schema, the piece of data that it is
+// answered from (the placeholder's name); all of it by default.
+const OfKeyword = "x-builtin-of"
 
 // The models that a property can stand for.
 const (
@@ -69,6 +74,7 @@ type property struct {
 	MaxItems         *int      `json:"maxItems"`
 	Items            *property `json:"items"`
 	Builtin          string    `json:"x-builtin"`
+	Of               string    `json:"x-builtin-of"`
 }
 
 type schema struct {
@@ -165,22 +171,17 @@ func (Transport) Send(ctx context.Context, r *wire.Request) (*wire.Reply, error)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	var b strings.Builder
-	for _, p := range r.Data() {
-		b.WriteString(p.Text)
-		b.WriteByte('\n')
-	}
-	text := b.String()
+	data := r.Data()
 	reply := &wire.Reply{Model: Model, Finish: "stop"}
 	if r.Schema == nil {
 		limit := r.MaxTokens * 4
 		if limit <= 0 {
 			limit = 400
 		}
-		reply.Text = Summary(text, limit)
+		reply.Text = Summary(textOf(data, ""), limit)
 		return reply, nil
 	}
-	answer, err := Answer(r.Schema, text)
+	answer, err := Answer(r.Schema, data)
 	if err != nil {
 		return nil, &wire.Error{Kind: wire.KindRefused}
 	}
@@ -188,8 +189,20 @@ func (Transport) Send(ctx context.Context, r *wire.Request) (*wire.Reply, error)
 	return reply, nil
 }
 
-// Answer answers a schema about a text.
-func Answer(schemaJSON []byte, text string) ([]byte, error) {
+// textOf is the text of the data, or of the pieces with one name.
+func textOf(data []filters.Part, name string) string {
+	var b strings.Builder
+	for _, p := range data {
+		if name == "" || p.Name == name {
+			b.WriteString(p.Text)
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+// Answer answers a schema about data.
+func Answer(schemaJSON []byte, data []filters.Part) ([]byte, error) {
 	s, err := parse(schemaJSON)
 	if err != nil {
 		return nil, err
@@ -203,7 +216,7 @@ func Answer(schemaJSON []byte, text string) ([]byte, error) {
 			}
 			continue
 		}
-		v, err := p.answer(m, text)
+		v, err := p.answer(m, textOf(data, p.Of))
 		if err != nil {
 			return nil, err
 		}
