@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel"
 
 	"github.com/sluice-proxy/sluice/extproc"
+	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/admin"
 	"github.com/sluice-proxy/sluice/internal/audit"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
@@ -127,7 +128,7 @@ func (d *daemon) serve(ctx context.Context, server *extproc.Server, settings *po
 		}
 		address = l.Addr().String()
 		beside.Go(func() {
-			err := admin.Serve(adminCtx, l, admin.Options{Build: build(), Metrics: d.metrics.Handler(), Ready: server.Ready, Policies: d.state, Pprof: pprof})
+			err := admin.Serve(adminCtx, l, admin.Options{Build: build(), Metrics: d.metrics.Handler(), Ready: server.Ready, Policies: d.state, Keys: d.keys, Pprof: pprof})
 			if err != nil {
 				d.log.Error("the admin port has failed", "error", err.Error())
 			}
@@ -255,6 +256,29 @@ func (d *daemon) state() admin.Policies {
 			}
 		}
 		out.Policies = append(out.Policies, ap)
+	}
+	return out
+}
+
+// keys are the public keys of what the policies in force sign, each once.
+func (d *daemon) keys() [][]byte {
+	var out [][]byte
+	seen := map[string]bool{}
+	for _, p := range d.store.Current().Policies() {
+		for _, s := range slices.Concat(p.Request, p.Response, p.Log) {
+			for _, f := range []filters.Filter{s.Filter, s.Fallback} {
+				signer, ok := f.(filters.Signer)
+				if !ok {
+					continue
+				}
+				for _, k := range signer.PublicKeys() {
+					if !seen[string(k)] {
+						seen[string(k)] = true
+						out = append(out, k)
+					}
+				}
+			}
+		}
 	}
 	return out
 }

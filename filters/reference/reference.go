@@ -77,8 +77,11 @@ func fieldsOf(v reflect.Value, prefix string, rows []row) []row {
 		}
 		rows = append(rows, r)
 		elem, suffix := f.Type, "."
-		if elem.Kind() == reflect.Slice {
+		switch elem.Kind() {
+		case reflect.Slice:
 			elem, suffix = elem.Elem(), "[]."
+		case reflect.Map:
+			elem, suffix = elem.Elem(), ".<name>."
 		}
 		if elem.Kind() == reflect.Pointer {
 			elem = elem.Elem()

@@ -148,6 +148,7 @@ func (r *Run) Headers(ctx context.Context, d filters.Direction, caps Caps, end b
 	codings, codingErr := coding.Parse(msg.Headers.Values("content-encoding"))
 	known := true
 	l.format, known = body.FormatOf(msg.Headers.Get("content-type"))
+	r.strip(l, d, &msg.Headers)
 	for _, s := range l.steps {
 		if r.denial != nil {
 			break
@@ -296,6 +297,9 @@ func (r *Run) Trailers(ctx context.Context, d filters.Direction) Turn {
 		r.denial = &filters.Denial{Status: 500, Type: problemTruncated, Title: "The end of the message could not be forwarded"}
 	}
 	r.ex.Phase = filters.TrailersPhase(d)
+	if r.denial == nil {
+		r.strip(l, d, &r.ex.Message(d).Trailers)
+	}
 	for _, s := range l.active {
 		if r.denial != nil {
 			break
