@@ -18,6 +18,7 @@ import (
 	"github.com/sluice-proxy/sluice/extproc"
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/admin"
+	"github.com/sluice-proxy/sluice/internal/ai"
 	"github.com/sluice-proxy/sluice/internal/audit"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
 	"github.com/sluice-proxy/sluice/internal/telemetry"
@@ -41,6 +42,7 @@ type daemon struct {
 
 	store   *policies.Store
 	metrics *telemetry.Metrics
+	models  *telemetry.Models
 
 	mu       sync.Mutex
 	lastLoad admin.Load
@@ -49,7 +51,12 @@ type daemon struct {
 // run serves until ctx ends, and drains then.
 func (d *daemon) run(ctx context.Context) (err error) {
 	d.metrics = telemetry.NewMetrics()
-	d.store, err = policies.Open(ctx, loader(d.log), d.policies...)
+	d.models = telemetry.NewModels(d.metrics)
+	load := loader(d.log)
+	if load.Pool, err = ai.NewPool(ai.Options{Log: d.log, Observer: d.models}); err != nil {
+		return fmt.Errorf("preparing the providers: %w", err)
+	}
+	d.store, err = policies.Open(ctx, load, d.policies...)
 	if err != nil {
 		return fmt.Errorf("loading the policies:\n%w", err)
 	}
@@ -231,6 +238,7 @@ func (d *daemon) loaded(set *policies.Set, problems []policies.Problem, refused 
 		d.log.Error("policies refused; the set before stays in force", "set", set.Version(), "problems", load.Problems)
 	} else {
 		d.metrics.Reloaded(load.Result, set.Version(), names(set))
+		d.models.Forget(names(set))
 		d.log.Info("policies loaded", "set", set.Version(), "policies", names(set))
 		for _, p := range load.Problems {
 			d.log.Warn("a policy has a problem", "problem", p)

@@ -113,7 +113,7 @@ func TestAnonymousCallersAreDealtOutByRequest(t *testing.T) {
 
 func TestConfigurationErrors(t *testing.T) {
 	for want, c := range map[string]route.Config{
-		"there is nowhere to go":                                                       {By: "consumer"},
+		"there is nowhere to go (give rules, or otherwise)":                            {By: "consumer"},
 		"by: \"user\" is not one of consumer, tenant, request":                         {By: "user", Otherwise: &route.Target{}},
 		"otherwise.split: no variant has a weight":                                     split(0, 0),
 		"otherwise.split[0].weight: is not between 0 and 1000000":                      split(-1, 2),
