@@ -24,6 +24,7 @@ var allowed = map[string][]string{
 	"internal/body":      {"filters"},
 	"internal/detect":    {"filters"},
 	"internal/secret":    {"filters"},
+	"internal/realtest":  {},
 	"internal/ai":        {"filters", "internal/ai", "internal/body", "internal/detect", "internal/expr", "internal/secret"},
 	"internal/expr":      {"filters"},
 	"internal/identity":  {"filters"},
