@@ -200,13 +200,17 @@ func (p *Provider) close() {
 
 // ask asks the provider, and nobody else.
 func (p *Provider) ask(ctx context.Context, a *asker, q *filters.Question, o *Asked) (*filters.Answer, error) {
+	cached := p.spec.Cache != nil
+	if !cached && p.breaker.RemainingDelay() > 0 {
+		// Nothing to look up, and nobody to call: the quick way out.
+		return nil, circuitbreaker.ErrOpen
+	}
 	parts, mapping, err := p.masker.Mask(q.Parts)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errPrivacy, err)
 	}
 	o.Masked = mapping.Findings
 	key := a.key(p, q.Caller.Tenant, parts)
-	cached := p.spec.Cache != nil
 	if cached {
 		if r, age, ok := p.recall(ctx, a, key); ok && age <= p.spec.Cache.TTL {
 			return p.answer(a, r, mapping, filters.FromCache)

