@@ -19,7 +19,7 @@ var allowed = map[string][]string{
 	"filters":            {}, // the contract: the standard library only
 	"filters/all":        {"filters"},
 	"filters/reference":  {"filters"},
-	"filters/filtertest": {"filters", "policies", "internal/replay"},
+	"filters/filtertest": {"filters", "policies", "internal/ai", "internal/replay"},
 	"filters/":           {"filters", "internal/body", "internal/detect", "internal/ai", "internal/store", "internal/expr"},
 	"internal/body":      {"filters"},
 	"internal/detect":    {"filters"},

@@ -36,8 +36,11 @@ type Loader struct {
 	Registry *filters.Registry
 	Env      filters.Env
 	// Pool keeps the AI providers over reloads. Where it is nil, the loader
-	// makes one of its own.
+	// makes one of its own, with Dial.
 	Pool *ai.Pool
+	// Dial reaches model vendors; where it is nil too, builtin is the only
+	// type of provider.
+	Dial ai.Dial
 
 	makePool sync.Once
 	poolErr  error
@@ -47,7 +50,7 @@ type Loader struct {
 func (l *Loader) pool() (*ai.Pool, error) {
 	l.makePool.Do(func() {
 		if l.Pool == nil {
-			l.Pool, l.poolErr = ai.NewPool(ai.Options{Now: l.Env.Now, Rand: l.Env.Rand, Log: l.Env.Log})
+			l.Pool, l.poolErr = ai.NewPool(ai.Options{Now: l.Env.Now, Rand: l.Env.Rand, Log: l.Env.Log, Dial: l.Dial})
 		}
 	})
 	return l.Pool, l.poolErr

@@ -53,7 +53,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	d.metrics = telemetry.NewMetrics()
 	d.models = telemetry.NewModels(d.metrics)
 	load := loader(d.log)
-	if load.Pool, err = ai.NewPool(ai.Options{Log: d.log, Observer: d.models}); err != nil {
+	if load.Pool, err = ai.NewPool(ai.Options{Log: d.log, Observer: d.models, Dial: load.Dial}); err != nil {
 		return fmt.Errorf("preparing the providers: %w", err)
 	}
 	d.store, err = policies.Open(ctx, load, d.policies...)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/filters/all"
+	"github.com/sluice-proxy/sluice/internal/ai/vendors"
 	"github.com/sluice-proxy/sluice/policies"
 )
 
@@ -20,6 +21,7 @@ func loader(log *slog.Logger) *policies.Loader {
 	return &policies.Loader{
 		Registry: all.Registry(),
 		Env:      filters.Env{Now: time.Now, Rand: rand.Reader, Log: log},
+		Dial:     vendors.Dial,
 	}
 }
 

@@ -23,6 +23,7 @@
 // call that others wait for, or whose answer goes into the cache, goes on
 // until the provider's own timeout.
 //
-// Each concern is a package below: wire (vendors), builtin (models of our
-// own), answer, privacy, cache, budget, price, prompt and secret.
+// Each concern is a package below: wire (a question on its way out), vendors
+// (who is asked), builtin (models of our own), answer, privacy, cache, budget,
+// price, tokens and prompt.
 package ai

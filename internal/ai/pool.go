@@ -12,17 +12,25 @@ import (
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/ai/budget"
 	"github.com/sluice-proxy/sluice/internal/ai/cache"
+	"github.com/sluice-proxy/sluice/internal/ai/wire"
 	"github.com/sluice-proxy/sluice/internal/secret"
 )
 
 // DefaultCacheBytes bounds the answers kept in memory.
 const DefaultCacheBytes = 64 << 20
 
+// Dial makes the transport to an endpoint of a kind of vendor.
+type Dial func(kind string, e wire.Endpoint) (wire.Transport, error)
+
 // Options are what a Pool is given. The zero value works.
 type Options struct {
 	Now  func() time.Time
 	Rand io.Reader
 	Log  *slog.Logger
+	// Dial makes the transport to a vendor (vendors.Dial). It is handed in so
+	// that what only loads policies does not link the vendors' SDKs; where it
+	// is nil, builtin is the only type of provider.
+	Dial Dial
 	// Observer is told of every question.
 	Observer Observer
 	// Answers and Budgets are where answers are kept and usage is counted; in

@@ -3,10 +3,10 @@ package ai
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -57,9 +57,6 @@ type result struct {
 func newProvider(name string, spec Spec, pool *Pool, secrets filters.Secrets) (*Provider, error) {
 	p := &Provider{name: name, spec: spec.WithDefaults(), pool: pool}
 	p.model = hashModel(name, &p.spec)
-	if err := p.connect(secrets); err != nil {
-		return nil, err
-	}
 	if s := p.spec.Privacy; s != nil && len(s.Tokenize)+len(s.Hash) > 0 {
 		cfg := privacy.Config{Tokenize: s.Tokenize, Hash: s.Hash, MinScore: s.MinScore}
 		if s.HashKey != nil {
@@ -74,32 +71,28 @@ func newProvider(name string, spec Spec, pool *Pool, secrets filters.Secrets) (*
 	if err := p.findPrice(); err != nil {
 		return nil, err
 	}
+	if err := p.connect(secrets); err != nil {
+		return nil, err
+	}
 	p.protect()
 	return p, nil
 }
 
 func (p *Provider) connect(secrets filters.Secrets) (err error) {
 	s := &p.spec
-	opt := wire.Options{Model: s.Model, BaseURL: s.BaseURL, APIVersion: s.APIVersion, Egress: s.Egress, Structured: s.Structured, Parameters: s.ExtraParams}
+	if s.Type == "builtin" {
+		p.transport = builtin.Transport{}
+		return nil
+	}
+	if p.pool.opt.Dial == nil {
+		return &filters.FieldError{Path: "type", Msg: fmt.Sprintf("no vendors are linked into this program: %s cannot be called", s.Type)}
+	}
+	e := wire.Endpoint{Model: s.Model, BaseURL: s.BaseURL, APIVersion: s.APIVersion, Egress: s.Egress, Structured: s.Structured, Parameters: s.ExtraParams}
 	if s.APIKey != nil {
 		ref := *s.APIKey
-		opt.Key = func() (filters.Secret, error) { return secrets.Secret(ref) }
+		e.Key = func() (filters.Secret, error) { return secrets.Secret(ref) }
 	}
-	switch s.Type {
-	case "openai":
-		p.transport, err = wire.NewOpenAI(opt)
-	case "azure":
-		p.transport, err = wire.NewAzure(opt)
-	case "compatible":
-		p.transport, err = wire.NewCompatible(opt)
-	case "anthropic":
-		p.transport, err = wire.NewAnthropic(opt)
-	case "builtin":
-		p.transport = builtin.Transport{}
-	default:
-		err = fmt.Errorf("%q is no kind of provider", s.Type)
-	}
-	if err != nil {
+	if p.transport, err = p.pool.opt.Dial(s.Type, e); err != nil {
 		return &filters.FieldError{Path: "baseURL", Msg: err.Error()}
 	}
 	return nil
@@ -370,23 +363,15 @@ func estimateRequest(r *wire.Request) int {
 	return tokens.Estimate(n)
 }
 
-// kept is an answer as the cache has it: with tokens in the place of what is
-// personal.
-type kept struct {
-	Model string `json:"m"`
-	Text  string `json:"t"`
-}
-
+// keep keeps an answer, with tokens in the place of what is personal: the
+// model, a line break, and what it said.
 func (p *Provider) keep(ctx context.Context, key cache.Key, r *result) {
-	k := kept{Model: r.model, Text: r.text}
+	text := r.text
 	if r.doc != nil {
-		k.Text = string(r.doc)
+		text = string(r.doc)
 	}
-	b, err := json.Marshal(k)
-	if err != nil {
-		return
-	}
-	p.pool.answers.Put(ctx, key, b, p.pool.opt.Now(), p.spec.Cache.TTL+deref(p.spec.Fallback).Stale)
+	kept := strings.ReplaceAll(r.model, "\n", " ") + "\n" + text
+	p.pool.answers.Put(ctx, key, []byte(kept), p.pool.opt.Now(), p.spec.Cache.TTL+deref(p.spec.Fallback).Stale)
 }
 
 // recall returns a kept answer and its age.
@@ -395,15 +380,15 @@ func (p *Provider) recall(ctx context.Context, a *asker, key cache.Key) (*result
 	if !ok {
 		return nil, 0, false
 	}
-	var k kept
-	if json.Unmarshal(b, &k) != nil {
+	model, text, ok := strings.Cut(string(b), "\n")
+	if !ok {
 		return nil, 0, false
 	}
-	r := &result{text: k.Text, model: k.Model}
+	r := &result{text: text, model: model}
 	if a.schema != nil {
 		// A shared cache is outside, too.
 		var err error
-		if r.doc, r.value, _, err = a.schema.Parse(k.Text); err != nil {
+		if r.doc, r.value, _, err = a.schema.Parse(text); err != nil {
 			return nil, 0, false
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/ai"
 	"github.com/sluice-proxy/sluice/internal/ai/budget"
+	"github.com/sluice-proxy/sluice/internal/ai/vendors"
 )
 
 // clock is time that tests own.
@@ -86,7 +87,7 @@ func newEnv(t testing.TB, opt ai.Options, specs map[string]ai.Spec) *env {
 	if opt.Now == nil {
 		opt.Now = e.clock.now
 	}
-	opt.Observer = e.saw
+	opt.Observer, opt.Dial = e.saw, vendors.Dial
 	var err error
 	if e.pool, err = ai.NewPool(opt); err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	"github.com/sluice-proxy/sluice/extproc"
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/filters/infer"
+	"github.com/sluice-proxy/sluice/internal/ai/vendors"
 	"github.com/sluice-proxy/sluice/internal/e2e"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
 	"github.com/sluice-proxy/sluice/policies"
@@ -75,7 +76,7 @@ func withModels(t *testing.T, provider string) (exchange func(path string) (time
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	store, err := policies.Open(ctx, &policies.Loader{Registry: filters.NewRegistry(infer.Definition()), Env: filters.Env{Now: time.Now, Rand: nonces{}}}, dir)
+	store, err := policies.Open(ctx, &policies.Loader{Registry: filters.NewRegistry(infer.Definition()), Dial: vendors.Dial, Env: filters.Env{Now: time.Now, Rand: nonces{}}}, dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,3 @@
-// Package wire is where questions go out to models: one Transport a vendor's
-// protocol. It knows how a question is written down, what an error means, and
-// which hosts may be called. Nothing here decides whether to call again.
+// Package wire is a question as it goes out and an answer as it comes back,
+// whoever the vendor is: how data is fenced in a prompt, and what can go wrong.
 package wire

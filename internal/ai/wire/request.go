@@ -42,6 +42,21 @@ type Transport interface {
 	Send(ctx context.Context, r *Request) (*Reply, error)
 }
 
+// Endpoint is where a model is, and how it is spoken to.
+type Endpoint struct {
+	Model, BaseURL, APIVersion string
+	// Key gives the key at the time of a call; nil where there is none.
+	Key func() (filters.Secret, error)
+	// Egress are the hosts that may be called; that of BaseURL alone where
+	// empty.
+	Egress []string
+	// Structured is how the model is held to a schema: schema, object, tool or
+	// prompt.
+	Structured string
+	// Parameters are further members of the request's body.
+	Parameters map[string]any
+}
+
 // Kind is what went wrong, of a fixed set that may be shown.
 type Kind string
 

@@ -1,4 +1,4 @@
-package wire
+package vendors
 
 import (
 	"context"
@@ -12,12 +12,14 @@ import (
 	"github.com/openai/openai-go/v3/option"
 	"github.com/openai/openai-go/v3/packages/param"
 	"github.com/openai/openai-go/v3/shared"
+
+	"github.com/sluice-proxy/sluice/internal/ai/wire"
 )
 
 // OpenAI speaks OpenAI's chat completions: OpenAI itself, Azure OpenAI, and
 // the many servers that speak the same.
 type OpenAI struct {
-	opt     Options
+	opt     wire.Endpoint
 	azure   bool
 	ours    bool // OpenAI's or Azure's own service, and not one that is like it
 	service openai.ChatCompletionService
@@ -25,19 +27,19 @@ type OpenAI struct {
 }
 
 // NewOpenAI returns a transport to OpenAI.
-func NewOpenAI(o Options) (*OpenAI, error) { return newOpenAI(o, false, true) }
+func NewOpenAI(o wire.Endpoint) (*OpenAI, error) { return newOpenAI(o, false, true) }
 
 // NewCompatible returns a transport to any endpoint that speaks OpenAI's
 // protocol.
-func NewCompatible(o Options) (*OpenAI, error) { return newOpenAI(o, false, false) }
+func NewCompatible(o wire.Endpoint) (*OpenAI, error) { return newOpenAI(o, false, false) }
 
 // NewAzure returns a transport to a deployment at Azure OpenAI.
-func NewAzure(o Options) (*OpenAI, error) {
+func NewAzure(o wire.Endpoint) (*OpenAI, error) {
 	o.BaseURL = strings.TrimSuffix(o.BaseURL, "/") + "/openai/deployments/" + url.PathEscape(o.Model)
 	return newOpenAI(o, true, true)
 }
 
-func newOpenAI(o Options, azure, ours bool) (*OpenAI, error) {
+func newOpenAI(o wire.Endpoint, azure, ours bool) (*OpenAI, error) {
 	client, err := newClient(&o)
 	if err != nil {
 		return nil, err
@@ -56,9 +58,9 @@ func newOpenAI(o Options, azure, ours bool) (*OpenAI, error) {
 // Close lets go of open connections.
 func (t *OpenAI) Close() { t.client.CloseIdleConnections() }
 
-// Send implements Transport.
-func (t *OpenAI) Send(ctx context.Context, r *Request) (*Reply, error) {
-	key, err := t.opt.key()
+// Send implements wire.Transport.
+func (t *OpenAI) Send(ctx context.Context, r *wire.Request) (*wire.Reply, error) {
+	key, err := key(&t.opt)
 	if err != nil {
 		return nil, err
 	}
@@ -85,11 +87,11 @@ func (t *OpenAI) Send(ctx context.Context, r *Request) (*Reply, error) {
 		return nil, classify(ctx, err, 0, nil)
 	}
 	if len(c.Choices) == 0 {
-		return nil, &Error{Kind: KindMalformed}
+		return nil, &wire.Error{Kind: wire.KindMalformed}
 	}
 	choice := c.Choices[0]
 	if choice.Message.Refusal != "" || choice.FinishReason == "content_filter" {
-		return nil, &Error{Kind: KindFiltered}
+		return nil, &wire.Error{Kind: wire.KindFiltered}
 	}
 	text := choice.Message.Content
 	for _, call := range choice.Message.ToolCalls {
@@ -100,10 +102,10 @@ func (t *OpenAI) Send(ctx context.Context, r *Request) (*Reply, error) {
 	if r.Schema != nil {
 		text = trimJSON(text)
 	}
-	return &Reply{Text: text, Model: c.Model, Finish: choice.FinishReason, InputTokens: int(c.Usage.PromptTokens), OutputTokens: int(c.Usage.CompletionTokens)}, nil
+	return &wire.Reply{Text: text, Model: c.Model, Finish: choice.FinishReason, InputTokens: int(c.Usage.PromptTokens), OutputTokens: int(c.Usage.CompletionTokens)}, nil
 }
 
-func (t *OpenAI) params(r *Request) (openai.ChatCompletionNewParams, []option.RequestOption, error) {
+func (t *OpenAI) params(r *wire.Request) (openai.ChatCompletionNewParams, []option.RequestOption, error) {
 	p := openai.ChatCompletionNewParams{Model: shared.ChatModel(t.opt.Model)}
 	if r.MaxTokens > 0 {
 		if t.ours {
@@ -142,7 +144,7 @@ func (t *OpenAI) params(r *Request) (openai.ChatCompletionNewParams, []option.Re
 func (t *OpenAI) structure(p *openai.ChatCompletionNewParams, schema []byte) error {
 	var s map[string]any
 	if err := json.Unmarshal(schema, &s); err != nil {
-		return &Error{Kind: KindRefused}
+		return &wire.Error{Kind: wire.KindRefused}
 	}
 	strict := strictable(s)
 	switch t.opt.Structured {

@@ -1,4 +1,4 @@
-package wire
+package vendors
 
 import (
 	"context"
@@ -9,17 +9,19 @@ import (
 
 	"github.com/anthropics/anthropic-sdk-go"
 	"github.com/anthropics/anthropic-sdk-go/option"
+
+	"github.com/sluice-proxy/sluice/internal/ai/wire"
 )
 
 // Anthropic speaks Anthropic's messages.
 type Anthropic struct {
-	opt     Options
+	opt     wire.Endpoint
 	service anthropic.MessageService
 	client  *http.Client
 }
 
 // NewAnthropic returns a transport to Anthropic.
-func NewAnthropic(o Options) (*Anthropic, error) {
+func NewAnthropic(o wire.Endpoint) (*Anthropic, error) {
 	client, err := newClient(&o)
 	if err != nil {
 		return nil, err
@@ -37,9 +39,9 @@ func NewAnthropic(o Options) (*Anthropic, error) {
 // Close lets go of open connections.
 func (t *Anthropic) Close() { t.client.CloseIdleConnections() }
 
-// Send implements Transport.
-func (t *Anthropic) Send(ctx context.Context, r *Request) (*Reply, error) {
-	key, err := t.opt.key()
+// Send implements wire.Transport.
+func (t *Anthropic) Send(ctx context.Context, r *wire.Request) (*wire.Reply, error) {
+	key, err := key(&t.opt)
 	if err != nil {
 		return nil, err
 	}
@@ -63,10 +65,10 @@ func (t *Anthropic) Send(ctx context.Context, r *Request) (*Reply, error) {
 		return nil, classify(ctx, err, 0, nil)
 	}
 	if m.StopReason == "refusal" {
-		return nil, &Error{Kind: KindFiltered}
+		return nil, &wire.Error{Kind: wire.KindFiltered}
 	}
 	if len(m.Content) == 0 {
-		return nil, &Error{Kind: KindMalformed}
+		return nil, &wire.Error{Kind: wire.KindMalformed}
 	}
 	var text strings.Builder
 	for _, b := range m.Content {
@@ -85,12 +87,12 @@ func (t *Anthropic) Send(ctx context.Context, r *Request) (*Reply, error) {
 	return t.reply(m, text.String()), nil
 }
 
-func (t *Anthropic) reply(m *anthropic.Message, text string) *Reply {
+func (t *Anthropic) reply(m *anthropic.Message, text string) *wire.Reply {
 	in := m.Usage.InputTokens + m.Usage.CacheCreationInputTokens + m.Usage.CacheReadInputTokens
-	return &Reply{Text: text, Model: string(m.Model), Finish: string(m.StopReason), InputTokens: int(in), OutputTokens: int(m.Usage.OutputTokens)}
+	return &wire.Reply{Text: text, Model: string(m.Model), Finish: string(m.StopReason), InputTokens: int(in), OutputTokens: int(m.Usage.OutputTokens)}
 }
 
-func (t *Anthropic) params(r *Request) (anthropic.MessageNewParams, error) {
+func (t *Anthropic) params(r *wire.Request) (anthropic.MessageNewParams, error) {
 	p := anthropic.MessageNewParams{Model: anthropic.Model(t.opt.Model), MaxTokens: int64(max(r.MaxTokens, 1))}
 	if r.Temperature != nil {
 		p.Temperature = anthropic.Float(*r.Temperature)
@@ -110,7 +112,7 @@ func (t *Anthropic) params(r *Request) (anthropic.MessageNewParams, error) {
 	}
 	var s map[string]any
 	if err := json.Unmarshal(r.Schema, &s); err != nil {
-		return p, &Error{Kind: KindRefused}
+		return p, &wire.Error{Kind: wire.KindRefused}
 	}
 	delete(s, "type")
 	p.Tools = []anthropic.ToolUnionParam{anthropic.ToolUnionParamOfTool(anthropic.ToolInputSchemaParam{ExtraFields: s}, schemaName)}

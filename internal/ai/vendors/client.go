@@ -1,4 +1,4 @@
-package wire
+package vendors
 
 import (
 	"bytes"
@@ -13,42 +13,27 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/internal/ai/wire"
 )
 
 // maxReply is the largest answer that is read.
 const maxReply = 1 << 20
 
-// Options configure a Transport.
-type Options struct {
-	Model, BaseURL, APIVersion string
-	// Key gives the key at the time of a call; nil where there is none.
-	Key func() (filters.Secret, error)
-	// Egress are the hosts that may be called; that of BaseURL alone where
-	// empty.
-	Egress []string
-	// Structured is how the model is held to a schema: schema, object, tool or
-	// prompt.
-	Structured string
-	// Parameters are further members of the request's body.
-	Parameters map[string]any
-}
-
 // key returns the key, or "" where none is configured.
-func (o *Options) key() (string, error) {
-	if o.Key == nil {
+func key(e *wire.Endpoint) (string, error) {
+	if e.Key == nil {
 		return "", nil
 	}
-	k, err := o.Key()
+	k, err := e.Key()
 	if err != nil {
-		return "", &Error{Kind: KindKey}
+		return "", &wire.Error{Kind: wire.KindKey}
 	}
 	return k.Reveal(), nil
 }
 
 // newClient returns an HTTP client that calls the hosts of the list and no
 // others, follows no redirect, and reads bounded answers.
-func newClient(o *Options) (*http.Client, error) {
+func newClient(o *wire.Endpoint) (*http.Client, error) {
 	hosts := o.Egress
 	if len(hosts) == 0 {
 		u, err := url.Parse(o.BaseURL)
@@ -112,23 +97,23 @@ func classify(ctx context.Context, err error, status int, header http.Header) er
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, errEgress):
-		return &Error{Kind: KindEgress}
+		return &wire.Error{Kind: wire.KindEgress}
 	case status == 0:
 		var ne net.Error
 		var op *url.Error
 		if errors.As(err, &op) || errors.As(err, &ne) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-			return &Error{Kind: KindConnect}
+			return &wire.Error{Kind: wire.KindConnect}
 		}
-		return &Error{Kind: KindMalformed}
+		return &wire.Error{Kind: wire.KindMalformed}
 	}
-	e := &Error{Kind: KindRefused, Status: status, RetryAfter: retryAfter(header)}
+	e := &wire.Error{Kind: wire.KindRefused, Status: status, RetryAfter: retryAfter(header)}
 	switch {
 	case status == http.StatusTooManyRequests:
-		e.Kind = KindLimited
+		e.Kind = wire.KindLimited
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		e.Kind = KindKey
+		e.Kind = wire.KindKey
 	case status >= 500:
-		e.Kind = KindServer
+		e.Kind = wire.KindServer
 	}
 	return e
 }
