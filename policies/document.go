@@ -131,6 +131,7 @@ type Limits struct {
 	NameBytes       int   `json:"nameBytes,omitempty" jsonschema:"minimum=0" doc:"Longest name of a member; default 16 KiB. Beyond it, the document counts as unparsed."`
 	DecodedBytes    int64 `json:"decodedBytes,omitempty" jsonschema:"minimum=0" doc:"Most that a compressed body may decode to; default 100 MiB. Beyond it, the exchange is denied."`
 	DecodedRatio    int64 `json:"decodedRatio,omitempty" jsonschema:"minimum=0" doc:"Most that a compressed body may grow by decoding; default 200 times. Beyond it, the exchange is denied."`
+	ModelCacheBytes int64 `json:"modelCacheBytes,omitempty" jsonschema:"minimum=0" doc:"Most bytes of models' answers that are kept in memory; default 64 MiB. Beyond it, those go that are asked for least."`
 	MaxStreams      int   `json:"maxStreams,omitempty" jsonschema:"minimum=0" doc:"Most exchanges at once on one connection; default 1000. Further ones wait. Read at start."`
 	MaxMessageBytes int   `json:"maxMessageBytes,omitempty" jsonschema:"minimum=0" doc:"Largest message from the data plane; default 16 MiB. Beyond it, the exchange fails. Read at start."`
 }

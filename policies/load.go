@@ -281,7 +281,7 @@ func (b *build) settings(d *decoder, n ast.Node, h header) {
 	}{
 		{"collectBytes", s.Limits.CollectBytes}, {"depth", int64(s.Limits.Depth)}, {"pieceBytes", int64(s.Limits.PieceBytes)},
 		{"nameBytes", int64(s.Limits.NameBytes)}, {"decodedBytes", s.Limits.DecodedBytes}, {"decodedRatio", s.Limits.DecodedRatio},
-		{"maxStreams", int64(s.Limits.MaxStreams)}, {"maxMessageBytes", int64(s.Limits.MaxMessageBytes)},
+		{"modelCacheBytes", s.Limits.ModelCacheBytes}, {"maxStreams", int64(s.Limits.MaxStreams)}, {"maxMessageBytes", int64(s.Limits.MaxMessageBytes)},
 	} {
 		if l.value < 0 {
 			d.at(d.find(h.Spec, "limits."+l.key), "spec.limits."+l.key, "is negative", "0 is the default")

@@ -43,6 +43,7 @@ type daemon struct {
 	store   *policies.Store
 	metrics *telemetry.Metrics
 	models  *telemetry.Models
+	pool    *ai.Pool
 
 	mu       sync.Mutex
 	lastLoad admin.Load
@@ -56,6 +57,8 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	if load.Pool, err = ai.NewPool(ai.Options{Log: d.log, Observer: d.models, Dial: load.Dial}); err != nil {
 		return fmt.Errorf("preparing the providers: %w", err)
 	}
+	d.pool = load.Pool
+	d.models.Cached(d.pool.Cached)
 	d.store, err = policies.Open(ctx, load, d.policies...)
 	if err != nil {
 		return fmt.Errorf("loading the policies:\n%w", err)
@@ -239,6 +242,7 @@ func (d *daemon) loaded(set *policies.Set, problems []policies.Problem, refused 
 	} else {
 		d.metrics.Reloaded(load.Result, set.Version(), names(set))
 		d.models.Forget(names(set))
+		d.pool.BoundCache(set.Settings().Limits.ModelCacheBytes)
 		d.log.Info("policies loaded", "set", set.Version(), "policies", names(set))
 		for _, p := range load.Problems {
 			d.log.Warn("a policy has a problem", "problem", p)

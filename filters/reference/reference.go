@@ -25,18 +25,28 @@ func Render(def filters.Definition) (string, error) {
 	if doc := strings.TrimSpace(def.Doc); doc != "" {
 		b.WriteString(doc + "\n\n")
 	}
-	rows := fieldsOf(cfg.Elem(), "", nil)
-	if len(rows) > 0 {
-		b.WriteString("## Configuration\n\n| key | type | default | what |\n| --- | --- | --- | --- |\n")
-		for _, r := range rows {
-			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", r.key, r.kind, r.def, strings.ReplaceAll(r.doc, "|", "\\|"))
-		}
-		b.WriteByte('\n')
+	if table := Table(cfg.Elem().Interface()); table != "" {
+		b.WriteString("## Configuration\n\n" + table + "\n")
 	}
 	if example := strings.TrimSpace(def.Example); example != "" {
 		fmt.Fprintf(&b, "## Example\n\n```yaml\n%s\n```\n", example)
 	}
 	return b.String(), nil
+}
+
+// Table writes the keys of a configuration, a struct with its defaults in it,
+// as a table in Markdown; "" where it has none.
+func Table(cfg any) string {
+	rows := fieldsOf(reflect.ValueOf(cfg), "", nil)
+	if len(rows) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("| key | type | default | what |\n| --- | --- | --- | --- |\n")
+	for _, r := range rows {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", r.key, r.kind, r.def, strings.ReplaceAll(r.doc, "|", "\\|"))
+	}
+	return b.String()
 }
 
 func places(def filters.Definition) string {

@@ -88,6 +88,22 @@ func NewPool(opt Options) (*Pool, error) {
 	return p, nil
 }
 
+// BoundCache changes how many bytes of answers are kept in memory; 0 is the
+// default. It has no effect on a store that was handed in.
+func (p *Pool) BoundCache(bytes int64) {
+	if m, ok := p.answers.(*cache.Memory); ok {
+		m.Bound(or(bytes, DefaultCacheBytes))
+	}
+}
+
+// Cached is about how many answers are kept in memory.
+func (p *Pool) Cached() int {
+	if m, ok := p.answers.(*cache.Memory); ok {
+		return m.Len()
+	}
+	return 0
+}
+
 // Use is what one set of policies uses of a pool. It is filled while the set
 // is loaded, and released with it.
 type Use struct {

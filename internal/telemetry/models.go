@@ -34,6 +34,7 @@ type Models struct {
 	// models and routes bound the names that come from outside.
 	models, routes bounded
 	policies       sync.Map // names that there are series of
+	registry       *prometheus.Registry
 }
 
 // NewModels returns the metrics of AI providers, in the registry of m.
@@ -47,6 +48,7 @@ func NewModels(m *Metrics) *Models {
 	}
 	with := func(ls []string, more ...string) []string { return append(ls[:len(ls):len(ls)], more...) }
 	x := &Models{
+		registry:  m.registry,
 		tokens:    histogram("gen_ai_client_token_usage", "Tokens of a call, by type: input or output.", tokenBuckets, with(call, "gen_ai_token_type")...),
 		duration:  histogram("gen_ai_client_operation_duration_seconds", "Time of a call, with its retries.", modelCallBucket, with(call, "error_type")...),
 		cost:      counterVec(m.registry, "sluice_model_cost_usd_total", "What calls cost in US dollars, of models with a price.", with(place, "model")...),
@@ -60,6 +62,12 @@ func NewModels(m *Metrics) *Models {
 	x.breaker = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sluice_model_breaker_state", Help: "1 for the state that a provider's circuit breaker is in; none before its first change."}, []string{"provider", "state"})
 	m.registry.MustRegister(x.breaker)
 	return x
+}
+
+// Cached registers how many answers are kept.
+func (x *Models) Cached(answers func() int) {
+	x.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_model_cached_answers", Help: "Answers of models that are kept in memory, about."},
+		func() float64 { return float64(answers()) }))
 }
 
 // operation is gen_ai.operation.name: every question is a chat completion.

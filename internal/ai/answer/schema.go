@@ -17,6 +17,9 @@ import (
 const (
 	maxAnswer = 256 << 10 // the largest answer that is parsed
 	maxDepth  = 64        // the deepest
+	// maxRepair is the largest answer that is repaired: the time that takes
+	// grows with the square of the length.
+	maxRepair = 8 << 10
 )
 
 // The errors, whose texts are free of content.
@@ -67,7 +70,7 @@ func (s *Schema) Source() []byte { return s.source }
 
 // Parse returns what the model said as JSON that fits the schema, and
 // decoded: whole numbers as int64, other numbers as float64. repaired tells
-// that it was not JSON as it came.
+// that it was not JSON as it came; beyond 8 KiB, nothing is repaired.
 func (s *Schema) Parse(text string) (doc []byte, value any, repaired bool, err error) {
 	if len(text) > maxAnswer {
 		return nil, nil, false, ErrNotJSON
@@ -75,7 +78,7 @@ func (s *Schema) Parse(text string) (doc []byte, value any, repaired bool, err e
 	doc = []byte(text)
 	v, err := Decode(doc)
 	if err != nil {
-		if tooDeep(doc) {
+		if tooDeep(doc) || len(doc) > maxRepair {
 			return nil, nil, false, ErrNotJSON
 		}
 		fixed, rerr := jsonrepair.Repair(text)

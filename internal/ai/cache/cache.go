@@ -64,5 +64,8 @@ func (m *Memory) Put(_ context.Context, key Key, value []byte, put time.Time, d 
 	m.entries.Set(key, entry{value, put, put.Add(d)})
 }
 
+// Bound changes how many bytes are kept at most.
+func (m *Memory) Bound(bytes int64) { m.entries.SetMaximum(uint64(bytes)) }
+
 // Len is about how many answers are kept.
 func (m *Memory) Len() int { return m.entries.EstimatedSize() }

@@ -81,7 +81,7 @@ func escapeData(s, nonce string) string {
 		}
 		return r
 	}, s)
-	if nonce != "" {
+	for nonce != "" && strings.Contains(s, nonce) { // cutting one out can make another
 		s = strings.ReplaceAll(s, nonce, "")
 	}
 	if !strings.Contains(s, "<") {
