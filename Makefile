@@ -1,7 +1,8 @@
-# Everything here needs Go, make and Python 3, and nothing else.
+# Everything here needs Go, make and Python 3, and make test Node 20 besides.
 #
 #   make demo      a real Envoy, Sluice and an example backend; raw beside masked
 #   make test      everything: format, vet, staticcheck, unit, race, end to end
+#   make test-providers   the AI providers against LiteLLM's proxy, too: 900 MB
 #   make build     bin/sluice
 #   make bench     Sluice against a no-op processor, as ratios
 #   make bench-memory, bench-events   its memory; the first event of a stream
@@ -26,8 +27,14 @@ REDIS_OURS := $(CURDIR)/.tools/bin/redis-server
 SLUICE_REDIS ?= $(or $(shell command -v redis-server 2>/dev/null),$(REDIS_OURS))
 export SLUICE_REDIS
 
+# Servers that others wrote, which the tests of providers and secrets run
+# against. A test whose variable is set and whose server is missing fails.
+OPENBAO := $(CURDIR)/.tools/openbao/bin/bao
+AIMOCK  := $(CURDIR)/.tools/aimock/node_modules/.bin/llmock
+LITELLM := $(CURDIR)/.tools/litellm/bin/litellm
+
 .DEFAULT_GOAL := build
-.PHONY: build demo test lint fmt vet staticcheck unit race envoy redis bench bench-memory bench-events eval fuzz generate clean
+.PHONY: build demo test test-providers lint fmt vet staticcheck unit race envoy redis bench bench-memory bench-events eval fuzz generate clean
 
 build:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sluice ./cmd/sluice
@@ -65,9 +72,20 @@ vet:
 staticcheck:
 	$(GO) run $(STATICCHECK) ./...
 
-# All tests, with the fuzz targets' seeds, the real Envoy and a real Redis.
+# All tests, with the fuzz targets' seeds, the real Envoy, a real Redis, and
+# real servers of models and secrets.
 unit: envoy redis
-	$(GO) test -timeout 5m ./...
+	@sh scripts/openbao.sh
+	@sh scripts/aimock.sh
+	SLUICE_OPENBAO=$(OPENBAO) SLUICE_AIMOCK=$(AIMOCK) $(GO) test -timeout 5m ./...
+
+# The AI providers against every server that others wrote. LiteLLM's proxy is
+# large and takes its time to install, so make test does without it.
+test-providers:
+	@sh scripts/openbao.sh
+	@sh scripts/aimock.sh
+	@sh scripts/litellm.sh
+	SLUICE_OPENBAO=$(OPENBAO) SLUICE_AIMOCK=$(AIMOCK) SLUICE_LITELLM=$(LITELLM) $(GO) test -count=1 -timeout 10m -run 'Aimock|LiteLLM|Vault' ./internal/ai ./internal/secret
 
 # Once more under the race detector, without the tests that measure
 # allocations or time, and the ones behind Envoy.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/filters/all"
+	"github.com/sluice-proxy/sluice/internal/ai/vendors"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
 	"github.com/sluice-proxy/sluice/policies"
 )
@@ -48,7 +49,7 @@ func TestPoliciesInPages(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		loader := policies.Loader{Registry: all.Registry(), Env: filters.Env{Now: time.Now}}
+		loader := policies.Loader{Registry: all.Registry(), Dial: vendors.Dial, Env: filters.Env{Now: time.Now}}
 		return loader.Load(t.Context(), file)
 	}
 	n := 0

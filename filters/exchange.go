@@ -51,6 +51,8 @@ func (e *Exchange) Message(d Direction) *Message {
 type Consumer struct {
 	ID, Username string
 	Groups       []string
+	// Tenant is the organisation that the consumer belongs to, or "".
+	Tenant string
 	// Claims are the claims of a verified JWT, or nil.
 	Claims map[string]any
 	// By says what vouched for the identity: "header", "jwt", "xfcc", or ""

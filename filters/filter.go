@@ -24,9 +24,9 @@ type Directed interface {
 	Supports(d Direction) error
 }
 
-// Caller is a Filter that sends content to other servers by itself. Calls
+// Sender is a Filter that sends content to other servers by itself. Calls
 // returns their addresses: settings can say which are allowed.
-type Caller interface {
+type Sender interface {
 	Calls() []string
 }
 
@@ -36,6 +36,23 @@ type Streamer interface {
 	// Open starts the work on one body in direction d. The Stream is used by
 	// one goroutine.
 	Open(ctx context.Context, ex *Exchange, d Direction) (Stream, error)
+}
+
+// Stripper is a Filter that answers for headers which no client may set. The
+// runner takes them away before any step of the direction runs, also where the
+// filter's own step is then left out or fails; not where it only observes.
+type Stripper interface {
+	Filter
+	// Strips reports whether the header or trailer is one of them.
+	Strips(d Direction, name string) bool
+}
+
+// Signer is a Filter that signs tokens. Its public keys are served at the
+// admin port.
+type Signer interface {
+	Filter
+	// PublicKeys returns them as JWKs (RFC 7517), each in JSON.
+	PublicKeys() [][]byte
 }
 
 // Stream is a filter's work on one body.

@@ -48,6 +48,20 @@ type SecretRef struct {
 	// File is the path of a file; a trailing newline is not part of the
 	// secret.
 	File string `json:"file,omitempty" doc:"Path of a file; a newline at its end is not part of the secret."`
+	// Vault is a field of a secret in a KV v2 engine.
+	Vault *VaultRef `json:"vault,omitempty" doc:"Field of a secret in Vault or OpenBao (KV version 2). Where the server is stands in the settings."`
+}
+
+// VaultRef is a field of a secret in Vault's KV version 2 engine.
+type VaultRef struct {
+	Mount string `json:"mount,omitempty" doc:"Mount of the engine; default secret."`
+	Path  string `json:"path" doc:"Path of the secret within the mount."`
+	Field string `json:"field,omitempty" doc:"Field of the secret; default value."`
+}
+
+// Secrets reads secrets from wherever they are. It is used by many at once.
+type Secrets interface {
+	Secret(ref SecretRef) (Secret, error)
 }
 
 // IsZero reports whether no place is named.
@@ -55,16 +69,29 @@ func (r SecretRef) IsZero() bool { return r == SecretRef{} }
 
 // Validate reports whether exactly one place is named.
 func (r SecretRef) Validate() error {
-	if (r.Env == "") == (r.File == "") {
-		return errors.New("a secret names exactly one of env and file")
+	n := 0
+	for _, is := range []bool{r.Env != "", r.File != "", r.Vault != nil} {
+		if is {
+			n++
+		}
+	}
+	if n != 1 {
+		return errors.New("a secret names exactly one of env, file and vault")
+	}
+	if r.Vault != nil && r.Vault.Path == "" {
+		return errors.New("a secret in vault has a path")
 	}
 	return nil
 }
 
-// Read reads the secret from its place.
+// Read reads the secret from the environment or a file. One in Vault needs
+// Env.Secret.
 func (r SecretRef) Read() (Secret, error) {
 	if err := r.Validate(); err != nil {
 		return Secret{}, err
+	}
+	if r.Vault != nil {
+		return Secret{}, errors.New("no vault is configured: set vault in the settings")
 	}
 	if r.Env != "" {
 		v, ok := os.LookupEnv(r.Env)

@@ -31,6 +31,20 @@ type Env struct {
 	Dir string
 	// Store is the shared state. Nil where a filter is built by itself.
 	Store Store
+	// Models are the AI providers of the policies. Nil where a filter is built
+	// by itself.
+	Models Models
+	// Secrets reads the secrets that a configuration refers to; Secret uses
+	// it.
+	Secrets Secrets
+}
+
+// Secret reads the secret that ref refers to.
+func (e Env) Secret(ref SecretRef) (Secret, error) {
+	if err := ref.Validate(); err != nil || e.Secrets == nil {
+		return ref.Read()
+	}
+	return e.Secrets.Secret(ref)
 }
 
 // Spec describes a filter whose configuration is of type C, a struct. C is

@@ -11,6 +11,8 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/sluice-proxy/sluice/filters"
 )
 
 // maxNodes bounds what the aliases of a file may expand to.
@@ -129,6 +131,7 @@ func join(path, key string) string {
 var (
 	durationType = reflect.TypeFor[time.Duration]()
 	nodeType     = reflect.TypeFor[ast.Node]()
+	secretType   = reflect.TypeFor[filters.SecretRef]()
 )
 
 // decode fills v from n.
@@ -193,6 +196,10 @@ func fieldsOf(t reflect.Type) []field {
 
 func (d *decoder) structure(n ast.Node, v reflect.Value, path string) {
 	es, ok := d.entries(n, path)
+	if !ok && v.Type() == secretType {
+		d.at(n, path, "a secret does not stand in a policy", "write where it is: {env: NAME}, {file: PATH} or {vault: {path: PATH, field: NAME}}")
+		return
+	}
 	if !ok {
 		d.wrongType(n, path, "a mapping")
 		return

@@ -6,8 +6,10 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/internal/ai"
 	"github.com/sluice-proxy/sluice/internal/identity"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
+	"github.com/sluice-proxy/sluice/internal/secret"
 	"github.com/sluice-proxy/sluice/internal/store"
 )
 
@@ -83,45 +85,10 @@ type fallbackSpec struct {
 	With   ast.Node `json:"with,omitempty" doc:"Configuration of the filter."`
 }
 
-// Provider is a configured AI model. Providers are checked and kept in the
-// Set; no filter uses them yet.
+// Provider is a configured AI model.
 type Provider struct {
-	Name string       `json:"-"`
-	Spec ProviderSpec `json:"-"`
-}
-
-// ProviderSpec is the spec of a Provider.
-type ProviderSpec struct {
-	Type    string             `json:"type" jsonschema:"enum=openai,enum=azure,enum=anthropic,enum=compatible,enum=builtin" doc:"Kind of provider."`
-	Model   string             `json:"model,omitempty" doc:"Name of the model."`
-	BaseURL string             `json:"baseURL,omitempty" doc:"Address, for azure and compatible."`
-	APIKey  *filters.SecretRef `json:"apiKey,omitempty" doc:"Where the key is: env or file. A literal is refused."`
-	Timeout time.Duration      `json:"timeout,omitempty" doc:"Deadline of one call."`
-	Breaker *breakerSpec       `json:"breaker,omitempty" doc:"Circuit breaker."`
-	Cache   *cacheSpec         `json:"cache,omitempty" doc:"Cache of answers."`
-	Budget  *budgetSpec        `json:"budget,omitempty" doc:"Budget in tokens."`
-	Privacy *privacySpec       `json:"privacy,omitempty" doc:"What never leaves in the clear."`
-}
-
-type breakerSpec struct {
-	Failures int           `json:"failures,omitempty" doc:"Failures that open it."`
-	Within   time.Duration `json:"within,omitempty" doc:"Time in which they count."`
-	OpenFor  time.Duration `json:"openFor,omitempty" doc:"How long it stays open."`
-}
-
-type cacheSpec struct {
-	TTL time.Duration `json:"ttl,omitempty" doc:"How long an answer is kept."`
-}
-
-type budgetSpec struct {
-	Tokens int64  `json:"tokens,omitempty" doc:"Tokens."`
-	Per    string `json:"per,omitempty" jsonschema:"enum=minute,enum=hour,enum=day,enum=month" doc:"Period."`
-	By     string `json:"by,omitempty" jsonschema:"enum=consumer,enum=tenant,enum=route,enum=provider" doc:"Who has the budget."`
-}
-
-type privacySpec struct {
-	Tokenize []string `json:"tokenize,omitempty" doc:"Entities that are replaced by tokens."`
-	Hash     []string `json:"hash,omitempty" doc:"Entities that are replaced by hashes."`
+	Name string
+	Spec ai.Spec
 }
 
 // Settings is the spec of a Settings document: what concerns the server as a
@@ -137,6 +104,7 @@ type Settings struct {
 	Audit     Audit           `json:"audit,omitempty" doc:"The audit log of decisions. Read at start."`
 	Store     store.Config    `json:"store,omitempty" doc:"Where state is that outlives an exchange: the token vault. Read at start."`
 	Egress    Egress          `json:"egress,omitempty" doc:"Where steps may send content to."`
+	Vault     *secret.Vault   `json:"vault,omitempty" doc:"Vault or OpenBao, for secrets that are there."`
 	Telemetry Telemetry       `json:"telemetry,omitempty" doc:"Traces. Read at start."`
 }
 
@@ -181,6 +149,7 @@ type Limits struct {
 	EventBytes       int           `json:"eventBytes,omitempty" jsonschema:"minimum=0" doc:"Longest event of a stream of Server-Sent Events; default 1 MiB. Beyond it, the event counts as unparsed."`
 	DecodedBytes     int64         `json:"decodedBytes,omitempty" jsonschema:"minimum=0" doc:"Most that a compressed body may decode to; default 100 MiB. Beyond it, the exchange is denied."`
 	DecodedRatio     int64         `json:"decodedRatio,omitempty" jsonschema:"minimum=0" doc:"Most that a compressed body may grow by decoding; default 200 times. Beyond it, the exchange is denied."`
+	ModelCacheBytes  int64         `json:"modelCacheBytes,omitempty" jsonschema:"minimum=0" doc:"Most bytes of models' answers that are kept in memory; default 64 MiB. Beyond it, those go that are asked for least."`
 	MaxStreams       int           `json:"maxStreams,omitempty" jsonschema:"minimum=0" doc:"Most exchanges at once on one connection; default 800, as gen tells Envoy. Further ones wait, or the data plane opens another connection. Not more than 1000: Envoy closes a connection that has more to end at once. Read at start."`
 	MaxMessageBytes  int           `json:"maxMessageBytes,omitempty" jsonschema:"minimum=0" doc:"Most of a body in one message from the data plane; default 16 MiB. Beyond it, the exchange is denied. Read at start."`
 }

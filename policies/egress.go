@@ -32,7 +32,7 @@ func (b *build) egress() {
 // refused lists the hosts that a step calls and that are not allowed.
 func refused(s *pipeline.Step, allow []string) (hosts []string) {
 	for _, f := range []filters.Filter{s.Filter, s.Fallback} {
-		c, ok := f.(filters.Caller)
+		c, ok := f.(filters.Sender)
 		if !ok {
 			continue
 		}

@@ -13,12 +13,14 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	yamlerrors "github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 
 	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/internal/ai"
 	"github.com/sluice-proxy/sluice/internal/body"
 	"github.com/sluice-proxy/sluice/internal/expr"
 	"github.com/sluice-proxy/sluice/internal/identity"
@@ -33,6 +35,25 @@ const maxFileBytes = 4 << 20
 type Loader struct {
 	Registry *filters.Registry
 	Env      filters.Env
+	// Pool keeps the AI providers over reloads. Where it is nil, the loader
+	// makes one of its own, with Dial.
+	Pool *ai.Pool
+	// Dial reaches model vendors; where it is nil too, builtin is the only
+	// type of provider.
+	Dial ai.Dial
+
+	makePool sync.Once
+	poolErr  error
+}
+
+// pool returns the pool of AI providers.
+func (l *Loader) pool() (*ai.Pool, error) {
+	l.makePool.Do(func() {
+		if l.Pool == nil {
+			l.Pool, l.poolErr = ai.NewPool(ai.Options{Now: l.Env.Now, Rand: l.Env.Rand, Log: l.Env.Log, Dial: l.Dial})
+		}
+	})
+	return l.Pool, l.poolErr
 }
 
 // Load loads the policies in paths: files, or folders whose *.yaml and *.yml
@@ -55,6 +76,13 @@ func (l *Loader) Load(ctx context.Context, paths ...string) (*Set, []Problem) {
 		fmt.Fprintf(hash, "%s\x00%d\x00", filepath.Base(f), len(text))
 		hash.Write(text)
 		b.file(f, text)
+	}
+	b.providers()
+	for _, build := range b.waiting {
+		build()
+	}
+	for _, d := range b.decoders {
+		b.problems = append(b.problems, d.problems...)
 	}
 	if len(files) > 0 && len(b.set.policies) == 0 && !hasError(b.problems) {
 		b.problems = append(b.problems, Problem{File: files[0], Msg: "there is no policy in the files", Severity: SeverityWarning})
@@ -95,7 +123,13 @@ type build struct {
 	problems     []Problem
 	settingsFile string
 	names        map[string]string // kind/name to file
-	identityErr  func(error)
+	decoders     []*decoder        // one a file; their problems are taken at the end
+	// declared are the Provider documents, and waiting the Policy documents:
+	// policies are built when every provider is known, wherever it stands.
+	declared    []declaration
+	waiting     []func()
+	vault       declaration
+	identityErr func(error)
 }
 
 func (b *build) problem(file, msg string) {
@@ -175,7 +209,7 @@ func (b *build) file(name string, text []byte) {
 		}
 		b.document(d, doc.Body)
 	}
-	b.problems = append(b.problems, d.problems...)
+	b.decoders = append(b.decoders, d)
 }
 
 func firstLine(s string) string {
@@ -205,27 +239,15 @@ func (b *build) document(d *decoder, n ast.Node) {
 	}
 	switch h.Kind {
 	case "Policy":
-		b.policy(d, h)
+		b.waiting = append(b.waiting, func() { b.policy(d, h) })
 	case "Provider":
-		p := Provider{Name: h.Metadata.Name}
-		d.decode(h.Spec, reflect.ValueOf(&p.Spec).Elem(), "spec")
-		b.provider(d, h.Spec, &p)
+		b.declare(d, h)
 	case "Settings":
 		b.settings(d, n, h)
 	case "":
 	default:
 		d.at(d.find(n, "kind"), "kind", fmt.Sprintf("kind %q is not known", h.Kind), nearest(h.Kind, []string{"Policy", "Provider", "Settings"}))
 	}
-}
-
-func (b *build) provider(d *decoder, spec ast.Node, p *Provider) {
-	enum(d, spec, "spec.type", p.Spec.Type, "openai", "azure", "anthropic", "compatible", "builtin")
-	if p.Spec.APIKey != nil {
-		if err := p.Spec.APIKey.Validate(); err != nil {
-			d.at(d.find(spec, "apiKey"), "spec.apiKey", err.Error(), "write {env: NAME} or {file: PATH}")
-		}
-	}
-	b.set.providers = append(b.set.providers, *p)
 }
 
 // enum checks a value against a list. The path's first key is that of spec.
@@ -264,13 +286,9 @@ func (b *build) settings(d *decoder, n ast.Node, h header) {
 			d.at(d.find(h.Spec, path), "spec."+path, fe.Msg, fe.Hint)
 		}
 	}
+	b.vault = declaration{d: d, spec: h.Spec}
 	b.identityErr = func(err error) {
-		path, msg, hint := "identity", err.Error(), ""
-		var fe *filters.FieldError
-		if errors.As(err, &fe) {
-			path, msg, hint = join(path, fe.Path), fe.Msg, fe.Hint
-		}
-		d.at(d.find(h.Spec, path), "spec."+path, msg, hint)
+		d.field(h.Spec, "identity", err)
 		b.problems = append(b.problems, d.problems[len(d.problems)-1])
 		d.problems = d.problems[:len(d.problems)-1]
 	}
@@ -463,11 +481,11 @@ func (b *policyBuild) step(path string, spec *stepSpec, d filters.Direction, log
 		b.at(path+".fallback", "there is a fallback, and onError does not use it", "write onError: fallback")
 	}
 	if known {
-		s.Filter = b.filter(path+".with", def, spec.With)
+		s.Filter = b.filter(path+".with", s.Name, def, spec.With)
 	}
 	if f := spec.Fallback; f != nil {
 		if def, ok := b.definition(path+".fallback", f.Filter, d, log); ok {
-			s.Fallback = b.filter(path+".fallback.with", def, f.With)
+			s.Fallback = b.filter(path+".fallback.with", s.Name, def, f.With)
 		}
 	}
 	b.results = append(b.results, s.Name)
@@ -536,7 +554,7 @@ func (b *policyBuild) definition(path, kind string, d filters.Direction, log boo
 }
 
 // filter decodes a filter's configuration and builds the filter.
-func (b *policyBuild) filter(path string, def filters.Definition, with ast.Node) filters.Filter {
+func (b *policyBuild) filter(path, step string, def filters.Definition, with ast.Node) filters.Filter {
 	cfg := def.Config()
 	before := len(b.d.problems)
 	if with != nil {
@@ -547,38 +565,21 @@ func (b *policyBuild) filter(path string, def filters.Definition, with ast.Node)
 	}
 	if v, ok := cfg.(interface{ Validate() error }); ok {
 		if err := v.Validate(); err != nil {
-			b.filterError(path, err)
+			b.d.field(b.spec, path, err)
 			return nil
 		}
 	}
 	env := b.loader.Env
 	env.Dir = filepath.Dir(b.d.file)
+	if u := b.set.models; u != nil {
+		env.Models, env.Secrets = u.For(b.policy.Name, step), u.Secrets()
+	}
 	f, err := def.New(cfg, env)
 	if err != nil {
-		b.filterError(path, err)
+		b.d.field(b.spec, path, err)
 		return nil
 	}
 	return f
-}
-
-func (b *policyBuild) filterError(path string, err error) {
-	// Several at once come joined.
-	if many, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, e := range many.Unwrap() {
-			b.filterError(path, e)
-		}
-		return
-	}
-	var fe *filters.FieldError
-	if !errors.As(err, &fe) {
-		b.at(path, err.Error(), "")
-		return
-	}
-	at := path
-	if fe.Path != "" {
-		at = path + "." + fe.Path
-	}
-	b.at(at, fe.Msg, fe.Hint)
 }
 
 // compile works out what the steps need.
@@ -623,6 +624,9 @@ func (b *build) finish(_ context.Context, version string) *Set {
 	if hasError(b.problems) {
 		if resolver != nil {
 			resolver.Close()
+		}
+		if s.models != nil {
+			s.models.Release()
 		}
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/invopop/jsonschema"
 
 	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/internal/ai"
 )
 
 // Schema returns the JSON Schema (2020-12) of the policy language, for editors:
@@ -22,7 +23,7 @@ func Schema(reg *filters.Registry) ([]byte, error) {
 		spec *jsonschema.Schema
 	}{
 		{"Policy", g.of(reflect.TypeFor[policySpec]())},
-		{"Provider", g.of(reflect.TypeFor[ProviderSpec]())},
+		{"Provider", g.of(reflect.TypeFor[ai.Spec]())},
 		{"Settings", g.of(reflect.TypeFor[Settings]())},
 	} {
 		s := g.of(reflect.TypeFor[header]())

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/internal/ai"
 	"github.com/sluice-proxy/sluice/internal/identity"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
 )
@@ -39,6 +40,7 @@ type Set struct {
 	providers []Provider
 	resolver  *identity.Resolver
 	limits    pipeline.Limits
+	models    *ai.Use
 	index     index
 }
 
@@ -100,6 +102,9 @@ func (s *Set) Begin(ctx context.Context, ex *filters.Exchange) (pipeline.Chains,
 func (s *Set) close() {
 	if s.resolver != nil {
 		s.resolver.Close()
+	}
+	if s.models != nil {
+		s.models.Release()
 	}
 }
 

@@ -16,7 +16,9 @@ import (
 	"go.opentelemetry.io/otel"
 
 	"github.com/sluice-proxy/sluice/extproc"
+	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/admin"
+	"github.com/sluice-proxy/sluice/internal/ai"
 	"github.com/sluice-proxy/sluice/internal/audit"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
 	"github.com/sluice-proxy/sluice/internal/store"
@@ -41,6 +43,8 @@ type daemon struct {
 
 	store   *policies.Store
 	metrics *telemetry.Metrics
+	models  *telemetry.Models
+	pool    *ai.Pool
 
 	mu       sync.Mutex
 	lastLoad admin.Load
@@ -49,10 +53,16 @@ type daemon struct {
 // run serves until ctx ends, and drains then.
 func (d *daemon) run(ctx context.Context) (err error) {
 	d.metrics = telemetry.NewMetrics()
+	d.models = telemetry.NewModels(d.metrics)
 	var shared store.Shared
-	loader := loader(d.log)
-	loader.Env.Store = &shared
-	d.store, err = policies.Open(ctx, loader, d.policies...)
+	load := loader(d.log)
+	load.Env.Store = &shared
+	if load.Pool, err = ai.NewPool(ai.Options{Log: d.log, Observer: d.models, Dial: load.Dial}); err != nil {
+		return fmt.Errorf("preparing the providers: %w", err)
+	}
+	d.pool = load.Pool
+	d.models.Cached(d.pool.Cached)
+	d.store, err = policies.Open(ctx, load, d.policies...)
 	if err != nil {
 		return fmt.Errorf("loading the policies:\n%w", err)
 	}
@@ -154,7 +164,7 @@ func (d *daemon) serve(ctx context.Context, server *extproc.Server, settings *po
 		}
 		address = l.Addr().String()
 		beside.Go(func() {
-			err := admin.Serve(adminCtx, l, admin.Options{Build: build(), Metrics: d.metrics.Handler(), Ready: server.Ready, Policies: d.state, Pprof: pprof})
+			err := admin.Serve(adminCtx, l, admin.Options{Build: build(), Metrics: d.metrics.Handler(), Ready: server.Ready, Policies: d.state, Keys: d.keys, Pprof: pprof})
 			if err != nil {
 				d.log.Error("the admin port has failed", "error", err.Error())
 			}
@@ -257,6 +267,8 @@ func (d *daemon) loaded(set *policies.Set, problems []policies.Problem, refused 
 		d.log.Error("policies refused; the set before stays in force", "set", set.Version(), "problems", load.Problems)
 	} else {
 		d.metrics.Reloaded(load.Result, set.Version(), names(set))
+		d.models.Forget(names(set))
+		d.pool.BoundCache(set.Settings().Limits.ModelCacheBytes)
 		d.log.Info("policies loaded", "set", set.Version(), "policies", names(set))
 		for _, p := range load.Problems {
 			d.log.Warn("a policy has a problem", "problem", p)
@@ -282,6 +294,29 @@ func (d *daemon) state() admin.Policies {
 			}
 		}
 		out.Policies = append(out.Policies, ap)
+	}
+	return out
+}
+
+// keys are the public keys of what the policies in force sign, each once.
+func (d *daemon) keys() [][]byte {
+	var out [][]byte
+	seen := map[string]bool{}
+	for _, p := range d.store.Current().Policies() {
+		for _, s := range slices.Concat(p.Request, p.Response, p.Log) {
+			for _, f := range []filters.Filter{s.Filter, s.Fallback} {
+				signer, ok := f.(filters.Signer)
+				if !ok {
+					continue
+				}
+				for _, k := range signer.PublicKeys() {
+					if !seen[string(k)] {
+						seen[string(k)] = true
+						out = append(out, k)
+					}
+				}
+			}
+		}
 	}
 	return out
 }

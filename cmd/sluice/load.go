@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/filters/all"
+	"github.com/sluice-proxy/sluice/internal/ai/vendors"
 	"github.com/sluice-proxy/sluice/internal/store"
 	"github.com/sluice-proxy/sluice/policies"
 )
@@ -22,6 +23,7 @@ func loader(log *slog.Logger) *policies.Loader {
 	return &policies.Loader{
 		Registry: all.Registry(),
 		Env:      filters.Env{Now: time.Now, Rand: rand.Reader, Log: log, Store: store.NewMemory(0, time.Now)},
+		Dial:     vendors.Dial,
 	}
 }
 

@@ -3,8 +3,11 @@ package all
 
 import (
 	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/filters/claims"
 	"github.com/sluice-proxy/sluice/filters/deny"
+	"github.com/sluice-proxy/sluice/filters/infer"
 	"github.com/sluice-proxy/sluice/filters/pii"
+	"github.com/sluice-proxy/sluice/filters/route"
 	"github.com/sluice-proxy/sluice/filters/transform"
 )
 
@@ -12,8 +15,11 @@ import (
 // line here.
 func Registry() *filters.Registry {
 	return filters.NewRegistry(
+		claims.Definition(),
 		deny.Definition(),
+		infer.Definition(),
 		pii.Definition(),
+		route.Definition(),
 		transform.Definition(),
 	)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/internal/ai/vendors"
 	"github.com/sluice-proxy/sluice/internal/replay"
 	"github.com/sluice-proxy/sluice/internal/store"
 	"github.com/sluice-proxy/sluice/policies"
@@ -115,7 +116,7 @@ func runFile(t *testing.T, reg *filters.Registry, file string) {
 
 func openStore(t *testing.T, reg *filters.Registry, dir string, logs io.Writer) *policies.Store {
 	t.Helper()
-	loader := &policies.Loader{Registry: reg, Env: filters.Env{
+	loader := &policies.Loader{Registry: reg, Dial: vendors.Dial, Env: filters.Env{
 		Now: time.Now, Rand: zeros{}, Store: store.NewMemory(0, time.Now), Log: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}}
 	store, err := policies.Open(context.Background(), loader, dir)

@@ -41,7 +41,7 @@ type filter struct {
 
 func build(c Config, env filters.Env) (filters.Filter, error) {
 	f := &filter{cfg: c, in: newCodings(c.Decode), store: env.Store, random: env.Rand}
-	if err := f.arm(); err != nil {
+	if err := f.arm(env); err != nil {
 		return nil, err
 	}
 	f.cfg.Tokens.Conversation = strings.ToLower(c.Tokens.Conversation)
@@ -70,7 +70,7 @@ func build(c Config, env filters.Env) (filters.Filter, error) {
 		f.scanner = blind{} // all of them are for detectors outside
 	}
 	for i, d := range c.Detectors {
-		o, err := newOutside(*d.HTTP)
+		o, err := newOutside(*d.HTTP, env)
 		if err != nil {
 			return nil, &filters.FieldError{Path: fmt.Sprintf("detectors[%d].http.token", i), Msg: err.Error()}
 		}
@@ -117,12 +117,12 @@ func (c *Config) threshold(e detect.Entity) float64 {
 }
 
 // arm reads the key and sees to it that what the actions need is there.
-func (f *filter) arm() error {
+func (f *filter) arm(env filters.Env) error {
 	if f.cfg.Key.IsZero() {
 		return nil
 	}
 	var err error
-	if f.key, err = f.cfg.Key.Read(); err != nil {
+	if f.key, err = env.Secret(f.cfg.Key); err != nil {
 		return &filters.FieldError{Path: "key", Msg: err.Error()}
 	}
 	switch {

@@ -78,7 +78,7 @@ type outside struct {
 	slots  chan struct{}
 }
 
-func newOutside(h HTTPDetector) (*outside, error) {
+func newOutside(h HTTPDetector, env filters.Env) (*outside, error) {
 	o := &outside{HTTPDetector: h}
 	if o.Language == "" {
 		o.Language = "en"
@@ -91,7 +91,7 @@ func newOutside(h HTTPDetector) (*outside, error) {
 	}
 	if h.Token != nil {
 		var err error
-		if o.token, err = h.Token.Read(); err != nil {
+		if o.token, err = env.Secret(*h.Token); err != nil {
 			return nil, err
 		}
 	}
@@ -104,7 +104,7 @@ func newOutside(h HTTPDetector) (*outside, error) {
 	return o, nil
 }
 
-// Calls implements filters.Caller.
+// Calls implements filters.Sender.
 func (f *filter) Calls() []string {
 	var urls []string
 	for _, o := range f.outside {

@@ -25,7 +25,7 @@ func Render(def filters.Definition) (string, error) {
 	if doc := strings.TrimSpace(def.Doc); doc != "" {
 		b.WriteString(doc + "\n\n")
 	}
-	if table := Table(cfg.Elem()); table != "" {
+	if table := Table(cfg.Elem().Interface()); table != "" {
 		b.WriteString("## Configuration\n\n" + table + "\n")
 	}
 	if example := strings.TrimSpace(def.Example); example != "" {
@@ -34,10 +34,10 @@ func Render(def filters.Definition) (string, error) {
 	return b.String(), nil
 }
 
-// Table returns the table of a configuration type's keys; "" where it has
-// none.
-func Table(cfg reflect.Value) string {
-	rows := fieldsOf(cfg, "", nil)
+// Table writes the keys of a configuration, a struct with its defaults in it,
+// as a table in Markdown; "" where it has none.
+func Table(cfg any) string {
+	rows := fieldsOf(reflect.ValueOf(cfg), "", nil)
 	if len(rows) == 0 {
 		return ""
 	}
@@ -87,8 +87,11 @@ func fieldsOf(v reflect.Value, prefix string, rows []row) []row {
 		}
 		rows = append(rows, r)
 		elem, suffix := f.Type, "."
-		if elem.Kind() == reflect.Slice {
+		switch elem.Kind() {
+		case reflect.Slice:
 			elem, suffix = elem.Elem(), "[]."
+		case reflect.Map:
+			elem, suffix = elem.Elem(), ".<name>."
 		}
 		if elem.Kind() == reflect.Pointer {
 			elem = elem.Elem()

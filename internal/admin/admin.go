@@ -67,6 +67,9 @@ type Options struct {
 	Ready func() error
 	// Policies returns the state of the policies.
 	Policies func() Policies
+	// Keys returns the public keys of what Sluice signs, as JWKs; nil where
+	// nothing is signed.
+	Keys func() [][]byte
 	// Pprof adds /debug/pprof/.
 	Pprof bool
 }
@@ -90,6 +93,9 @@ func Handler(opt Options) http.Handler {
 		}{opt.Build, opt.Policies().Version})
 	})
 	mux.HandleFunc("GET /policies", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, opt.Policies()) })
+	if opt.Keys != nil {
+		mux.HandleFunc("GET /.well-known/jwks.json", func(w http.ResponseWriter, _ *http.Request) { writeKeys(w, opt.Keys()) })
+	}
 	if opt.Pprof {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
@@ -147,6 +153,21 @@ func Serve(ctx context.Context, l net.Listener, opt Options) error {
 		return fmt.Errorf("serving the admin endpoints: %w", err)
 	}
 	return nil
+}
+
+// writeKeys writes a JWK set (RFC 7517).
+func writeKeys(w http.ResponseWriter, keys [][]byte) {
+	set := struct {
+		Keys []json.RawMessage `json:"keys"`
+	}{Keys: []json.RawMessage{}}
+	for _, k := range keys {
+		set.Keys = append(set.Keys, k)
+	}
+	w.Header().Set("Content-Type", "application/jwk-set+json")
+	// Whoever verifies may keep it for a little, and asks again for a key that
+	// it does not know.
+	w.Header().Set("Cache-Control", "public, max-age=60")
+	writeIndented(w, set)
 }
 
 func writeJSON(w http.ResponseWriter, v any) {

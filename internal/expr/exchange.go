@@ -93,6 +93,8 @@ func (a *activation) field(variable, field string) any {
 			return ex.Consumer.Claims
 		case "by":
 			return ex.Consumer.By
+		case "tenant":
+			return ex.Consumer.Tenant
 		}
 	case "source":
 		if field == "address" {

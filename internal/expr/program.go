@@ -45,7 +45,7 @@ func (e *Error) Error() string {
 var variables = map[string][]string{
 	"request":  {"method", "path", "url_path", "query", "host", "scheme", "headers", "trailers", "body"},
 	"response": {"status", "headers", "trailers", "body"},
-	"consumer": {"id", "username", "groups", "claims", "by"},
+	"consumer": {"id", "username", "groups", "claims", "by", "tenant"},
 	"source":   {"address", "principal"},
 	"route":    {"name", "cluster", "virtual_host"},
 	"exchange": {"id"},
@@ -251,4 +251,9 @@ func (p *Program) Eval(ex *filters.Exchange) (any, error) {
 		return nil, fmt.Errorf("evaluating an expression: %w", err)
 	}
 	return native(out)
+}
+
+// Reads reports whether a field of a variable is read.
+func (p *Program) Reads(variable, field string) bool {
+	return slices.Contains(p.fields[variable], field)
 }

@@ -33,6 +33,7 @@ type Header struct {
 	ID       string `json:"id,omitempty" doc:"Header of the consumer's id; default x-consumer-id."`
 	Username string `json:"username,omitempty" doc:"Header of the user name; default x-consumer-username."`
 	Groups   string `json:"groups,omitempty" doc:"Header of the groups, separated by commas; default x-consumer-groups."`
+	Tenant   string `json:"tenant,omitempty" doc:"Header of the tenant; default x-consumer-tenant."`
 }
 
 // Trust says whose headers are believed.
@@ -55,6 +56,8 @@ type JWT struct {
 	IDClaim    string   `json:"idClaim,omitempty" doc:"Claim of the consumer's id; default sub."`
 	NameClaim  string   `json:"nameClaim,omitempty" doc:"Claim of the user name; default preferred_username."`
 	GroupClaim string   `json:"groupClaim,omitempty" doc:"Claim of the groups, a list or text separated by spaces; default groups."`
+	// TenantClaim is the claim of the tenant.
+	TenantClaim string `json:"tenantClaim,omitempty" doc:"Claim of the tenant, the organisation of the caller; default tenant."`
 }
 
 // XFCC is identity from x-forwarded-client-cert.
@@ -78,7 +81,8 @@ func New(c Config) (*Resolver, error) {
 			return nil, err
 		}
 		r.header = &headerMethod{trust: t,
-			id: nameOr(c.Header.ID, "x-consumer-id"), username: nameOr(c.Header.Username, "x-consumer-username"), groups: nameOr(c.Header.Groups, "x-consumer-groups")}
+			id: nameOr(c.Header.ID, "x-consumer-id"), username: nameOr(c.Header.Username, "x-consumer-username"), groups: nameOr(c.Header.Groups, "x-consumer-groups"),
+			tenant: nameOr(c.Header.Tenant, "x-consumer-tenant")}
 	}
 	if c.XFCC != nil {
 		t, err := newTrust(c.XFCC.Trust, "xfcc")
@@ -177,8 +181,8 @@ func (t *trust) holds(ex *filters.Exchange) bool {
 }
 
 type headerMethod struct {
-	trust                *trust
-	id, username, groups string
+	trust                        *trust
+	id, username, groups, tenant string
 }
 
 func (m *headerMethod) identify(ex *filters.Exchange) (filters.Consumer, bool) {
@@ -187,7 +191,7 @@ func (m *headerMethod) identify(ex *filters.Exchange) (filters.Consumer, bool) {
 	if id == "" && username == "" || !m.trust.holds(ex) {
 		return filters.Consumer{}, false
 	}
-	c := filters.Consumer{ID: id, Username: username, By: "header"}
+	c := filters.Consumer{ID: id, Username: username, Tenant: h.Get(m.tenant), By: "header"}
 	for _, v := range h.Values(m.groups) {
 		for g := range strings.SplitSeq(v, ",") {
 			if g = strings.TrimSpace(g); g != "" {

@@ -186,6 +186,7 @@ func (m *jwtMethod) identify(ex *filters.Exchange) (filters.Consumer, bool) {
 	}
 	c.ID, _ = c.Claims[nameOr0(m.cfg.IDClaim, "sub")].(string)
 	c.Username, _ = c.Claims[nameOr0(m.cfg.NameClaim, "preferred_username")].(string)
+	c.Tenant, _ = c.Claims[nameOr0(m.cfg.TenantClaim, "tenant")].(string)
 	switch g := c.Claims[nameOr0(m.cfg.GroupClaim, "groups")].(type) {
 	case string:
 		c.Groups = strings.Fields(g)

@@ -172,6 +172,7 @@ func (r *Run) Headers(ctx context.Context, d filters.Direction, caps Caps, end b
 	hasBody := !end && !r.upgrade
 	codings, codingErr := coding.Parse(msg.Headers.Values("content-encoding"))
 	l.typ = body.TypeOf(msg.Headers.Get("content-type"))
+	r.strip(l, d, &msg.Headers)
 	for _, s := range l.steps {
 		if r.denial != nil {
 			break
@@ -333,6 +334,9 @@ func (r *Run) Trailers(ctx context.Context, d filters.Direction) Turn {
 		r.denial = &filters.Denial{Status: 500, Type: problemTruncated, Title: "The end of the message could not be forwarded"}
 	}
 	r.ex.Phase = filters.TrailersPhase(d)
+	if r.denial == nil {
+		r.strip(l, d, &r.ex.Message(d).Trailers)
+	}
 	for _, s := range l.active {
 		if r.denial != nil {
 			break

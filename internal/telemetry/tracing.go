@@ -145,6 +145,7 @@ func (t *Tracing) Decision(r *pipeline.Record) {
 	for name, n := range r.Decision.Findings {
 		d.attributes = append(d.attributes, attribute.Int("sluice.findings."+name, n))
 	}
+	d.attributes = append(d.attributes, modelAttributes(r.Decision.Details)...)
 	of, ok := t.open.Load(r.In)
 	if !ok {
 		of = new([]decided)
@@ -154,6 +155,28 @@ func (t *Tracing) Decision(r *pipeline.Record) {
 	if list := of.(*[]decided); len(*list) < maxSpans {
 		*list = append(*list, d)
 	}
+}
+
+// modelAttributes are what a decision says of a model's answer (filters.Answer,
+// Details), under the names of OpenTelemetry's conventions.
+func modelAttributes(details map[string]any) (out []attribute.KeyValue) {
+	for _, a := range [...]struct{ detail, name string }{
+		{"provider", "sluice.provider"}, {"answer", "sluice.answer"}, {"prompt", "sluice.prompt"}, {"model", "gen_ai.response.model"},
+		{"input_tokens", "gen_ai.usage.input_tokens"}, {"output_tokens", "gen_ai.usage.output_tokens"}, {"cost_usd", "sluice.cost_usd"},
+	} {
+		switch v := details[a.detail].(type) {
+		case string:
+			out = append(out, attribute.String(a.name, v))
+		case int:
+			out = append(out, attribute.Int(a.name, v))
+		case float64:
+			out = append(out, attribute.Float64(a.name, v))
+		}
+	}
+	if len(out) > 0 {
+		out = append(out, attribute.String("gen_ai.operation.name", operation))
+	}
+	return out
 }
 
 // Exchange implements pipeline.Recorder.

@@ -64,6 +64,19 @@ var calls = []call{
 		body: "{\"amount\": 25000, \"currency\": \"EUR\"}\n", status: 403, inRequest: false,
 		want: []string{"https://example.com/problems/key-needed", `"status"`},
 	},
+	{
+		title:  "A simple prompt, which goes to the small model",
+		method: "POST", path: "/v1/ask", headers: [][2]string{{"content-type", "application/json"}, {"x-upstream", "large-model"}},
+		body: "{\"prompt\": \"What is the capital of Portugal?\"}\n", status: 204, inRequest: true,
+		want: []string{"POST /models/small", "Portugal"},
+	},
+	{
+		title:  "A complex prompt, which goes to the large one",
+		method: "POST", path: "/v1/ask", headers: [][2]string{{"content-type", "application/json"}},
+		body:   "{\"prompt\": \"Compare three consensus algorithms in detail, explain the trade-offs step by step and recommend one.\"}\n",
+		status: 204, inRequest: true,
+		want: []string{"POST /models/large", "consensus"},
+	},
 }
 
 // show sends the requests and prints them.
