@@ -90,6 +90,7 @@ func (st *stream) check() {
 	}
 	gone := st.overdue(bound)
 	l.working.Unlock()
+	st.peer.Flush() // nobody else is about to
 	if gone {
 		st.peer.End(errLate)
 	}
