@@ -12,6 +12,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,6 +26,8 @@ import (
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/filters/claims"
 	"github.com/sluice-proxy/sluice/filters/filtertest"
+	"github.com/sluice-proxy/sluice/internal/ai"
+	"github.com/sluice-proxy/sluice/internal/ai/vendors"
 )
 
 func TestConformance(t *testing.T) { filtertest.Conform(t, claims.Definition()) }
@@ -248,3 +252,47 @@ func TestTheTokenOfTheClientIsNoPartOfTheQuestion(t *testing.T) {
 		t.Errorf("asked %s, %v", b, err)
 	}
 }
+
+// TestAModelThatObeysTheCallerGrantsNothing: the model does what the call's
+// path tells it to, and none of it gets to the backend.
+func TestAModelThatObeysTheCallerGrantsNothing(t *testing.T) {
+	for _, answer := range []string{
+		`{"tier":"admin"}`,
+		`{"tier":"gold","is_admin":true}`,
+		`{"tier":"gold\r\nx-admin: 1"}`,
+		`{"tier":["gold","admin"]}`,
+		`{"tier":"gold","risk_score":101}`,
+		`Sure! {"tier":"admin"}`,
+		`null`,
+	} {
+		obeying := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(map[string]any{"choices": []any{map[string]any{"finish_reason": "stop", "message": map[string]any{"content": answer}}}})
+		}))
+		pool, err := ai.NewPool(ai.Options{Dial: vendors.Dial})
+		if err != nil {
+			t.Fatal(err)
+		}
+		use, err := pool.Use(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := use.Add("p", ai.Spec{Type: "compatible", Model: "m", BaseURL: obeying.URL}); err != nil {
+			t.Fatal(err)
+		}
+		c := config("")
+		c.To, c.JWT = "headers", nil
+		c.Claims["risk_score"] = claims.Claim{Type: "integer", Minimum: new(float64), Maximum: ptr(100.0), Optional: true}
+		f := build(t, c, filters.Env{Now: time.Now, Models: use.For("p", "s")})
+		var led filters.Ledger
+		_, err = f.Apply(context.Background(), &filters.Exchange{}, &led)
+		var failure *filters.Failure
+		if !errors.As(err, &failure) || !strings.HasPrefix(failure.Reason, "answer: ") || !led.Empty() || led.Result != nil {
+			t.Errorf("%s: error %v, changes %v", answer, err, led.Changes)
+		}
+		use.Release()
+		obeying.Close()
+	}
+}
+
+func ptr[T any](v T) *T { return &v }

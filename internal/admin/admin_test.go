@@ -33,6 +33,8 @@ func TestEndpoints(t *testing.T) {
 	notReady.Ready = func() error { return errors.New("draining") }
 	withPprof := options()
 	withPprof.Pprof = true
+	signing := options()
+	signing.Keys = func() [][]byte { return [][]byte{[]byte(`{"kty":"OKP","kid":"k1"}`)} }
 	for _, c := range []struct {
 		name, method, path string
 		opt                Options
@@ -49,6 +51,8 @@ func TestEndpoints(t *testing.T) {
 		{"version", "GET", "/version", options(), 200, "application/json", `"policies": "4f1c"`},
 		{"policies", "GET", "/policies", options(), 200, "application/json", `"filter": "pii"`},
 		{"problems of the last load", "GET", "/policies", options(), 200, "application/json", "a.yaml:3:1: error: unknown key"},
+		{"keys", "GET", "/.well-known/jwks.json", signing, 200, "application/jwk-set+json", `"kid": "k1"`},
+		{"no keys", "GET", "/.well-known/jwks.json", options(), 404, "application/problem+json", `"status": 404`},
 		{"no such page", "GET", "/nothing", options(), 404, "application/problem+json", `"status": 404`},
 		{"no such method", "POST", "/policies", options(), 405, "application/problem+json", `"status": 405`},
 		{"pprof is off", "GET", "/debug/pprof/", options(), 404, "application/problem+json", `"status": 404`},

@@ -64,3 +64,16 @@ func BenchmarkCacheHit(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkOpenBreaker(b *testing.B) {
+	f := newFaulty(b, reply{status: 500})
+	e := newEnv(b, ai.Options{}, map[string]ai.Spec{"p": compatible(f, func(s *ai.Spec) { s.Breaker = &ai.Breaker{Failures: 1, OpenFor: time.Hour} })})
+	a, q := e.prepare(b, "p", riskTask()), question("x")
+	_, _ = ask(b, a, q)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := a.Ask(context.Background(), q); err == nil {
+			b.Fatal("there is an answer")
+		}
+	}
+}
