@@ -166,14 +166,15 @@ func (s *scan) fieldName() *field {
 	if !s.keyRead {
 		s.keyRead = true
 		if s.ctx.Key != "" {
-			s.key = s.readName(s.ctx.Key)
+			var buf [2 * nameWindow]byte
+			s.key = *s.nameField(buf[:copy(buf[:], s.ctx.Key)])
 		}
 	}
 	return &s.key
 }
 
 // readName says what a field's name means.
-func (s *Scanner) readName(name string) field {
+func (s *Scanner) readName(name []byte) field {
 	f := field{kind: jsonKey}
 	if len(name) > 2*nameWindow {
 		name = name[:2*nameWindow]
@@ -507,8 +508,8 @@ func (r *reader) endLine() {
 // keyAt looks at the : or = at i, which may end a field's name.
 func (s *scan) keyAt(i int, c byte) {
 	r := &s.reader
-	if q := s.quotedName(i); q != noName {
-		s.setKey(jsonKey, q, i+1)
+	if q, end := s.quotedName(i); q != noName {
+		s.setName(q, end, i+1)
 		return
 	}
 	if !r.clean || r.end < i-nameWindow || r.end <= r.floor {
@@ -532,27 +533,81 @@ func (s *scan) keyAt(i int, c byte) {
 
 const noName = -1 << 30
 
-// quotedName returns where the quoted name before the : or = at i begins.
-func (s *scan) quotedName(i int) int {
+// quotedName returns where the quotation mark before the quoted name is that
+// stands before the : or = at i, and where the name ends.
+func (s *scan) quotedName(i int) (quote, end int) {
 	j := i - 1
 	for j > i-3 && s.at(j) == ' ' {
 		j--
 	}
 	if s.at(j) != '"' {
-		return noName
+		return noName, 0
 	}
-	if j--; s.at(j) == '\\' {
+	if s.at(j-1) == '\\' {
 		j--
 	}
-	for k := j; k >= j-nameWindow; k-- {
+	for k := j - 1; k >= j-1-nameWindow; k-- {
 		switch s.at(k) {
 		case '"':
-			return k
+			return k, j
 		case '\n', 0:
-			return noName
+			return noName, 0
 		}
 	}
-	return noName
+	return noName, 0
+}
+
+// setName makes the quoted name the name of a field whose value begins at.
+// Nothing before it matters any more.
+func (s *scan) setName(quote, end, at int) {
+	r := &s.reader
+	var f *field
+	if quote+1 >= 0 {
+		f = s.nameField(s.text[quote+1 : end])
+	} else {
+		var buf [nameWindow + 2]byte
+		n := 0
+		for k := quote + 1; k < end && n < len(buf); k++ {
+			buf[n] = s.at(k)
+			n++
+		}
+		f = s.nameField(buf[:n])
+	}
+	r.json = *f
+	r.json.kind, r.json.at = jsonKey, at
+	r.line.kind = noKey
+	r.tag, r.callQuote = at-2*readWindow, at-2*readWindow
+	r.opened, r.clean = false, false
+	r.floor, r.words[0] = at-1, 0
+}
+
+// namedField is a field's name that was read before.
+type namedField struct {
+	name  [nameWindow]byte
+	n     int
+	field field
+}
+
+// nameField says what a name means. The bodies of an API have few names, and
+// many of each: those of this scan are remembered.
+func (s *scan) nameField(name []byte) *field {
+	if len(name) > nameWindow {
+		s.longName = s.readName(name)
+		return &s.longName
+	}
+	h := uint64(len(name))
+	for i := 0; i < len(name); i += 8 {
+		var chunk [8]byte
+		copy(chunk[:], name[i:])
+		h = hashChunk(h, binary.LittleEndian.Uint64(chunk[:]))
+	}
+	e := &s.fieldsSeen[h>>58]
+	if e.n != len(name)+1 || string(e.name[:len(name)]) != string(name) {
+		e.n = len(name) + 1
+		copy(e.name[:], name)
+		e.field = s.readName(name)
+	}
+	return &e.field
 }
 
 // nameOf is where the name that ends at the last word begins.
@@ -570,7 +625,7 @@ func (s *scan) setKey(kind keyKind, from, at int) {
 	from = max(from, at-nameWindow-2)
 	for i := r.n - 1; i >= 0 && r.n-i <= len(r.marks); i-- {
 		m := &r.marks[i%len(r.marks)]
-		if m.at < from || m.at < r.floor && kind != jsonKey && kind != callKey {
+		if m.at < from || m.at < r.floor && kind != callKey {
 			break
 		}
 		ph := &s.dict.phrases[m.phrase-1]
@@ -582,9 +637,6 @@ func (s *scan) setKey(kind keyKind, from, at int) {
 		f.about = s.dict.phrases[r.lastPhrase-1].own.has(flagLast)
 	}
 	switch {
-	case kind == jsonKey:
-		r.json, r.line.kind = f, noKey
-		r.tag, r.callQuote = at-1000, at-1000
 	case kind == lineKey && f.own.empty() && f.shared.empty():
 		// The beginning of a sentence: "Note: …".
 		return

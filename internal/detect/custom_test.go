@@ -61,6 +61,10 @@ func TestReader(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	cutEverywhere(t, s, "", text)
+	s = scanner(t, detect.Options{Readers: []detect.Reader{sentences{}}, Entities: []detect.Entity{detect.Email}})
+	if got := found(s, "", text); !slices.Equal(got, []string{"EMAIL_ADDRESS:joe@example.org"}) {
+		t.Errorf("with one entity: got %q", got)
+	}
 }
 
 // sentences finds words in capitals, and wants whole sentences.

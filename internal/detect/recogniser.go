@@ -58,9 +58,31 @@ type form struct {
 
 // formList are the forms of one length.
 type formList struct {
-	lone   []*form // that need no hint
-	hinted []*form
-	of     set // the entities of hinted
+	lone   []*form       // that need no hint
+	hinted []entityForms // all of them, by entity
+	of     set           // the entities of hinted
+}
+
+// entityForms are the forms of an entity in a list.
+type entityForms struct {
+	id    uint8
+	forms []*form
+}
+
+func (l *formList) add(f *form, minScore float64) {
+	if f.alone >= minScore {
+		l.lone = append(l.lone, f)
+	}
+	id := f.rec.id
+	if !l.of.has(id) {
+		l.of.add(id)
+		l.hinted = append(l.hinted, entityForms{id: id})
+	}
+	for i := range l.hinted {
+		if l.hinted[i].id == id {
+			l.hinted[i].forms = append(l.hinted[i].forms, f)
+		}
+	}
 }
 
 // compiled is a recogniser with its entity's number.

@@ -411,13 +411,21 @@ func (s *scan) match(c *candidate, separators []byte) {
 	clues := s.around(max(c.start, s.hintsAt))
 	said := clues.own
 	said.or(&clues.shared)
-	forms := list.lone
-	if said.overlaps(&list.of) {
-		forms = list.hinted
-	}
-	for _, f := range forms {
-		if c.letters&f.mustDigit == 0 && c.letters&f.mustLetter == f.mustLetter {
+	fits := func(f *form) bool { return c.letters&f.mustDigit == 0 && c.letters&f.mustLetter == f.mustLetter }
+	for _, f := range list.lone {
+		if fits(f) && !said.has(f.rec.id) {
 			s.matchForm(c, f, separators, clues)
+		}
+	}
+	if said.overlaps(&list.of) {
+		for i := range list.hinted {
+			if e := &list.hinted[i]; said.has(e.id) {
+				for _, f := range e.forms {
+					if fits(f) {
+						s.matchForm(c, f, separators, clues)
+					}
+				}
+			}
 		}
 	}
 	if clues.own.overlaps(&s.openSet) {

@@ -51,6 +51,7 @@ type Scanner struct {
 	// alone makes of a value.
 	openSet, valueSet set
 	readers           []Reader
+	only              []Entity     // of a reader's findings; all where empty
 	model             *names.Model // nil where no names are wanted
 	nameBias          float64
 	custom            []*customRecogniser
@@ -62,7 +63,7 @@ var valueEntities = []Entity{Username, StreetAddress, ZIPCode, BIC, NRP, Title, 
 
 // New returns a scanner.
 func New(opt Options) (*Scanner, error) {
-	s := &Scanner{minScore: opt.MinScore, dict: builtin, readers: opt.Readers}
+	s := &Scanner{minScore: opt.MinScore, dict: builtin, readers: opt.Readers, only: opt.Entities}
 	if s.minScore == 0 {
 		s.minScore = 0.5
 	}
@@ -134,14 +135,6 @@ func (s *Scanner) use(c *compiled) {
 	}
 }
 
-func (l *formList) add(f *form, minScore float64) {
-	if f.alone >= minScore {
-		l.lone = append(l.lone, f)
-	}
-	l.hinted = append(l.hinted, f)
-	l.of.add(f.rec.id)
-}
-
 // scan is one pass over a text.
 type scan struct {
 	*Scanner
@@ -164,6 +157,11 @@ type scan struct {
 	known   bool // clues is filled
 	key     field
 	keyRead bool
+	// fieldsSeen are names that were read before, with the dictionary seenBy;
+	// longName is one that is too long for them.
+	fieldsSeen [64]namedField
+	seenBy     *dictionary
+	longName   field
 
 	table  *Table
 	cellAt int
@@ -196,7 +194,9 @@ func (s *Scanner) Scan(dst []Finding, ctx Context, text []byte, more bool) (find
 	sc.out, sc.from = dst, len(dst)
 	for _, r := range s.readers {
 		var held int
+		from := len(sc.out)
 		sc.out, held = r.Read(sc.out, ctx, text, more)
+		sc.out = slices.Delete(sc.out, from+s.keep(sc.out[from:]), len(sc.out))
 		if more {
 			sc.limit = min(sc.limit, held)
 		}
@@ -207,6 +207,18 @@ func (s *Scanner) Scan(dst []Finding, ctx Context, text []byte, more bool) (find
 	return sc.settle()
 }
 
+// keep moves a reader's findings that are wanted to the front, and returns how
+// many they are.
+func (s *Scanner) keep(fs []Finding) (n int) {
+	for _, f := range fs {
+		if f.Score >= s.minScore && (len(s.only) == 0 || slices.Contains(s.only, f.Entity)) {
+			fs[n] = f
+			n++
+		}
+	}
+	return n
+}
+
 // scans are kept for the next text: checks are called by way of a variable,
 // so that what they look at would be allocated anew each time.
 var scans = sync.Pool{New: func() any { return new(scan) }}
@@ -214,6 +226,12 @@ var scans = sync.Pool{New: func() any { return new(scan) }}
 func (s *scan) begin(sc *Scanner, ctx Context, text []byte, more bool) {
 	s.Scanner, s.ctx, s.text, s.more = sc, ctx, text, more
 	s.live, s.limit, s.nspan, s.values = len(text), len(text), 0, 0
+	if s.seenBy != sc.dict {
+		s.seenBy = sc.dict
+		for i := range s.fieldsSeen {
+			s.fieldsSeen[i].n = 0
+		}
+	}
 	s.reader.begun, s.known, s.keyRead = false, false, false
 	s.key = field{}
 	s.table, s.cellAt, s.cell, s.quoted = nil, 0, 0, false

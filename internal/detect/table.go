@@ -106,7 +106,7 @@ func (s *scan) columns(separator byte) []field {
 		if c != separator && c != '\n' {
 			continue
 		}
-		f := s.readName(string(s.text[from:i]))
+		f := s.readName(s.text[from:i])
 		known = known || !f.own.empty() || !f.shared.empty()
 		out = append(out, f)
 		from = i + 1

@@ -14,8 +14,8 @@ func (s *scan) keyed(p int) {
 	case c == '"':
 		// The name of a JSON member stands for itself: nothing before it has
 		// to be read.
-		if q := s.quotedName(i); q != noName {
-			s.skipTo(q)
+		if q, end := s.quotedName(i); q != noName {
+			s.skipTo(q, end, p)
 		}
 	default:
 		return
@@ -43,19 +43,18 @@ func (s *scan) keyed(p int) {
 	}
 }
 
-// skipTo makes the reader go on at q, the beginning of a member's name.
-func (s *scan) skipTo(q int) {
+// skipTo makes the reader go on behind the quoted name of a member.
+func (s *scan) skipTo(quote, end, at int) {
 	r := &s.reader
-	if r.begun && r.at >= q {
+	if r.begun && r.at > quote {
 		return
 	}
 	if !r.begun {
-		r.reset(max(q, -len(s.ctx.Before)))
+		r.reset(quote)
 	}
-	r.at, r.floor, r.whole = q, q, true
-	r.words[0] = 0
-	r.clean, r.typed = false, false
-	r.line.kind = noKey
+	r.at, r.end, r.whole = at, quote, true
+	r.quotes = at - 2
+	s.setName(quote, end, at)
 }
 
 // extent is where the value of a field stands.
@@ -534,6 +533,9 @@ func (s *scan) spoken(start, end int) {
 			return
 		}
 	}
+	if end-start < 4 && !isSymbol(s.at(end)) && !isSymbol(s.at(start-1)) {
+		return
+	}
 	from := start
 	for from > 0 && start-from < maxWord && s.text[from-1] > ' ' && s.text[from-1] != '"' && s.text[from-1] != '\'' {
 		from--
@@ -601,7 +603,7 @@ func (s *scan) option(i int) int {
 	user := string(name) == "u" || string(name) == "user" || string(name) == "proxy-user"
 	var f field
 	if !user {
-		f = s.readName(string(name))
+		f = s.readName(name)
 		if !f.own.has(idAPIKey) && !f.own.has(idPassword) {
 			return i
 		}

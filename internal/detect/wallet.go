@@ -24,7 +24,7 @@ func (s *scan) wallet(start, end int) {
 	case len(w) >= 58 && hasPrefix(w, "addr1"):
 		ok = isBech32(w, 4)
 	case len(w) <= 35 && w[0] != '0':
-		ok = isBase58Check(w)
+		ok = isBase58(w) && hasCapital(w) && isBase58Check(w)
 	}
 	if ok {
 		s.add(start, end, idCrypto, 1)
@@ -62,6 +62,15 @@ func isBase58(w []byte) bool {
 		}
 	}
 	return true
+}
+
+func hasCapital(w []byte) bool {
+	for _, c := range w {
+		if kinds[c] == upperKind {
+			return true
+		}
+	}
+	return false
 }
 
 // isBase58Check: 25 bytes, of which the last four are a double SHA-256 of the
