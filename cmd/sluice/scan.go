@@ -101,6 +101,7 @@ func scanText(s *detect.Scanner, name string, r io.Reader, out io.Writer) error 
 	buf, done := make([]byte, 0, 2*readBytes), 0
 	at := place{line: 1, column: 1}
 	var found []detect.Finding
+	var memory detect.Memory
 	for end := false; !end; {
 		if cap(buf)-len(buf) < readBytes {
 			buf = append(make([]byte, 0, 2*cap(buf)), buf...)
@@ -115,7 +116,7 @@ func scanText(s *detect.Scanner, name string, r io.Reader, out io.Writer) error 
 		}
 		text := buf[done:]
 		var settled int
-		found, settled = s.Scan(found[:0], detect.Context{Before: buf[max(0, done-contextBytes):done]}, text, !end)
+		found, settled = s.Scan(found[:0], detect.Context{Before: buf[max(0, done-contextBytes):done], Memory: &memory}, text, !end)
 		last := 0
 		for _, f := range found {
 			at.advance(text[last:f.Start])

@@ -32,7 +32,7 @@ func scanLines(s *detect.Scanner, name string, r io.Reader, out io.Writer, keepT
 		if err != nil {
 			return fmt.Errorf("%s:%d: %w", name, n, err)
 		}
-		found, _ = s.Scan(found[:0], detect.Context{}, []byte(text), false)
+		found, _ = s.Scan(found[:0], detect.Context{Memory: &detect.Memory{}}, []byte(text), false)
 		spans := make([]span, 0, len(found))
 		points, last := 0, 0
 		for _, f := range found {

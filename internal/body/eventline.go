@@ -101,8 +101,8 @@ func (s *events) split(raw []byte) (doc []byte, has bool) {
 	return doc, has
 }
 
-// showLine shows a comment, a name, an identifier or a line of another field
-// as text to the stages that look at everything.
+// showLine shows a comment or a line of another field as text, and what names
+// an event as the name that it is, to the stages that look at everything.
 func (s *events) showLine(ctx context.Context, raw []byte, l *eventLine) error {
 	text := raw[l.text:l.end]
 	if len(text) == 0 {
@@ -115,7 +115,11 @@ func (s *events) showLine(ctx context.Context, raw []byte, l *eventLine) error {
 		}
 	}
 	in := flow{text: text, raw: text}
-	out, err := s.alone.push(ctx, &in, false, s.preparePlain, func(_ *runner, v *filters.Value) bool {
+	prepare := s.preparePlain
+	if l.kind == eventNameLine {
+		prepare = prepareName
+	}
+	out, err := s.alone.push(ctx, &in, false, prepare, func(_ *runner, v *filters.Value) bool {
 		verb, _ := v.Outcome()
 		l.removed = l.removed || verb == filters.Remove
 		return !l.removed

@@ -229,6 +229,13 @@ func (s *events) preparePlain(r *runner) *filters.Value {
 	return v
 }
 
+// prepareName prepares an event's name: clients go by it.
+func prepareName(r *runner) *filters.Value {
+	v := r.prepare(filters.Name, nil, level{})
+	v.Paths, v.Inside = ^uint64(0), false
+	return v
+}
+
 // data shows an event's data to the stages and returns what becomes of it.
 // What has to go out before the event is in early.
 func (s *events) data(ctx context.Context, doc []byte, has bool) (out []byte, err error) {

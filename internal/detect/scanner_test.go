@@ -173,6 +173,9 @@ func TestProseFlows(t *testing.T) {
 }
 
 func TestNoAllocation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector allocates")
+	}
 	s := scanner(t, detect.Options{})
 	text := []byte(strings.Repeat("All happy families are alike, each of the 7 in its own way. ", 20))
 	if n := testing.AllocsPerRun(100, func() { s.Scan(nil, detect.Context{Key: "notes"}, text, false) }); n > 0 {

@@ -111,7 +111,7 @@ func TestFind(t *testing.T) {
 
 func TestRun(t *testing.T) {
 	var out strings.Builder
-	if err := run(&out, "testdata/data", nil, "", "", 5); err != nil {
+	if err := run(&out, "testdata/data", nil, "", "", 5, detect.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"## small: 5 documents, 9 spans", "| EMAIL ", "leak "} {

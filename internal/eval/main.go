@@ -26,13 +26,14 @@ func main() {
 	types := flag.String("types", "", "types to score, with commas between; those of the file where empty")
 	pred := flag.String("pred", "", "folder to write the findings to, as score.py takes them")
 	errors := flag.Int("errors", 0, "print so many of the spans that were missed or wrong")
+	bias := flag.Float64("bias", 0, "for or against names, -1 to 1")
 	flag.Parse()
-	if err := run(os.Stdout, *data, flag.Args(), *types, *pred, *errors); err != nil {
+	if err := run(os.Stdout, *data, flag.Args(), *types, *pred, *errors, detect.Options{NameBias: *bias}); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(out io.Writer, data string, names []string, types, pred string, errors int) error {
+func run(out io.Writer, data string, names []string, types, pred string, errors int, opt detect.Options) error {
 	c, err := readCanon(filepath.Join(data, "canon.json"))
 	if err != nil {
 		return err
@@ -41,7 +42,7 @@ func run(out io.Writer, data string, names []string, types, pred string, errors 
 	if err != nil {
 		return err
 	}
-	s, err := detect.New(detect.Options{})
+	s, err := detect.New(opt)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"unicode"
 )
 
@@ -51,7 +50,7 @@ func ratioOf(hitPred, pred, hitGold, gold int) ratio {
 func (t *tally) exact() ratio   { return ratioOf(t.exactPred, t.pred, t.exactGold, t.gold) }
 func (t *tally) overlap() ratio { return ratioOf(t.hitPred, t.pred, t.hitGold, t.gold) }
 
-// Score is what comes out of comparing what was found with what is there.
+// score is what comes out of comparing what was found with what is there.
 //
 // A finding overlaps a span of its type where they have a character in
 // common, and is exact where both ends agree. A finding on a span of a type
@@ -247,7 +246,7 @@ func (s *score) write(w io.Writer) {
 	for _, t := range s.types {
 		row(t, s.by[t])
 	}
-	row(strings.ToUpper("all"), &s.total)
+	row("ALL", &s.total)
 	fmt.Fprintf(w, "\nleak %.4f, over %.4f, documents of which nothing leaks %.3f, documents without personal data untouched %.3f, mean F1 of the types %.3f\n",
 		s.leak(), s.over(), share(s.noLeak, s.withData), s.clean(), s.macro())
 }

@@ -192,6 +192,9 @@ func TestBias(t *testing.T) {
 }
 
 func TestNoAllocation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector allocates")
+	}
 	m := model(t)
 	var spans []names.Span
 	var extents []names.Extent

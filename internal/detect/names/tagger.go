@@ -272,6 +272,12 @@ func (m *Model) decode(s *state, dst []Span, is *island, bias float64, shift int
 		e := &s.scores[k]
 		m.emissions(e, s.feats)
 		e[0] -= float32(bias)
+		if bias < 0 {
+			// What is not to be taken for a name is not either because it was
+			// taken for a product before.
+			e[BeginLabel(Other)] -= float32(bias)
+			e[BeginLabel(Other)+1] -= float32(bias)
+		}
 		if s.mem.has(s.toks[is.from+k].hash) {
 			e[BeginLabel(Person)] += rememberedBonus
 			e[BeginLabel(Person)+1] += rememberedBonus
