@@ -587,26 +587,26 @@ func (b *policyBuild) compile(steps []*pipeline.Step) {
 	if len(b.d.problems) > 0 && len(steps) == 0 {
 		return
 	}
-	for i, s := range steps {
-		if s.Log {
+	// One at a time, so that each problem has its place.
+	var good []*pipeline.Step
+	for _, s := range steps {
+		good = append(good, s)
+		err := pipeline.Compile(good)
+		if err == nil {
 			continue
 		}
-		// One at a time, so that each problem has its place.
-		if err := pipeline.Compile(steps[:i+1]); err != nil {
-			path, msg := b.places[s], err.Error()
-			var pe *body.PathError
-			if errors.As(err, &pe) {
-				key := "paths"
-				if pe.Join {
-					key = "join"
-				}
-				path, msg = fmt.Sprintf("%s.with.%s[%d]", path, key, pe.Index), pe.Error()
+		good = good[:len(good)-1]
+		path, msg := b.places[s], err.Error()
+		var pe *body.PathError
+		if errors.As(err, &pe) {
+			key := "paths"
+			if pe.Join {
+				key = "join"
 			}
-			b.at(path, msg, "")
-			return
+			path, msg = fmt.Sprintf("%s.with.%s[%d]", path, key, pe.Index), pe.Error()
 		}
+		b.at(path, msg, "")
 	}
-	_ = pipeline.Compile(steps)
 }
 
 // finish makes the set, where there is no error.
