@@ -77,7 +77,7 @@ staticcheck:
 unit: envoy redis
 	@sh scripts/openbao.sh
 	@sh scripts/aimock.sh
-	SLUICE_OPENBAO=$(OPENBAO) SLUICE_AIMOCK=$(AIMOCK) $(GO) test -timeout 5m ./...
+	PATH="$$PATH:$(CURDIR)/.tools/node/bin" SLUICE_OPENBAO=$(OPENBAO) SLUICE_AIMOCK=$(AIMOCK) $(GO) test -timeout 5m ./...
 
 # The AI providers against every server that others wrote. LiteLLM's proxy is
 # large and takes its time to install, so make test does without it.
@@ -85,7 +85,7 @@ test-providers:
 	@sh scripts/openbao.sh
 	@sh scripts/aimock.sh
 	@sh scripts/litellm.sh
-	SLUICE_OPENBAO=$(OPENBAO) SLUICE_AIMOCK=$(AIMOCK) SLUICE_LITELLM=$(LITELLM) $(GO) test -count=1 -timeout 10m -run 'Aimock|LiteLLM|Vault' ./internal/ai ./internal/secret
+	PATH="$$PATH:$(CURDIR)/.tools/node/bin" SLUICE_OPENBAO=$(OPENBAO) SLUICE_AIMOCK=$(AIMOCK) SLUICE_LITELLM=$(LITELLM) $(GO) test -count=1 -timeout 10m -run 'Aimock|LiteLLM|Vault' ./internal/ai ./internal/secret
 
 # Once more under the race detector, without the tests that measure
 # allocations or time, and the ones behind Envoy.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluice-proxy/sluice/extproc"
 	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/internal/h2"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
 )
 
@@ -55,7 +56,10 @@ func (s *script) run(server *extproc.Server) error {
 			return merr
 		}
 		s.replies = append(s.replies, nil)
-		if err = session.Message(b); err != nil {
+		if err = session.Message(b); errors.Is(err, h2.ErrApart) {
+			err = session.Message(b)
+		}
+		if err != nil {
 			break
 		}
 	}

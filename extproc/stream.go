@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/internal/h2"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
 )
 
@@ -108,6 +109,14 @@ func (st *stream) Message(data []byte) error {
 	if err := st.msg.read(data); err != nil {
 		return status.Error(codes.InvalidArgument, err.Error())
 	}
+	if !st.configured {
+		// Which steps there are tells whether any of them may wait; the others of
+		// the connection are not to wait with it.
+		st.configure(&st.msg)
+		if st.begin(&st.msg); st.run.Waits() {
+			return h2.ErrApart
+		}
+	}
 	if err := st.handle(&st.msg); err != nil {
 		return err
 	}
@@ -120,17 +129,12 @@ func (st *stream) Message(data []byte) error {
 }
 
 func (st *stream) handle(m *message) error {
-	if !st.configured {
-		st.configure(m)
-	}
-	if st.run != nil {
-		m.attributes.tell(st.run.Exchange())
-	}
 	if !m.known {
 		// A message of a later version of the protocol: there is no reply to it
 		// that would be right.
 		return status.Error(codes.InvalidArgument, "the message has no known phase")
 	}
+	m.attributes.tell(st.run.Exchange())
 	st.server.opt.Metrics.Message(m.phase)
 	switch d := m.phase.Direction(); m.phase {
 	case filters.HeadersPhase(d):
@@ -153,8 +157,13 @@ func (st *stream) configure(m *message) {
 	}
 }
 
-// begin starts the run. The request's headers are in ex where they were sent.
-func (st *stream) begin(ex *filters.Exchange, m *message) {
+// begin starts the run, with the first message. The request's headers are in
+// it, unless the data plane is configured not to send them.
+func (st *stream) begin(m *message) {
+	ex := &filters.Exchange{}
+	if m.phase == filters.RequestHeaders {
+		ex.Request.Headers = m.headers
+	}
 	ex.Started = st.server.opt.Now()
 	ex.ID = exchangeID(&ex.Request.Headers)
 	ex.Metadata = metadataOf(m.metadata)
@@ -170,15 +179,6 @@ func (st *stream) begin(ex *filters.Exchange, m *message) {
 	}
 }
 
-// exchange returns the exchange, begun if it has not been: the request phases
-// may have been skipped.
-func (st *stream) exchange(m *message) *filters.Exchange {
-	if st.run == nil {
-		st.begin(&filters.Exchange{}, m)
-	}
-	return st.run.Exchange()
-}
-
 func (st *stream) headers(d filters.Direction, m *message) error {
 	l := &st.lanes[d]
 	if st.denied || l.began {
@@ -186,12 +186,7 @@ func (st *stream) headers(d filters.Direction, m *message) error {
 	}
 	l.began = true
 	hs := m.headers
-	if d == filters.Request && st.run == nil {
-		ex := &filters.Exchange{}
-		ex.Request.Headers = hs
-		st.begin(ex, m)
-	}
-	ex := st.exchange(m)
+	ex := st.run.Exchange()
 	ex.Message(d).Headers = hs
 	if d == filters.Response && len(m.metadata) > 0 {
 		ex.Metadata = metadataOf(m.metadata)
@@ -217,7 +212,6 @@ func (st *stream) headers(d filters.Direction, m *message) error {
 
 func (st *stream) body(d filters.Direction, m *message) error {
 	l := &st.lanes[d]
-	st.exchange(m)
 	if st.denied {
 		return nil
 	}
@@ -280,7 +274,7 @@ func (st *stream) body(d filters.Direction, m *message) error {
 
 func (st *stream) trailers(d filters.Direction, m *message) error {
 	l := &st.lanes[d]
-	ex := st.exchange(m)
+	ex := st.run.Exchange()
 	if st.denied || l.finished {
 		return nil
 	}

