@@ -135,7 +135,11 @@ type deny struct {
 }
 
 // Needs implements filters.Filter.
-func (f *deny) Needs(d filters.Direction) filters.Needs { return expr.Needs(d, f.programs...) }
+func (f *deny) Needs(d filters.Direction) filters.Needs {
+	n := expr.Needs(d, f.programs...)
+	n.Immediate = true
+	return n
+}
 
 // Apply implements filters.Filter.
 func (f *deny) Apply(_ context.Context, ex *filters.Exchange, led *filters.Ledger) (filters.Decision, error) {

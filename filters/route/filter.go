@@ -126,6 +126,7 @@ func (f *filter) Strips(_ filters.Direction, name string) bool { return f.owns[n
 // Needs implements filters.Filter.
 func (f *filter) Needs(d filters.Direction) filters.Needs {
 	n := expr.Needs(d, f.programs...)
+	n.Immediate = f.asker == nil
 	if f.asker == nil {
 		return n
 	}

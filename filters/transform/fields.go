@@ -79,6 +79,7 @@ func countPaths(ops []Operation) int {
 // Needs implements filters.Filter.
 func (f *fields) Needs(d filters.Direction) filters.Needs {
 	n := expr.Needs(d, f.programs...)
+	n.Immediate = true
 	n.Headers = len(f.headers.headers)+len(f.query) > 0
 	if n.Body == filters.NoBody {
 		n.Body = filters.StreamedBody

@@ -28,7 +28,11 @@ func (f *headers) Supports(d filters.Direction) error {
 }
 
 // Needs implements filters.Filter.
-func (f *headers) Needs(d filters.Direction) filters.Needs { return expr.Needs(d, f.programs...) }
+func (f *headers) Needs(d filters.Direction) filters.Needs {
+	n := expr.Needs(d, f.programs...)
+	n.Immediate = true
+	return n
+}
 
 // Apply implements filters.Filter.
 func (f *headers) Apply(_ context.Context, ex *filters.Exchange, led *filters.Ledger) (filters.Decision, error) {

@@ -215,7 +215,7 @@ func (p *Program) Steps() []string { return p.steps }
 
 // Needs returns what a filter with these expressions must see in direction d.
 func Needs(d filters.Direction, programs ...*Program) filters.Needs {
-	n := filters.Needs{Headers: true, Immediate: true}
+	n := filters.Needs{Headers: true}
 	for _, p := range programs {
 		if p.NeedsBody(d) {
 			n.Body = filters.WholeBody
