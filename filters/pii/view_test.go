@@ -232,6 +232,9 @@ func FuzzView(f *testing.F) {
 // TestPlainCostsNothing: a value of plain ASCII that holds nothing is looked
 // at without an allocation, and without a view.
 func TestPlainCostsNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector allocates")
+	}
 	f := newFilter(t, nil)
 	s, err := f.Open(context.Background(), &filters.Exchange{}, filters.Request)
 	if err != nil {
