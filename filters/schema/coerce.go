@@ -22,6 +22,10 @@ type limits struct {
 	dropUnknown bool
 }
 
+// maxMembers is how many members an object may have for a name to be looked for
+// among them.
+const maxMembers = 256
+
 // change is one change: what was done, and where in the schema it says so.
 type change struct{ kind, place string }
 
@@ -329,12 +333,15 @@ func (c *coercion) meant(f *fault, n *node, name string, missing []string) *memb
 		}
 		return !c.limits.never.name(have) && !c.limits.never.name(want) && isNear(squeeze(have), squeeze(want))
 	}
+	if len(n.members) > maxMembers {
+		return nil
+	}
 	var found *member
 	for _, m := range n.members {
 		if c.rules.names[m.name] || matchesPattern(f.schema, m.name) || !like(m.name, name) {
 			continue
 		}
-		if !c.limits.fields.allow(append(slices.Clone(f.path), name)) || found != nil {
+		if found != nil {
 			return nil
 		}
 		found = m

@@ -266,16 +266,6 @@ func (n *node) member(token string) *member {
 	return nil
 }
 
-// put makes the node another value.
-func (n *node) put(raw []byte) error {
-	d, err := parse(raw)
-	if err != nil {
-		return err
-	}
-	*n = *d.root
-	return nil
-}
-
 // putText makes the node a string.
 func (n *node) putText(s string) {
 	*n = node{kind: '"', raw: quote(s), text: s}
@@ -322,7 +312,9 @@ func pointer(path []string) string {
 	var b strings.Builder
 	for _, tok := range path {
 		b.WriteByte('/')
-		b.WriteString(strings.NewReplacer("~", "~0", "/", "~1").Replace(tok))
+		b.WriteString(escapes.Replace(tok))
 	}
 	return b.String()
 }
+
+var escapes = strings.NewReplacer("~", "~0", "/", "~1")

@@ -167,5 +167,7 @@ func words(s string) []string {
 
 // squeeze leaves of a name or word what is the same however it is spelled.
 func squeeze(s string) string {
-	return strings.NewReplacer(" ", "", "-", "", "_", "", ".", "").Replace(strings.ToLower(strings.TrimSpace(s)))
+	return separators.Replace(strings.ToLower(strings.TrimSpace(s)))
 }
+
+var separators = strings.NewReplacer(" ", "", "-", "", "_", "", ".", "")
