@@ -133,7 +133,7 @@ schema does not have), the ` + "`keyword`" + ` of the schema, and a ` + "`messag
 
 ` + "`steps.<name>`" + ` is ` + "`{valid, errors, changes}`" + `: whether the body fits now, the list of
 errors of the body as it came, and the list of changes as ` + "`{kind, path}`" + ` with the path in the
-schema. The decision counts errors by keyword and changes by kind, and says where
+schema (of a suggestion's, in the document). The decision counts errors by keyword and changes by kind, and says where
 in the schema they are.`
 
 type filter struct {
@@ -228,7 +228,7 @@ func (f *filter) suggest(ctx context.Context, ex *filters.Exchange, led *filters
 	if err != nil {
 		return f.refuse(led, d, []fault{whole(err)}, details)
 	}
-	a := newAdoption(f.rules, &f.limits, found)
+	a := newAdoption(f.rules, &f.limits, doc, found)
 	switch {
 	case !a.adopt(nil, doc.root, want.root):
 		details["suggestion"] = "not allowed"
@@ -236,11 +236,7 @@ func (f *filter) suggest(ctx context.Context, ex *filters.Exchange, led *filters
 		details["suggestion"] = "does not fit"
 	default:
 		details["suggestion"] = "taken"
-		changes := make([]change, a.count)
-		for i := range changes {
-			changes[i] = change{kind: suggested}
-		}
-		return f.accept(led, doc, found, changes, "suggested", details)
+		return f.accept(led, doc, found, a.changes, "suggested", details)
 	}
 	return f.refuse(led, d, found, details)
 }
@@ -253,13 +249,9 @@ func (f *filter) accept(led *filters.Ledger, doc *document, found []fault, chang
 	places := make([]string, 0, len(changes))
 	for _, c := range changes {
 		dec.Actions[c.kind]++
-		if c.kind != suggested {
-			places = append(places, c.kind+" "+c.place)
-		}
+		places = append(places, c.kind+" "+c.place)
 	}
-	if len(places) > 0 {
-		dec.Details["changes"] = places[:min(len(places), maxListed)]
-	}
+	dec.Details["changes"] = places[:min(len(places), maxListed)]
 	return dec
 }
 

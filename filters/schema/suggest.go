@@ -58,16 +58,18 @@ func (a *advisor) ask(ctx context.Context, ex *filters.Exchange, body []byte, er
 // adoption makes a document what the model suggests, change by change, so that
 // each is held against the limits.
 type adoption struct {
+	rules  *rules
 	limits *limits
-	known  map[string]bool
+	// came is the document as it came, and changes are what was done to it.
+	came    any
+	changes []change
 	// wrong are the places where the document does not fit: nothing else is
 	// changed.
 	wrong [][]string
-	count int
 }
 
-func newAdoption(r *rules, l *limits, found []fault) *adoption {
-	a := &adoption{limits: l, known: r.names}
+func newAdoption(r *rules, l *limits, d *document, found []fault) *adoption {
+	a := &adoption{rules: r, limits: l, came: d.root.value()}
 	for i := range found {
 		a.wrong = append(a.wrong, found[i].places()...)
 	}
@@ -75,8 +77,8 @@ func newAdoption(r *rules, l *limits, found []fault) *adoption {
 }
 
 func (a *adoption) change(path []string) bool {
-	a.count++
-	return a.count <= a.limits.max && a.limits.fields.allow(path) &&
+	a.changes = append(a.changes, change{suggested, a.rules.shown(a.came, path)})
+	return len(a.changes) <= a.limits.max && a.limits.fields.allow(path) &&
 		slices.ContainsFunc(a.wrong, func(w []string) bool { return len(w) <= len(path) && slices.Equal(w, path[:len(w)]) })
 }
 
@@ -148,7 +150,7 @@ func (a *adoption) object(path []string, have, want *node) bool {
 		}
 	}
 	for _, name := range gone {
-		if !a.limits.dropUnknown || a.known[name] || !a.change(at(name)) {
+		if !a.limits.dropUnknown || a.rules.names[name] || !a.change(at(name)) {
 			return false
 		}
 		have.remove(name)
