@@ -22,9 +22,13 @@ type limits struct {
 	dropUnknown bool
 }
 
-// maxMembers is how many members an object may have for a name to be looked for
-// among them.
-const maxMembers = 256
+const (
+	// maxMembers is how many members an object may have for a name to be
+	// looked for among them.
+	maxMembers = 256
+	// maxFaults is how many errors a body may have to be worth the work.
+	maxFaults = 1000
+)
 
 // change is one change: what was done, and where in the schema it says so.
 type change struct{ kind, place string }
@@ -58,11 +62,14 @@ type coercion struct {
 // at least one thing, so that there are no more rounds than changes.
 func (c *coercion) run(ctx context.Context, found []fault) (bool, error) {
 	for len(found) > 0 {
-		if err := ctx.Err(); err != nil {
-			return false, err
+		if len(found) > maxFaults {
+			return false, nil
 		}
 		var touched [][]string
 		for i := range found {
+			if err := ctx.Err(); err != nil {
+				return false, err
+			}
 			f := &found[i]
 			if slices.ContainsFunc(touched, func(t []string) bool { return len(t) <= len(f.path) && slices.Equal(t, f.path[:len(t)]) }) {
 				continue

@@ -208,6 +208,23 @@ func TestWhatIsNoDocument(t *testing.T) {
 	}
 }
 
+func TestNamesThatStandTwice(t *testing.T) {
+	for _, n := range []int{1, fewMembers - 1, fewMembers, fewMembers + 1, 100} {
+		var b strings.Builder
+		for i := range n {
+			b.WriteString(`"m` + strings.Repeat("x", i) + `":1,`)
+		}
+		if _, err := parse([]byte("{" + b.String() + `"last":1}`)); err != nil {
+			t.Errorf("%d members: %v", n, err)
+		}
+		for _, twice := range []string{"m", "m" + strings.Repeat("x", n-1)} {
+			if _, err := parse([]byte("{" + b.String() + `"` + twice + `":1}`)); !errors.Is(err, errDuplicate) {
+				t.Errorf("%d members, and one twice: %v", n, err)
+			}
+		}
+	}
+}
+
 func TestNamesOfTheDocumentAreNotShown(t *testing.T) {
 	f := newFilter(t, `{"schema":{"type":"object","additionalProperties":{"type":"object","properties":{"n":{"type":"integer"}}}}}`, nil)
 	_, d, led := apply(t, f, `{"ada@example.com":{"n":"x"},"5551234":{"n":"y"}}`)

@@ -12,6 +12,7 @@ import (
 
 const (
 	maxDepth    = 512  // the deepest document, as limits.depth has it by default
+	fewMembers  = 16   // up to as many names are compared one by one
 	maxNumber   = 1024 // the longest number, as it is written
 	maxExponent = 400  // a validator computes with exact numbers: 1e999999999 would not end
 )
@@ -120,10 +121,7 @@ func (p *parser) quoted() []byte {
 
 func (p *parser) container(open byte, depth int) (*node, error) {
 	n := &node{kind: open}
-	var names map[string]bool
-	if open == '{' {
-		names = map[string]bool{}
-	}
+	var names map[string]bool // of an object with more members than are compared one by one
 	p.at++
 	lead := p.space()
 	if c := p.src[p.at]; c == '}' || c == ']' {
@@ -136,10 +134,18 @@ func (p *parser) container(open byte, depth int) (*node, error) {
 		if open == '{' {
 			m.rawName = p.quoted()
 			m.name = unquote(m.rawName)
-			if names[m.name] {
+			if len(n.members) == fewMembers {
+				names = make(map[string]bool, 2*fewMembers)
+				for _, o := range n.members {
+					names[o.name] = true
+				}
+			}
+			if names == nil && n.member(m.name) != nil || names[m.name] {
 				return nil, errDuplicate
 			}
-			names[m.name] = true
+			if names != nil {
+				names[m.name] = true
+			}
 			start := p.at
 			p.space()
 			p.at++ // the colon

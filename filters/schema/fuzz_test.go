@@ -45,3 +45,59 @@ func FuzzApply(f *testing.F) {
 		}
 	})
 }
+
+// FuzzSuggestion: whatever a model answers, what goes on fits, and has the
+// identifiers and amounts of the body as it came.
+func FuzzSuggestion(f *testing.F) {
+	m := &model{}
+	step := newFilter(f, `{"coerce":false,"dropUnknown":true,"suggest":{"provider":"fake"},"schema":{"type":"object","required":["name"],"properties":{
+		"name":{"type":"string","maxLength":8},"user_id":{"type":["string","integer"]},"price":{"type":"number"},"kind":{"enum":["small","large"]},
+		"list":{"type":"array","items":{"$ref":"#"}}},"additionalProperties":false}}`, m)
+	for _, s := range [][2]string{
+		{`{"nom":"a","kind":"little","user_id":1}`, `{"name":"a","kind":"small","user_id":1}`},
+		{`{"name":7,"price":"1.0"}`, `{"name":"7","price":1.0}`},
+		{`{"list":{"name":"a"},"x":1}`, `{"name":"b","list":[{"name":"a"}]}`},
+		{`{"userId":"u"}`, `{"name":"n","user_id":"u"}`},
+		{`{"x":5}`, `{"name":"n","price":5}`},
+	} {
+		f.Add(s[0], s[1])
+	}
+	f.Fuzz(func(t *testing.T, body, said string) {
+		if _, err := parse([]byte(body)); err != nil {
+			return
+		}
+		m.answer = said
+		got, _, led := apply(t, step, body)
+		if !led.BodySet {
+			return
+		}
+		before, _ := parse([]byte(body))
+		after, err := parse([]byte(got))
+		if err != nil || len(step.rules.faults(after.root.value())) > 0 {
+			t.Fatal("what goes on does not fit")
+		}
+		had := map[string]int{}
+		protected(step.limits.never, before.root, had)
+		for text, n := range has(step.limits.never, after.root) {
+			if had[text] < n {
+				t.Fatal("an identifier or amount was made up")
+			}
+		}
+	})
+}
+
+func has(n never, v *node) map[string]int {
+	m := map[string]int{}
+	protected(n, v, m)
+	return m
+}
+
+// protected counts the values of protected members, by name and text.
+func protected(n never, v *node, into map[string]int) {
+	for _, m := range v.members {
+		if text, ok := scalarText(m.value); ok && n.name(m.name) {
+			into[squeeze(m.name)+"="+text]++
+		}
+		protected(n, m.value, into)
+	}
+}

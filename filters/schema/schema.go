@@ -118,7 +118,8 @@ What is done about an error, in this order:
 | ` + "`trim`" + ` | white space off the ends of a string |
 | ` + "`drop`" + ` | with ` + "`dropUnknown`" + `, members that ` + "`additionalProperties: false`" + ` forbids |
 
-Of ` + "`anyOf`" + ` and ` + "`oneOf`" + ` nothing is corrected, as there is no telling which was
+A body with more than 1000 errors is not corrected, and no name is looked for in an
+object of more than 256 members. Of ` + "`anyOf`" + ` and ` + "`oneOf`" + ` nothing is corrected, as there is no telling which was
 meant, unless all but one of them are null.
 
 With ` + "`suggest`" + `, a model is then asked for a document that fits. Its answer is
