@@ -119,12 +119,12 @@ What is done about an error, in this order:
 | ` + "`drop`" + ` | with ` + "`dropUnknown`" + `, members that ` + "`additionalProperties: false`" + ` forbids |
 
 A body with more than 1000 errors is not corrected, and no name is looked for in an
-object of more than 256 members. Of ` + "`anyOf`" + ` and ` + "`oneOf`" + ` nothing is corrected, as there is no telling which was
-meant, unless all but one of them are null.
+object of more than 256 members. Of ` + "`anyOf`" + ` and ` + "`oneOf`" + ` nothing is corrected, as
+there is no telling which was meant, unless all but one of them are null.
 
 With ` + "`suggest`" + `, a model is then asked for a document that fits. Its answer is
-taken over change by change; one that changes what it must not, or more than it
-may, is not taken at all, and neither is one that changes what fits. A provider that does not answer changes nothing: the
+taken over change by change; one that changes what fits or what it must not, or
+more than it may, is not taken at all. Where the provider does not answer, the
 body is refused. Personal data is replaced before it leaves, as the provider's
 ` + "`privacy`" + ` says. The schema must then have ` + "`type: object`" + ` at the top. A provider
 of type builtin corrects nothing.
@@ -133,9 +133,9 @@ An error has the ` + "`path`" + ` in the document (a JSON Pointer, with * for na
 schema does not have), the ` + "`keyword`" + ` of the schema, and a ` + "`message`" + `: never a value.
 
 ` + "`steps.<name>`" + ` is ` + "`{valid, errors, changes}`" + `: whether the body fits now, the list of
-errors of the body as it came, and the list of changes as ` + "`{kind, path}`" + ` with the path in the
-schema (of a suggestion's, in the document). The decision counts errors by keyword and changes by kind, and says where
-in the schema they are.`
+errors of the body as it came, and the list of changes as ` + "`{kind, path}`" + ` with the
+path in the schema (of a suggestion's, in the document). The decision counts errors
+by keyword and changes by kind, and says where in the schema they are.`
 
 type filter struct {
 	rules  *rules
