@@ -7,6 +7,7 @@ import (
 	"github.com/sluice-proxy/sluice/filters/deny"
 	"github.com/sluice-proxy/sluice/filters/infer"
 	"github.com/sluice-proxy/sluice/filters/pii"
+	"github.com/sluice-proxy/sluice/filters/promptguard"
 	"github.com/sluice-proxy/sluice/filters/route"
 	"github.com/sluice-proxy/sluice/filters/transform"
 )
@@ -19,6 +20,7 @@ func Registry() *filters.Registry {
 		deny.Definition(),
 		infer.Definition(),
 		pii.Definition(),
+		promptguard.Definition(),
 		route.Definition(),
 		transform.Definition(),
 	)
