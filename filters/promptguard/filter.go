@@ -23,7 +23,7 @@ func Definition() filters.Definition {
 		Doc:        doc,
 		Directions: []filters.Direction{filters.Request},
 		Default: Config{
-			Injection:      Injection{Threshold: 0.8},
+			Injection:      Injection{Threshold: 0.9},
 			MaxPromptBytes: 256 << 10,
 			Action:         Deny,
 			Rewrite:        Rewriting{Text: "[removed by policy]"},
@@ -74,7 +74,8 @@ mark is set both where both are asked for.
   together is rewritten in each of them.
 
 Without a provider, scores come from small models in this process, trained on
-some hundred sentences: they catch what is worded in known ways, and no more. A
+some hundred sentences: they catch what is worded in known ways, and no more, and
+have no opinion of less than three words. A
 provider is asked once for the injection score and once for the topic, about all
 prompts together, and only where nothing is denied yet; it is sent what its
 ` + "`privacy`" + ` allows. Where it does not answer, the step fails: by default
@@ -192,7 +193,7 @@ func (f *filter) prompts(ctx context.Context, ex *filters.Exchange) ([]said, fun
 		}
 	}
 	typ := body.TypeOf(ex.Request.Headers.Get("content-type"))
-	if typ.Format == body.Unreadable {
+	if typ.Known && !typ.Readable() {
 		return nil, nil, &filters.Failure{Reason: "unreadable body"}
 	}
 	v := &values{doc: doc, typ: typ, paths: f.paths}

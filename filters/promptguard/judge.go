@@ -24,6 +24,10 @@ const (
 // otherTopic is the answer of a provider for what is none of the topics.
 const otherTopic = "other"
 
+// leastWords is how many words the builtin model must see to have an opinion:
+// of fewer it knows nothing, and no order is that short.
+const leastWords = 3
+
 // promptVersion names the wording of the questions to a provider.
 const promptVersion = "promptguard-1"
 
@@ -257,6 +261,9 @@ func (g *guard) hold(ctx context.Context, v *verdict, s *said, views []string, p
 	}
 	top := 0.0
 	for _, t := range views {
+		if len(strings.Fields(t)) < leastWords {
+			continue
+		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
