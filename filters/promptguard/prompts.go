@@ -126,6 +126,10 @@ var labels = []string{
 	"detail", "file_id", "filename", "format", "url", "image_url", "file_url", "file_data", "signature", "encrypted_content", "cache_control",
 }
 
+// results are members of a call that the model's server has made by itself,
+// with what came of it.
+var results = []string{"output", "outputs", "results"}
+
 // strings collects the texts in n.
 func (c *chat) strings(s *said, n *node) {
 	switch n.kind {
@@ -140,7 +144,12 @@ func (c *chat) strings(s *said, n *node) {
 			c.strings(s, k)
 		}
 	case object:
+		call := strings.HasSuffix(n.word("type"), "_call")
 		for i, name := range n.names {
+			if call && slices.Contains(results, name) && !s.is([]Role{Tool}) {
+				c.message(&said{roles: []Role{Tool}}, n.kids[i])
+				continue
+			}
 			if slices.Contains(labels, name) || name == "data" && n.word("type") != "text" {
 				continue
 			}
