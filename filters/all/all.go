@@ -7,7 +7,9 @@ import (
 	"github.com/sluice-proxy/sluice/filters/deny"
 	"github.com/sluice-proxy/sluice/filters/infer"
 	"github.com/sluice-proxy/sluice/filters/pii"
+	"github.com/sluice-proxy/sluice/filters/promptguard"
 	"github.com/sluice-proxy/sluice/filters/route"
+	"github.com/sluice-proxy/sluice/filters/schema"
 	"github.com/sluice-proxy/sluice/filters/transform"
 )
 
@@ -19,7 +21,9 @@ func Registry() *filters.Registry {
 		deny.Definition(),
 		infer.Definition(),
 		pii.Definition(),
+		promptguard.Definition(),
 		route.Definition(),
+		schema.Definition(),
 		transform.Definition(),
 	)
 }

@@ -112,3 +112,15 @@ func TestCoercion(t *testing.T) {
 		}
 	}
 }
+
+// TestNumbersThatNobodyWritesOut: a validator would.
+func TestNumbersThatNobodyWritesOut(t *testing.T) {
+	for doc, fits := range map[string]bool{
+		`{"n":1e308}`: true, `[-1.5E-300]`: true, `12345678901234567890`: true,
+		`{"n":1e999999999}`: false, `[1E-999999999]`: false, `1e99999999999999999999`: false, strings.Repeat("9", 500): false,
+	} {
+		if _, err := answer.Decode([]byte(doc)); (err == nil) != fits {
+			t.Errorf("%.30s: %v", doc, err)
+		}
+	}
+}

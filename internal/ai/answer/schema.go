@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 
 	"github.com/kaptinlin/jsonrepair"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -165,6 +167,9 @@ func decodeValue(dec *json.Decoder) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if n, ok := t.(json.Number); ok && !bounded(string(n)) {
+		return nil, ErrNotJSON
+	}
 	d, ok := t.(json.Delim)
 	if !ok {
 		return t, nil
@@ -200,6 +205,21 @@ func decodeValue(dec *json.Decoder) (any, error) {
 		return l, err
 	}
 	return nil, ErrNotJSON
+}
+
+// bounded reports whether a number is one to reckon with: validators write it
+// out, and 1e999999999 would take for ever.
+func bounded(n string) bool {
+	const most = 400 // digits, and the exponent: beyond what a float64 has
+	if len(n) > most {
+		return false
+	}
+	i := strings.IndexAny(n, "eE")
+	if i < 0 {
+		return true
+	}
+	exp, err := strconv.Atoi(n[i+1:])
+	return err == nil && exp >= -most && exp <= most
 }
 
 func tooDeep(doc []byte) bool {
