@@ -106,7 +106,10 @@ const (
 	WholeBody
 )
 
-// Needs is what a filter must see in one direction.
+// Needs is what a filter must see in one direction. Of a step in a policy's log
+// list, whose Apply runs after the exchange in any case, only Body, Steps and
+// Decisions count: WholeBody is there a copy of what was forwarded, up to
+// limits.collectBytes, and no body where it was more.
 type Needs struct {
 	// Headers: Apply is called in the headers phase. A filter that needs the
 	// whole body and is not a Streamer is called once, when that is there.

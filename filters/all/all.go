@@ -8,6 +8,7 @@ import (
 	"github.com/sluice-proxy/sluice/filters/infer"
 	"github.com/sluice-proxy/sluice/filters/pii"
 	"github.com/sluice-proxy/sluice/filters/route"
+	"github.com/sluice-proxy/sluice/filters/summarize"
 	"github.com/sluice-proxy/sluice/filters/transform"
 )
 
@@ -20,6 +21,7 @@ func Registry() *filters.Registry {
 		infer.Definition(),
 		pii.Definition(),
 		route.Definition(),
+		summarize.Definition(),
 		transform.Definition(),
 	)
 }

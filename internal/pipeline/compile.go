@@ -23,13 +23,19 @@ func Compile(steps []*Step) error {
 	// What a later step reads of an earlier direction's body has to be kept
 	// while it passes.
 	for _, s := range steps {
-		if s.When == nil || s.Direction == filters.Request && !s.Log {
+		if s.Direction == filters.Request && !s.Log {
 			continue
 		}
-		s.keeps[filters.Request] = s.When.NeedsBody(filters.Request)
-		s.keeps[filters.Response] = s.Log && s.When.NeedsBody(filters.Response)
+		s.keeps[filters.Request] = s.readsLater(filters.Request)
+		s.keeps[filters.Response] = s.Log && s.readsLater(filters.Response)
 	}
 	return nil
+}
+
+// readsLater reports whether the step, or its condition, reads the body of
+// direction d after it has passed.
+func (s *Step) readsLater(d filters.Direction) bool {
+	return s.When != nil && s.When.NeedsBody(d) || s.Log && s.Filter.Needs(d).Body == filters.WholeBody
 }
 
 func (s *Step) compile(earlier []*Step) error {

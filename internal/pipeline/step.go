@@ -68,7 +68,8 @@ type Step struct {
 	streams bool
 	// immediate: the step waits for nothing outside.
 	immediate bool
-	// keeps: the condition reads the body of a direction that is over by then.
+	// keeps: the step or its condition reads the body of a direction that is
+	// over by then.
 	keeps [2]bool
 }
 
