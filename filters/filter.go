@@ -132,6 +132,8 @@ type Needs struct {
 	// Steps are the names of earlier steps whose results the filter reads.
 	// The runner then runs it no earlier than those.
 	Steps []string
+	// Decisions: a log step reads Exchange.Decisions.
+	Decisions bool
 	// Immediate: Apply and the Stream only compute, and wait for nothing
 	// outside: no model, no store, no file. The exchange is then worked on where
 	// its messages are read, and not on a goroutine of its own.

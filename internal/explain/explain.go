@@ -169,7 +169,7 @@ func reason(d *Decision) (why, advice string) {
 		why, advice = k.why, k.advice
 	} else {
 		why = Line(r, maxWord)
-		if d.Verdict == "denied" {
+		if d.Denies() {
 			advice = "If it should not have been, narrow the step's `when` or the policy's `match`, or try it with `mode: observe`."
 		}
 	}

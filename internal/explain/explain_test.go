@@ -24,7 +24,7 @@ func TestSentences(t *testing.T) {
 		{with(func(d *explain.Decision) { d.Verdict, d.Reason, d.OnError = "failed", "body too large", "deny" }),
 			"Step mask (pii) of policy customer-api failed at the response's body: the body is larger than may be collected. Its `onError` is deny, so the exchange ended; with `onError: continue` it would go on without the step. Raise `limits.collectBytes` (or `limits.exchangeBytes`) in the settings, or use a step that reads the body as it passes."},
 		{with(func(d *explain.Decision) { d.Verdict, d.Reason, d.Mode = "denied", "status 403", "observe" }),
-			"Step mask (pii) of policy customer-api would have denied the exchange at the response's body: status 403. If it should not have been, narrow the step's `when` or the policy's `match`, or try it with `mode: observe`. Nothing took effect because the step's `mode` is observe: set it to enforce for that."},
+			"Step mask (pii) of policy customer-api would have denied the exchange at the response's body: status 403. Nothing took effect because the step's `mode` is observe: set it to enforce for that."},
 		{with(func(d *explain.Decision) { d.Verdict = "passed" }),
 			"Step mask (pii) of policy customer-api looked at the response's body and had nothing to change."},
 	} {

@@ -14,6 +14,7 @@ import (
 func Compile(steps []*Step) error {
 	for i, s := range steps {
 		if s.Log {
+			s.recalls = s.Filter.Needs(filters.Response).Decisions
 			continue
 		}
 		if err := s.compile(steps[:i]); err != nil {

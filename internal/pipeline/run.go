@@ -34,6 +34,8 @@ type Run struct {
 	denial  *filters.Denial
 	done    bool
 	records int
+	// recalls: a log step reads the decisions.
+	recalls bool
 	peak    int
 	reached Bounds
 	// unprocessed: the exchange was refused and passes; mark says so to the
@@ -55,6 +57,7 @@ func NewRun(ex *filters.Exchange, c Chains, opt Options) *Run {
 	r.lanes[filters.Response].steps = c.Response
 	for _, steps := range [][]*Step{c.Response, c.Log} {
 		for _, s := range steps {
+			r.recalls = r.recalls || s.recalls
 			for d := range s.keeps {
 				r.lanes[d].keep = r.lanes[d].keep || s.keeps[d]
 			}

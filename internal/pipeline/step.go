@@ -71,6 +71,8 @@ type Step struct {
 	// keeps: the step or its condition reads the body of a direction that is
 	// over by then.
 	keeps [2]bool
+	// recalls: the step reads the exchange's decisions.
+	recalls bool
 }
 
 // Chains are the steps that apply to one exchange, in order.
