@@ -107,3 +107,29 @@ spec:
 		}
 	}
 }
+
+// TestAnExplanationGetsIntoTheAuditLog, without what is personal in the
+// exchange that was denied.
+func TestAnExplanationGetsIntoTheAuditLog(t *testing.T) {
+	got := auditOf(t, `apiVersion: sluice/v1
+kind: Policy
+metadata: {name: api}
+spec:
+  request:
+    - {name: number, filter: deny, onError: continue, when: 'int(request.headers["x-n"]) > 3'}
+    - {name: no, filter: deny, when: 'request.query["m"] == "query.canary@example.com"', with: {status: 403, detail: "not for query.canary@example.com"}}
+  log:
+    - {name: why, filter: explain}
+`, "GET /v1/a?m=query.canary@example.com HTTP/1.1\nx-request-id: request-1\nx-n: header-canary\n\n", "HTTP/1.1 200\n\n", 1)
+	for _, want := range []string{
+		`"exchange":"request-1"`, `"policy":"api","step":"why","note":"explanation","text":"The exchange was denied by step no of policy api. Step number (deny) of policy api failed at`,
+		"its `when` could not be evaluated on this exchange", "Step no (deny) of policy api denied the exchange at the request's headers: status 403.",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "canary") {
+		t.Error("something of the content is in the audit log")
+	}
+}

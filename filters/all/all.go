@@ -5,6 +5,7 @@ import (
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/filters/claims"
 	"github.com/sluice-proxy/sluice/filters/deny"
+	"github.com/sluice-proxy/sluice/filters/explain"
 	"github.com/sluice-proxy/sluice/filters/infer"
 	"github.com/sluice-proxy/sluice/filters/pii"
 	"github.com/sluice-proxy/sluice/filters/route"
@@ -18,6 +19,7 @@ func Registry() *filters.Registry {
 	return filters.NewRegistry(
 		claims.Definition(),
 		deny.Definition(),
+		explain.Definition(),
 		infer.Definition(),
 		pii.Definition(),
 		route.Definition(),
