@@ -107,9 +107,9 @@ const (
 )
 
 // Needs is what a filter must see in one direction. Of a step in a policy's log
-// list, whose Apply runs after the exchange in any case, only Body, Steps and
-// Decisions count: WholeBody is there a copy of what was forwarded, up to
-// limits.collectBytes, and no body where it was more.
+// list, whose Apply runs after the exchange in any case, only Body, KeepBytes,
+// Steps and Decisions count: WholeBody is there a copy of what was forwarded, and
+// no body where that was more than limits.collectBytes.
 type Needs struct {
 	// Headers: Apply is called in the headers phase. A filter that needs the
 	// whole body and is not a Streamer is called once, when that is there.
@@ -132,6 +132,9 @@ type Needs struct {
 	// Steps are the names of earlier steps whose results the filter reads.
 	// The runner then runs it no earlier than those.
 	Steps []string
+	// KeepBytes: a log step is content with the beginning of the body, this many
+	// bytes of it. It may get more.
+	KeepBytes int
 	// Decisions: a log step reads Exchange.Decisions.
 	Decisions bool
 	// Immediate: Apply and the Stream only compute, and wait for nothing

@@ -119,7 +119,7 @@ Every value that the detectors take for personal data or a secret is replaced by
 its entity's name (` + "`<EMAIL_ADDRESS>`" + `) before anything gets into the queue; so are
 path segments, and the query is left out. Who the caller is does not get in. Ids
 that are not personal stay. The bodies are those that were forwarded, after the
-policy's other steps; one that is longer than limits.collectBytes counts as none.
+policy's other steps; no more of them is kept than ` + "`maxBytes`" + `.
 
 The answer is not trusted: control characters go, it becomes one line, what the
 detectors find in it is replaced again, and it is cut at the detail's bound.
@@ -213,7 +213,8 @@ func build(c Config, env filters.Env) (filters.Filter, error) {
 // Needs implements filters.Filter.
 func (f *filter) Needs(d filters.Direction) filters.Needs {
 	if f.reads(d) {
-		return filters.Needs{Body: filters.WholeBody}
+		// A byte more tells that there is more.
+		return filters.Needs{Body: filters.WholeBody, KeepBytes: f.cfg.MaxBytes + 1}
 	}
 	return filters.Needs{}
 }

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/sluice-proxy/sluice/filters"
@@ -28,15 +29,29 @@ func Compile(steps []*Step) error {
 			continue
 		}
 		s.keeps[filters.Request] = s.readsLater(filters.Request)
-		s.keeps[filters.Response] = s.Log && s.readsLater(filters.Response)
+		if s.Log {
+			s.keeps[filters.Response] = s.readsLater(filters.Response)
+		}
 	}
 	return nil
 }
 
-// readsLater reports whether the step, or its condition, reads the body of
-// direction d after it has passed.
-func (s *Step) readsLater(d filters.Direction) bool {
-	return s.When != nil && s.When.NeedsBody(d) || s.Log && s.Filter.Needs(d).Body == filters.WholeBody
+// readsLater returns how many bytes of the body of direction d the step, or
+// its condition, reads after it has passed.
+func (s *Step) readsLater(d filters.Direction) int {
+	if s.When != nil && s.When.NeedsBody(d) {
+		return math.MaxInt
+	}
+	if !s.Log {
+		return 0
+	}
+	switch n := s.Filter.Needs(d); {
+	case n.Body != filters.WholeBody:
+		return 0
+	case n.KeepBytes > 0:
+		return n.KeepBytes
+	}
+	return math.MaxInt
 }
 
 func (s *Step) compile(earlier []*Step) error {

@@ -543,6 +543,8 @@ func TestALogStepSeesWhatWasForwarded(t *testing.T) {
 	}{
 		{filters.Needs{Body: filters.WholeBody, Decisions: true}, 1 << 20, `{"a":"X"}`, `{"b":"y"}`, "upper request_body changed"},
 		{filters.Needs{Body: filters.WholeBody}, 4, "", "", ""},
+		{filters.Needs{Body: filters.WholeBody, KeepBytes: 6}, 6, `{"a":"`, `{"b":"`, ""},
+		{filters.Needs{Body: filters.WholeBody, KeepBytes: 4}, 1 << 20, `{"a"`, `{"b"`, ""},
 		{filters.Needs{}, 1 << 20, "", "", ""},
 	} {
 		seen := false

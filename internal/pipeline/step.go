@@ -68,9 +68,9 @@ type Step struct {
 	streams bool
 	// immediate: the step waits for nothing outside.
 	immediate bool
-	// keeps: the step or its condition reads the body of a direction that is
-	// over by then.
-	keeps [2]bool
+	// keeps is how many bytes the step or its condition reads of the body of a
+	// direction that is over by then; math.MaxInt is all of it or nothing.
+	keeps [2]int
 	// recalls: the step reads the exchange's decisions.
 	recalls bool
 }
