@@ -25,6 +25,9 @@ type Exchange struct {
 	Route    Route
 	// Metadata is the dynamic metadata that the data plane sent, by namespace.
 	Metadata map[string]map[string]any
+	// Decisions are those made so far, in order. They are kept, and there, for
+	// log steps whose Needs say so; they must not be changed.
+	Decisions []Decided
 	// Steps holds what named steps left as Ledger.Result, by step name.
 	Steps map[string]any
 }

@@ -106,7 +106,10 @@ const (
 	WholeBody
 )
 
-// Needs is what a filter must see in one direction.
+// Needs is what a filter must see in one direction. Of a step in a policy's log
+// list, whose Apply runs after the exchange in any case, only Body, KeepBytes,
+// Steps and Decisions count: WholeBody is there a copy of what was forwarded, and
+// no body where that was more than limits.collectBytes.
 type Needs struct {
 	// Headers: Apply is called in the headers phase. A filter that needs the
 	// whole body and is not a Streamer is called once, when that is there.
@@ -129,6 +132,11 @@ type Needs struct {
 	// Steps are the names of earlier steps whose results the filter reads.
 	// The runner then runs it no earlier than those.
 	Steps []string
+	// KeepBytes: a log step is content with the beginning of the body, this many
+	// bytes of it. It may get more.
+	KeepBytes int
+	// Decisions: a log step reads Exchange.Decisions.
+	Decisions bool
 	// Immediate: Apply and the Stream only compute, and wait for nothing
 	// outside: no model, no store, no file. The exchange is then worked on where
 	// its messages are read, and not on a goroutine of its own.

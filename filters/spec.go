@@ -37,6 +37,10 @@ type Env struct {
 	// Secrets reads the secrets that a configuration refers to; Secret uses
 	// it.
 	Secrets Secrets
+	// Policy and Step are where the filter is used.
+	Policy, Step string
+	// Notes takes what is said after a decision. Nil where nobody listens.
+	Notes Notes
 }
 
 // Secret reads the secret that ref refers to.
@@ -64,6 +68,8 @@ type Spec[C any] struct {
 	Directions []Direction
 	// InLog: the filter may stand in a policy's log steps.
 	InLog bool
+	// OnlyLog: it may stand nowhere else.
+	OnlyLog bool
 	// Default is the configuration before the policy's keys are read into it.
 	Default C
 	// OnError is the default for steps: Deny for what must not leak, Continue
@@ -79,7 +85,7 @@ type Spec[C any] struct {
 type Definition struct {
 	Kind, Summary, Doc, Example string
 	Directions                  []Direction
-	InLog                       bool
+	InLog, OnlyLog              bool
 	OnError                     OnError
 	// Config returns a pointer to a fresh configuration with the defaults in
 	// it.
@@ -90,6 +96,9 @@ type Definition struct {
 
 // Allows reports whether a step in direction d may use the filter.
 func (d Definition) Allows(dir Direction) bool {
+	if d.OnlyLog {
+		return false
+	}
 	if len(d.Directions) == 0 {
 		return true
 	}
@@ -105,7 +114,7 @@ func (d Definition) Allows(dir Direction) bool {
 func Define[C any](s Spec[C]) Definition {
 	return Definition{
 		Kind: s.Kind, Summary: s.Summary, Doc: s.Doc, Example: s.Example,
-		Directions: s.Directions, InLog: s.InLog, OnError: s.OnError,
+		Directions: s.Directions, InLog: s.InLog || s.OnlyLog, OnlyLog: s.OnlyLog, OnError: s.OnError,
 		Config: func() any { c := s.Default; return &c },
 		New: func(cfg any, env Env) (Filter, error) {
 			c, ok := cfg.(*C)

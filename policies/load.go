@@ -570,7 +570,7 @@ func (b *policyBuild) filter(path, step string, def filters.Definition, with ast
 		}
 	}
 	env := b.loader.Env
-	env.Dir = filepath.Dir(b.d.file)
+	env.Dir, env.Policy, env.Step = filepath.Dir(b.d.file), b.policy.Name, step
 	if u := b.set.models; u != nil {
 		env.Models, env.Secrets = u.For(b.policy.Name, step), u.Secrets()
 	}

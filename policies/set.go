@@ -56,6 +56,15 @@ func (s *Set) Policies() []*Policy { return s.policies }
 // Providers returns the configured providers.
 func (s *Set) Providers() []Provider { return s.providers }
 
+// Models returns the providers as a step of a policy sees them, or nil where
+// there are none.
+func (s *Set) Models(policy, step string) filters.Models {
+	if s.models == nil {
+		return nil
+	}
+	return s.models.For(policy, step)
+}
+
 // Limits returns the bounds of one exchange.
 func (s *Set) Limits() pipeline.Limits { return s.limits }
 

@@ -56,7 +56,8 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	d.models = telemetry.NewModels(d.metrics)
 	var shared store.Shared
 	load := loader(d.log)
-	load.Env.Store = &shared
+	var notes audit.Shared
+	load.Env.Store, load.Env.Notes = &shared, &notes
 	if load.Pool, err = ai.NewPool(ai.Options{Log: d.log, Observer: d.models, Dial: load.Dial}); err != nil {
 		return fmt.Errorf("preparing the providers: %w", err)
 	}
@@ -80,6 +81,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	notes.Use(log)
 	d.metrics.CounterFunc("sluice_audit_dropped_total", "Audit lines dropped because the queue was full.", func() float64 { return float64(log.Dropped()) })
 	d.metrics.CounterFunc("sluice_audit_failed_writes_total", "Writes of the audit log that failed; their lines are lost.", func() float64 { return float64(log.Failed()) })
 	recorders := []pipeline.Recorder{d.metrics, log}

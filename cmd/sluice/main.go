@@ -47,7 +47,7 @@ name, such as the masking of personal data, and answers with the changes.`,
 	}
 	root.SetOut(os.Stdout)
 	root.SetErr(os.Stderr)
-	root.AddCommand(newServe(), newCheck(), newScan(), newRun(), newGen(), newFilters(), newSchema(), newVersion())
+	root.AddCommand(newServe(), newCheck(), newScan(), newRun(), newExplain(), newGen(), newFilters(), newSchema(), newVersion())
 	return root
 }
 

@@ -5,11 +5,13 @@ import (
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/filters/claims"
 	"github.com/sluice-proxy/sluice/filters/deny"
+	"github.com/sluice-proxy/sluice/filters/explain"
 	"github.com/sluice-proxy/sluice/filters/infer"
 	"github.com/sluice-proxy/sluice/filters/pii"
 	"github.com/sluice-proxy/sluice/filters/promptguard"
 	"github.com/sluice-proxy/sluice/filters/route"
 	"github.com/sluice-proxy/sluice/filters/schema"
+	"github.com/sluice-proxy/sluice/filters/summarize"
 	"github.com/sluice-proxy/sluice/filters/transform"
 )
 
@@ -19,11 +21,13 @@ func Registry() *filters.Registry {
 	return filters.NewRegistry(
 		claims.Definition(),
 		deny.Definition(),
+		explain.Definition(),
 		infer.Definition(),
 		pii.Definition(),
 		promptguard.Definition(),
 		route.Definition(),
 		schema.Definition(),
+		summarize.Definition(),
 		transform.Definition(),
 	)
 }

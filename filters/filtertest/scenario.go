@@ -117,7 +117,7 @@ func runFile(t *testing.T, reg *filters.Registry, file string) {
 func openStore(t *testing.T, reg *filters.Registry, dir string, logs io.Writer) *policies.Store {
 	t.Helper()
 	loader := &policies.Loader{Registry: reg, Dial: vendors.Dial, Env: filters.Env{
-		Now: time.Now, Rand: zeros{}, Store: store.NewMemory(0, time.Now), Log: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Now: time.Now, Rand: zeros{}, Notes: unheard{}, Store: store.NewMemory(0, time.Now), Log: slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}}
 	store, err := policies.Open(context.Background(), loader, dir)
 	if err != nil {
@@ -125,6 +125,11 @@ func openStore(t *testing.T, reg *filters.Registry, dir string, logs io.Writer) 
 	}
 	return store
 }
+
+// unheard takes notes that nobody reads: they come when the exchange is over.
+type unheard struct{}
+
+func (unheard) Note(*filters.Note) {}
 
 // zeros is randomness that a golden file can hold.
 type zeros struct{}

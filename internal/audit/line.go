@@ -41,6 +41,25 @@ func appendLine(b []byte, r *pipeline.Record) []byte {
 	return append(b, '}', '\n')
 }
 
+// appendNote appends the note as one line of JSON.
+func appendNote(b []byte, n *filters.Note) []byte {
+	b = append(b, `{"time":"`...)
+	b = n.Time.UTC().AppendFormat(b, time.RFC3339Nano)
+	b = append(b, '"')
+	if n.Exchange != "" {
+		b = appendMember(b, "exchange", n.Exchange)
+	}
+	b = appendMember(b, "set", n.Set)
+	b = appendMember(b, "policy", n.Policy)
+	b = appendMember(b, "step", n.Step)
+	b = appendMember(b, "note", n.Kind)
+	if n.Text != "" {
+		b = appendMember(b, "text", n.Text)
+	}
+	b = appendDetails(b, n.Details)
+	return append(b, '}', '\n')
+}
+
 func appendMember(b []byte, name, value string) []byte {
 	b = append(b, ',', '"')
 	b = append(b, name...)

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
 )
 
@@ -87,17 +88,27 @@ func (l *Log) Failed() uint64 { return l.failed.Load() }
 // Decision implements pipeline.Recorder: it queues a line, or drops it where
 // the queue is full.
 func (l *Log) Decision(r *pipeline.Record) {
+	l.put(func(b []byte) []byte { return appendLine(b, r) })
+}
+
+func (l *Log) put(line func([]byte) []byte) {
 	if l.lines == nil {
 		return
 	}
 	b := l.buffers.Get().(*[]byte)
-	*b = appendLine((*b)[:0], r)
+	*b = line((*b)[:0])
 	select {
 	case l.lines <- b:
 	default:
 		l.dropped.Add(1)
 		l.buffers.Put(b)
 	}
+}
+
+// Note implements filters.Notes: it queues a line, or drops it as Decision
+// does.
+func (l *Log) Note(n *filters.Note) {
+	l.put(func(b []byte) []byte { return appendNote(b, n) })
 }
 
 // Exchange implements pipeline.Recorder: the decisions say it all.

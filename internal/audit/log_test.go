@@ -42,6 +42,38 @@ func TestLine(t *testing.T) {
 	}
 }
 
+func TestNoteLine(t *testing.T) {
+	n := &filters.Note{
+		Time: time.Date(2026, 11, 2, 10, 0, 0, 0, time.UTC), Exchange: "id-1", Set: "4f1c", Policy: "invoices", Step: "sum-up",
+		Kind: "summary", Text: "User updated invoice INV-1001 to 'paid'.\n\u2028", Details: map[string]any{"answer": "model", "left out": []string{"x"}},
+	}
+	want := `{"time":"2026-11-02T10:00:00Z","exchange":"id-1","set":"4f1c","policy":"invoices","step":"sum-up","note":"summary","text":"User updated invoice INV-1001 to 'paid'.\u000a\u2028","details":{"answer":"model"}}` + "\n"
+	if got := string(appendNote(nil, n)); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	many := &filters.Note{Kind: "summary", Details: map[string]any{"failure": "timeout"}}
+	if got := string(appendNote(nil, many)); strings.Contains(got, "exchange") || strings.Contains(got, "text") {
+		t.Errorf("got %s", got)
+	}
+}
+
+// TestSharedTakesNotesFromItsLogOn: filters are built before the log is open.
+func TestSharedTakesNotesFromItsLogOn(t *testing.T) {
+	var s Shared
+	s.Note(&filters.Note{Exchange: "before"})
+	var out bytes.Buffer
+	l, err := Open(Config{Stdout: &out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Use(l)
+	s.Note(&filters.Note{Exchange: "after"})
+	closeLog(t, l)
+	if got := ids(t, out.Bytes()); len(got) != 1 || got[0] != "after" {
+		t.Errorf("the log holds %v", got)
+	}
+}
+
 // FuzzLine: whatever comes from outside, a record is one line of valid JSON
 // from which the id can be read again.
 func FuzzLine(f *testing.F) {

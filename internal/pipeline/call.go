@@ -181,14 +181,25 @@ func (r *Run) skip(s *Step, reason string) {
 	r.record(s, r.opt.Now(), 0, filters.Decision{Verdict: filters.Skipped, Reason: reason}, "")
 }
 
+// maxRecalled is how many decisions of an exchange are kept for log steps.
+const maxRecalled = 1000
+
 func (r *Run) record(s *Step, start time.Time, took time.Duration, dec filters.Decision, onError filters.OnError) {
 	r.records++
-	if r.opt.Recorder == nil {
+	if r.opt.Recorder == nil && !r.recalls {
 		return
 	}
 	mode := s.Mode
 	if r.opt.ObserveOnly && mode != Shadow {
 		mode = Observe
+	}
+	if r.recalls && len(r.ex.Decisions) < maxRecalled {
+		r.ex.Decisions = append(r.ex.Decisions, filters.Decided{
+			Policy: s.Policy, Step: s.Name, Filter: s.Kind, Phase: r.ex.Phase, Mode: string(mode), Decision: dec, OnError: onError,
+		})
+	}
+	if r.opt.Recorder == nil {
+		return
 	}
 	r.opt.Recorder.Decision(&Record{
 		Time: start, Exchange: r.ex.ID, In: r.ex, Set: r.chains.Set,

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/sluice-proxy/sluice/filters"
@@ -14,6 +15,7 @@ import (
 func Compile(steps []*Step) error {
 	for i, s := range steps {
 		if s.Log {
+			s.recalls = s.Filter.Needs(filters.Response).Decisions
 			continue
 		}
 		if err := s.compile(steps[:i]); err != nil {
@@ -23,13 +25,33 @@ func Compile(steps []*Step) error {
 	// What a later step reads of an earlier direction's body has to be kept
 	// while it passes.
 	for _, s := range steps {
-		if s.When == nil || s.Direction == filters.Request && !s.Log {
+		if s.Direction == filters.Request && !s.Log {
 			continue
 		}
-		s.keeps[filters.Request] = s.When.NeedsBody(filters.Request)
-		s.keeps[filters.Response] = s.Log && s.When.NeedsBody(filters.Response)
+		s.keeps[filters.Request] = s.readsLater(filters.Request)
+		if s.Log {
+			s.keeps[filters.Response] = s.readsLater(filters.Response)
+		}
 	}
 	return nil
+}
+
+// readsLater returns how many bytes of the body of direction d the step, or
+// its condition, reads after it has passed.
+func (s *Step) readsLater(d filters.Direction) int {
+	if s.When != nil && s.When.NeedsBody(d) {
+		return math.MaxInt
+	}
+	if !s.Log {
+		return 0
+	}
+	switch n := s.Filter.Needs(d); {
+	case n.Body != filters.WholeBody:
+		return 0
+	case n.KeepBytes > 0:
+		return n.KeepBytes
+	}
+	return math.MaxInt
 }
 
 func (s *Step) compile(earlier []*Step) error {

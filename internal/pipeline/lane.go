@@ -42,7 +42,7 @@ type lane struct {
 	collected []byte // the body so far, while it is collected
 	tap       []byte // a copy of what came, for steps in shadow that need the whole
 	tapFull   bool
-	keep      bool // a later phase reads the body: a copy of what goes out
+	keep      int // how much of what goes out is copied, for later phases
 	copied    []byte
 	copyFull  bool
 
@@ -70,14 +70,15 @@ func (l *lane) shadowed() bool { return len(l.deferred) > 0 }
 
 // kept copies what goes out where a later phase reads it, and returns it.
 func (l *lane) kept(r *Run, d filters.Direction, forward []byte, end bool) []byte {
-	if !l.keep {
+	if l.keep == 0 {
 		return forward
 	}
-	if !l.copyFull && (!r.within(len(l.copied)+len(forward)) || !r.room(len(forward))) {
+	part := forward[:min(len(forward), l.keep-len(l.copied))]
+	if !l.copyFull && (!r.within(len(l.copied)+len(part)) || !r.room(len(part))) {
 		l.copyFull, l.copied = true, nil
 	}
 	if !l.copyFull {
-		l.copied = append(l.copied, forward...)
+		l.copied = append(l.copied, part...)
 		if end {
 			r.ex.Message(d).Body = l.copied
 		}

@@ -176,7 +176,7 @@ func (r *Run) Refuse(b Bound) {
 	}
 	r.unprocessed = true
 	for d := range r.lanes {
-		r.lanes[d].steps, r.lanes[d].keep = nil, false
+		r.lanes[d].steps, r.lanes[d].keep = nil, 0
 	}
 	r.mark = map[string]map[string]any{"sluice": {"unprocessed": b.String()}}
 }

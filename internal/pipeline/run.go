@@ -34,6 +34,8 @@ type Run struct {
 	denial  *filters.Denial
 	done    bool
 	records int
+	// recalls: a log step reads the decisions.
+	recalls bool
 	peak    int
 	reached Bounds
 	// unprocessed: the exchange was refused and passes; mark says so to the
@@ -55,8 +57,9 @@ func NewRun(ex *filters.Exchange, c Chains, opt Options) *Run {
 	r.lanes[filters.Response].steps = c.Response
 	for _, steps := range [][]*Step{c.Response, c.Log} {
 		for _, s := range steps {
+			r.recalls = r.recalls || s.recalls
 			for d := range s.keeps {
-				r.lanes[d].keep = r.lanes[d].keep || s.keeps[d]
+				r.lanes[d].keep = max(r.lanes[d].keep, s.keeps[d])
 			}
 		}
 	}
@@ -102,7 +105,7 @@ func (r *Run) Wants(d filters.Direction) Course {
 	}
 	l := &r.lanes[d]
 	course := PassBody
-	if l.keep {
+	if l.keep > 0 {
 		course = StreamBody
 	}
 	for _, s := range l.steps {
@@ -225,7 +228,7 @@ func (r *Run) Headers(ctx context.Context, d filters.Direction, caps Caps, end b
 		l.course = PassBody
 	case len(l.deferred) > 0 && l.collects():
 		l.course = CollectBody
-	case len(l.stages) > 0 || len(l.deferred) > 0 || l.keep:
+	case len(l.stages) > 0 || len(l.deferred) > 0 || l.keep > 0:
 		l.course = StreamBody
 	}
 	if r.denial == nil {

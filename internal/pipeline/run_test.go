@@ -519,3 +519,58 @@ func TestRepliesOnceDenied(t *testing.T) {
 		t.Error("the summary does not tell")
 	}
 }
+
+// logged is a log step that tells what it sees.
+func logged(needs filters.Needs, see func(*filters.Exchange)) *pipeline.Step {
+	return &pipeline.Step{Name: "log", Policy: "p", Log: true, Direction: filters.Response, OnError: filters.Continue, Filter: fake{
+		needs: needs,
+		apply: func(_ context.Context, ex *filters.Exchange, _ *filters.Ledger) (filters.Decision, error) {
+			see(ex)
+			return filters.Decision{}, nil
+		},
+	}}
+}
+
+// TestALogStepSeesWhatWasForwarded: both bodies after the other steps, none
+// where it was too large, and the decisions where it asks for them.
+func TestALogStepSeesWhatWasForwarded(t *testing.T) {
+	ctx := context.Background()
+	for _, c := range []struct {
+		needs             filters.Needs
+		limit             int64
+		request, response string
+		decisions         string
+	}{
+		{filters.Needs{Body: filters.WholeBody, Decisions: true}, 1 << 20, `{"a":"X"}`, `{"b":"y"}`, "upper request_body changed"},
+		{filters.Needs{Body: filters.WholeBody}, 4, "", "", ""},
+		{filters.Needs{Body: filters.WholeBody, KeepBytes: 6}, 6, `{"a":"`, `{"b":"`, ""},
+		{filters.Needs{Body: filters.WholeBody, KeepBytes: 4}, 1 << 20, `{"a"`, `{"b"`, ""},
+		{filters.Needs{}, 1 << 20, "", "", ""},
+	} {
+		seen := false
+		var request, response, decisions string
+		log := logged(c.needs, func(ex *filters.Exchange) {
+			seen, request, response = true, string(ex.Request.Body), string(ex.Response.Body)
+			for _, d := range ex.Decisions {
+				decisions += d.Step + " " + d.Phase.String() + " " + d.Decision.Verdict.String()
+			}
+		})
+		edit := &pipeline.Step{Name: "upper", Policy: "p", Filter: upper{fake: streamed}, Mode: pipeline.Enforce, OnError: filters.Continue}
+		if err := pipeline.Compile([]*pipeline.Step{edit, log}); err != nil {
+			t.Fatal(err)
+		}
+		json := filters.Field{Name: "content-type", Value: "application/json"}
+		ex := &filters.Exchange{ID: "id"}
+		ex.Request.Headers, ex.Response.Headers = filters.NewHeaders(json), filters.NewHeaders(json)
+		run := pipeline.NewRun(ex, pipeline.Chains{Request: []*pipeline.Step{edit}, Log: []*pipeline.Step{log}}, pipeline.Options{Limits: pipeline.Limits{CollectBytes: c.limit}})
+		run.Headers(ctx, filters.Request, full, false)
+		run.Body(ctx, filters.Request, []byte(`{"a":`), false)
+		run.Body(ctx, filters.Request, []byte(`"x"}`), true)
+		run.Headers(ctx, filters.Response, full, false)
+		run.Body(ctx, filters.Response, []byte(`{"b":"y"}`), true)
+		run.Finish(ctx)
+		if !seen || request != c.request || response != c.response || decisions != c.decisions {
+			t.Errorf("%+v: saw %q, %q and %q", c.needs, request, response, decisions)
+		}
+	}
+}

@@ -68,8 +68,11 @@ type Step struct {
 	streams bool
 	// immediate: the step waits for nothing outside.
 	immediate bool
-	// keeps: the condition reads the body of a direction that is over by then.
-	keeps [2]bool
+	// keeps is how many bytes the step or its condition reads of the body of a
+	// direction that is over by then; math.MaxInt is all of it or nothing.
+	keeps [2]int
+	// recalls: the step reads the exchange's decisions.
+	recalls bool
 }
 
 // Chains are the steps that apply to one exchange, in order.
