@@ -143,14 +143,10 @@ func (c *Config) Validate() error {
 		all = append(all, string(i.Entity))
 	}
 	for i, d := range c.Detectors {
-		path := fmt.Sprintf("detectors[%d]", i)
-		if d.HTTP == nil {
-			return &filters.FieldError{Path: path, Msg: "names no detector", Hint: "http: {url: …}"}
-		}
-		if err := d.HTTP.validate(path + ".http"); err != nil {
+		if err := d.validate(fmt.Sprintf("detectors[%d]", i)); err != nil {
 			return err
 		}
-		all = append(all, d.HTTP.Entities...)
+		all = append(all, d.entities()...)
 	}
 	for i := range c.Recognisers {
 		r := &c.Recognisers[i]
@@ -301,11 +297,19 @@ Values are looked at as they are meant (` + "`decode`" + `): see the table of
 		fmt.Fprintf(&b, "| %s | %s | %s | %d |\n", i.Entity, i.Description, i.Validation, i.MaxBytes)
 	}
 	b.WriteString(`
-With ` + "`detectors`" + `, a server that speaks Presidio's ` + "`/analyze`" + ` is asked too: once a body,
-for which the whole of it is collected, with short values together. Places that it
-gives are checked against the text. Where it fails, what is found here counts, and the
-decision has the reason ` + "`detector`" + `; with ` + "`required`" + ` the step fails. Texts of more than
-` + "`limits.pieceBytes`" + ` and headers are not told to it.
+With ` + "`detectors`" + `, others are asked too: once a body, for which the whole of it is
+collected, with short values together. ` + "`http`" + ` is a server that speaks Presidio's
+` + "`/analyze`" + `; places that it gives are checked against the text. ` + "`provider`" + ` is a model
+of a Provider document, which quotes what it finds: of that counts what is one of the
+listed entities and stands in the text, everywhere in the texts that it was asked about
+at once, as whole words where it does so. Data goes to it fenced, and as the provider's
+` + "`privacy`" + ` says: what that hashes, the model cannot quote. Quotes of one character are
+left out. An answer of more than 128 quotes, of longer ones than 256 characters, or
+of ones that stand in more than 4096 places, is none.
+
+Where a detector fails, what is found here counts, and the decision has the reason
+` + "`detector`" + `; with ` + "`required`" + ` the step fails. Texts of more than ` + "`limits.pieceBytes`" + `
+and headers are not told to it.
 
 How tokens work, and what they need, is told in [tokenisation](../../docs/tokenisation.md).
 

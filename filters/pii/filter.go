@@ -70,9 +70,9 @@ func build(c Config, env filters.Env) (filters.Filter, error) {
 		f.scanner = blind{} // all of them are for detectors outside
 	}
 	for i, d := range c.Detectors {
-		o, err := newOutside(*d.HTTP, env)
+		o, err := d.ready(fmt.Sprintf("detectors[%d]", i), env)
 		if err != nil {
-			return nil, &filters.FieldError{Path: fmt.Sprintf("detectors[%d].http.token", i), Msg: err.Error()}
+			return nil, err
 		}
 		f.outside = append(f.outside, o)
 	}

@@ -22,7 +22,28 @@ import (
 
 // Detector is a detector outside of this process.
 type Detector struct {
-	HTTP *HTTPDetector `json:"http,omitempty" doc:"A server with Presidio's /analyze."`
+	HTTP     *HTTPDetector     `json:"http,omitempty" doc:"A server with Presidio's /analyze."`
+	Provider *ProviderDetector `json:"provider,omitempty" doc:"A model of one of the providers."`
+}
+
+func (d *Detector) validate(path string) error {
+	switch {
+	case d.HTTP != nil && d.Provider != nil:
+		return &filters.FieldError{Path: path, Msg: "names two detectors", Hint: "give each its own entry"}
+	case d.HTTP != nil:
+		return d.HTTP.validate(path + ".http")
+	case d.Provider != nil:
+		return d.Provider.validate(path + ".provider")
+	}
+	return &filters.FieldError{Path: path, Msg: "names no detector", Hint: "http: {url: …} or provider: {name: …, entities: […]}"}
+}
+
+// entities are those that it may find, as far as it is known.
+func (d *Detector) entities() []string {
+	if d.Provider != nil {
+		return d.Provider.Entities
+	}
+	return d.HTTP.Entities
 }
 
 // HTTPDetector is a server that finds entities in a text: POST {text,
@@ -53,12 +74,19 @@ func (h *HTTPDetector) validate(path string) error {
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil:
 		return &filters.FieldError{Path: path + ".url", Msg: "is no http or https address", Hint: "a token goes into token"}
-	case h.Timeout < 0:
+	}
+	return validateUse(path, h.Timeout, h.Concurrency, h.Entities)
+}
+
+// validateUse checks what all detectors have.
+func validateUse(path string, timeout time.Duration, concurrency int, entities []string) error {
+	switch {
+	case timeout < 0:
 		return &filters.FieldError{Path: path + ".timeout", Msg: "is negative", Hint: "0 is the default"}
-	case h.Concurrency < 0 || h.Concurrency > 64:
+	case concurrency < 0 || concurrency > 64:
 		return &filters.FieldError{Path: path + ".concurrency", Msg: "is not between 1 and 64"}
 	}
-	for i, e := range h.Entities {
+	for i, e := range entities {
 		if !isEntityName(e) {
 			return &filters.FieldError{Path: fmt.Sprintf("%s.entities[%d]", path, i), Msg: fmt.Sprintf("%q is no name of an entity", e)}
 		}
@@ -70,45 +98,81 @@ func isEntityName(s string) bool {
 	return s != "" && len(s) <= 40 && label(s) == s
 }
 
-// outside is a detector outside of this process, ready to be asked.
-type outside struct {
-	HTTPDetector
-	token  filters.Secret
-	client *http.Client
-	slots  chan struct{}
+// finder finds entities in a few texts, somewhere else.
+type finder interface {
+	find(ctx context.Context, who filters.Caller, texts []string) (spans, error)
 }
 
-func newOutside(h HTTPDetector, env filters.Env) (*outside, error) {
-	o := &outside{HTTPDetector: h}
-	if o.Language == "" {
-		o.Language = "en"
+// outside is a detector outside of this process, ready to be asked.
+type outside struct {
+	finder
+	timeout  time.Duration
+	required bool
+	// maxBytes is how much text of a body it is asked about; 0 is all.
+	maxBytes int
+	slots    chan struct{}
+}
+
+func newOutside(f finder, timeout time.Duration, concurrency int, required bool) *outside {
+	return &outside{
+		finder: f, required: required,
+		timeout: cmp.Or(timeout, detectorTimeout),
+		slots:   make(chan struct{}, cmp.Or(concurrency, detectorConcurrency)),
 	}
-	if o.Timeout == 0 {
-		o.Timeout = detectorTimeout
+}
+
+// ready makes a detector ready. Its errors have their path.
+func (d *Detector) ready(path string, env filters.Env) (*outside, error) {
+	if p := d.Provider; p != nil {
+		m, err := newModel(*p, path+".provider", env)
+		if err != nil {
+			return nil, err
+		}
+		o := newOutside(m, p.Timeout, p.Concurrency, p.Required)
+		o.maxBytes = cmp.Or(p.MaxBytes, detectorMaxBytes)
+		return o, nil
 	}
-	if o.Concurrency == 0 {
-		o.Concurrency = detectorConcurrency
+	h := d.HTTP
+	s, err := newServer(*h, env)
+	if err != nil {
+		return nil, &filters.FieldError{Path: path + ".http.token", Msg: err.Error()}
 	}
+	return newOutside(s, h.Timeout, h.Concurrency, h.Required), nil
+}
+
+// server is the finder over HTTP.
+type server struct {
+	url, language string
+	entities      []string
+	token         filters.Secret
+	client        *http.Client
+}
+
+func newServer(h HTTPDetector, env filters.Env) (*server, error) {
+	s := &server{url: h.URL, language: cmp.Or(h.Language, "en"), entities: h.Entities}
 	if h.Token != nil {
 		var err error
-		if o.token, err = env.Secret(*h.Token); err != nil {
+		if s.token, err = env.Secret(*h.Token); err != nil {
 			return nil, err
 		}
 	}
-	o.slots = make(chan struct{}, o.Concurrency)
-	o.client = &http.Client{
-		Transport: &http.Transport{MaxConnsPerHost: o.Concurrency, MaxIdleConnsPerHost: o.Concurrency, IdleConnTimeout: 30 * time.Second},
+	conns := cmp.Or(h.Concurrency, detectorConcurrency)
+	s.client = &http.Client{
+		Transport: &http.Transport{MaxConnsPerHost: conns, MaxIdleConnsPerHost: conns, IdleConnTimeout: 30 * time.Second},
 		// Text that goes to one server is not to be sent on to another.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return o, nil
+	return s, nil
 }
 
-// Calls implements filters.Sender.
+// Calls implements filters.Sender. Where a provider is, and whether it may be
+// called, its own document says.
 func (f *filter) Calls() []string {
 	var urls []string
-	for _, o := range f.outside {
-		urls = append(urls, o.URL)
+	for _, d := range f.cfg.Detectors {
+		if d.HTTP != nil {
+			urls = append(urls, d.HTTP.URL)
+		}
 	}
 	return urls
 }
@@ -127,9 +191,9 @@ func (f *filter) consult(ctx context.Context, ex *filters.Exchange, d filters.Di
 	}
 	found = spans{}
 	for _, o := range f.outside {
-		fs, err := o.ask(ctx, texts)
+		fs, err := o.ask(ctx, filters.CallerOf(ex), texts)
 		switch {
-		case err != nil && o.Required:
+		case err != nil && o.required:
 			return nil, true, &filters.Failure{Reason: "detector", Err: err}
 		case err != nil:
 			failed = true
@@ -183,8 +247,11 @@ func isWord(r rune) bool { return r >= 0x80 || isAlnum(byte(r)) }
 
 // ask sends the texts in batches, so many at once, and returns what was found
 // in each.
-func (o *outside) ask(ctx context.Context, texts []string) (spans, error) {
-	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+func (o *outside) ask(ctx context.Context, who filters.Caller, texts []string) (spans, error) {
+	if o.maxBytes > 0 && size(texts) > o.maxBytes {
+		return nil, errTooMuch
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	var mu sync.Mutex
 	var first error
@@ -201,7 +268,7 @@ func (o *outside) ask(ctx context.Context, texts []string) (spans, error) {
 		}
 		wg.Go(func() {
 			defer func() { <-o.slots }()
-			fs, err := o.call(ctx, b)
+			fs, err := o.find(ctx, who, b)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -221,6 +288,13 @@ func (o *outside) ask(ctx context.Context, texts []string) (spans, error) {
 		first = fmt.Errorf("asking the detector: %w", ctx.Err())
 	}
 	return found, first
+}
+
+func size(texts []string) (n int) {
+	for _, t := range texts {
+		n += len(t)
+	}
+	return n
 }
 
 // batches joins short texts.
@@ -249,23 +323,26 @@ type analyzeResult struct {
 	Score      *float64 `json:"score"`
 }
 
-var errAnswer = errors.New("the detector's answer is not one")
+var (
+	errAnswer  = errors.New("the detector's answer is not one")
+	errTooMuch = errors.New("there is more text than the detector is asked about")
+)
 
-func (o *outside) call(ctx context.Context, texts []string) (spans, error) {
+func (s *server) find(ctx context.Context, _ filters.Caller, texts []string) (spans, error) {
 	joined := strings.Join(texts, between)
-	payload, err := json.Marshal(analyzeRequest{joined, o.Language, o.Entities})
+	payload, err := json.Marshal(analyzeRequest{joined, s.language, s.entities})
 	if err != nil {
 		return nil, fmt.Errorf("asking the detector: %w", err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.URL, bytes.NewReader(payload))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(payload))
 	if err != nil {
 		return nil, fmt.Errorf("asking the detector: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	if !o.token.Empty() {
-		req.Header.Set("Authorization", "Bearer "+o.token.Reveal())
+	if !s.token.Empty() {
+		req.Header.Set("Authorization", "Bearer "+s.token.Reveal())
 	}
-	res, err := o.client.Do(req)
+	res, err := s.client.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("asking the detector: %w", err)
 	}
