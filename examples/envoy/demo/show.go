@@ -29,20 +29,20 @@ var calls = []call{
 	{
 		title:  "The customers, as a partner sees them",
 		method: "GET", path: "/v1/customers", headers: [][2]string{{"x-api-key", "demo-partner"}}, status: 200,
-		want:  []string{`"id": 20260000000000000001`, `"balance": 1.10`, `"card": "**** **** **** 1111"`, "Jane Roe"},
-		never: []string{"jane.roe@example.com", "john.doe@example.net", "078-05-1120", "555 0142", "4111 1111", "3704 0044"},
+		want:  []string{`"id": 20260000000000000001`, `"balance": 1.10`, `"card": "**** **** **** 1111"`},
+		never: []string{"Jane Roe", "jane.roe@example.com", "john.doe@example.net", "078-05-1120", "555 0142", "4111 1111", "3704 0044"},
 	},
 	{
 		title:  "The same, as support sees them",
 		method: "GET", path: "/v1/customers", headers: [][2]string{{"x-api-key", "demo-support"}}, status: 200,
-		want:  []string{"jane.roe@example.com", "+1 212 555 0142", `"card": "**** **** **** 1111"`},
+		want:  []string{"Jane Roe", "jane.roe@example.com", "+1 212 555 0142", `"card": "**** **** **** 1111"`},
 		never: []string{"078-05-1120", "3704 0044"},
 	},
 	{
 		title:  "A caller who claims to be support and has no key for it",
 		method: "GET", path: "/v1/customers", headers: [][2]string{{"x-consumer-groups", "support"}}, status: 200,
 		want:  []string{`"balance": 1.10`},
-		never: []string{"jane.roe@example.com", "555 0142", "078-05-1120"},
+		never: []string{"Jane Roe", "jane.roe@example.com", "555 0142", "078-05-1120"},
 	},
 	{
 		title:  "Plain text that arrives in pieces",
@@ -67,8 +67,8 @@ var calls = []call{
 	{
 		title:  "A simple prompt, which goes to the small model",
 		method: "POST", path: "/v1/ask", headers: [][2]string{{"content-type", "application/json"}, {"x-upstream", "large-model"}},
-		body: "{\"prompt\": \"What is the capital of Portugal?\"}\n", status: 204, inRequest: true,
-		want: []string{"POST /models/small", "Portugal"},
+		body: "{\"prompt\": \"What is twelve times twelve?\"}\n", status: 204, inRequest: true,
+		want: []string{"POST /models/small", "twelve"},
 	},
 	{
 		title:  "A complex prompt, which goes to the large one",
