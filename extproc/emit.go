@@ -8,7 +8,6 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
-	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
@@ -27,40 +26,10 @@ type emitter interface {
 // maxChunk is the largest body chunk that is sent in full duplex.
 const maxChunk = 62 << 10
 
-// bodyReply sends a reply to a body message.
-func (st *stream) bodyReply(d filters.Direction, c *extprocv3.CommonResponse, md map[string]map[string]any) error {
-	b := &extprocv3.BodyResponse{Response: c}
-	r := &extprocv3.ProcessingResponse{}
-	if d == filters.Request {
-		r.Response = &extprocv3.ProcessingResponse_RequestBody{RequestBody: b}
-	} else {
-		r.Response = &extprocv3.ProcessingResponse_ResponseBody{ResponseBody: b}
-	}
-	var err error
-	if r.DynamicMetadata, err = dynamicMetadata(md); err != nil {
-		return st.deny(d, refusedMutation())
-	}
-	return st.send(r)
-}
-
 // trailersReply sends the reply to the trailers.
 func (st *stream) trailersReply(l *lane, t pipeline.Turn) error {
 	msg := st.run.Exchange().Message(l.direction)
-	m, err := mutation(t.Changes, &msg.Trailers)
-	if err != nil {
-		return st.deny(l.direction, refusedMutation())
-	}
-	tr := &extprocv3.TrailersResponse{HeaderMutation: m}
-	r := &extprocv3.ProcessingResponse{}
-	if l.direction == filters.Request {
-		r.Response = &extprocv3.ProcessingResponse_RequestTrailers{RequestTrailers: tr}
-	} else {
-		r.Response = &extprocv3.ProcessingResponse_ResponseTrailers{ResponseTrailers: tr}
-	}
-	if r.DynamicMetadata, err = dynamicMetadata(t.Metadata); err != nil {
-		return st.deny(l.direction, refusedMutation())
-	}
-	return st.send(r)
+	return st.reply(&reply{phase: filters.TrailersPhase(l.direction), changes: t.Changes, view: &msg.Trailers, metadata: t.Metadata})
 }
 
 // duplexEmitter is FULL_DUPLEX_STREAMED: none to many chunks a message.
@@ -74,11 +43,8 @@ func (duplexEmitter) body(st *stream, l *lane, t pipeline.Turn, _ []byte, eos bo
 		return nil // the headers wait, and so does the body
 	}
 	if len(t.Metadata) > 0 {
-		md, err := dynamicMetadata(t.Metadata)
-		if err != nil {
-			return st.deny(l.direction, refusedMutation())
-		}
-		if err := st.send(metadataChunk(l.direction, md)); err != nil {
+		empty := reply{phase: filters.BodyPhase(l.direction), body: bodyMutation{kind: emptyChunk}, metadata: t.Metadata}
+		if err := st.reply(&empty); err != nil || st.denied {
 			return err
 		}
 	}
@@ -91,18 +57,6 @@ func (duplexEmitter) body(st *stream, l *lane, t pipeline.Turn, _ []byte, eos bo
 		rest = rest[n:]
 	}
 	return nil
-}
-
-// metadataChunk is an empty chunk, with metadata.
-func metadataChunk(d filters.Direction, md *structpb.Struct) *extprocv3.ProcessingResponse {
-	b := &extprocv3.BodyResponse{Response: &extprocv3.CommonResponse{BodyMutation: &extprocv3.BodyMutation{
-		Mutation: &extprocv3.BodyMutation_StreamedResponse{StreamedResponse: &extprocv3.StreamedBodyResponse{}},
-	}}}
-	r := &extprocv3.ProcessingResponse{DynamicMetadata: md, Response: &extprocv3.ProcessingResponse_ResponseBody{ResponseBody: b}}
-	if d == filters.Request {
-		r.Response = &extprocv3.ProcessingResponse_RequestBody{RequestBody: b}
-	}
-	return r
 }
 
 // release sends the reply to the headers that was held, once the body is in
@@ -137,7 +91,7 @@ func (duplexEmitter) empty(*stream, *lane, []byte) error { return nil }
 type streamedEmitter struct{}
 
 func (streamedEmitter) body(st *stream, l *lane, t pipeline.Turn, chunk []byte, _ bool) error {
-	return st.bodyReply(l.direction, &extprocv3.CommonResponse{BodyMutation: replacement(t.Body, chunk)}, t.Metadata)
+	return st.reply(&reply{phase: filters.BodyPhase(l.direction), body: replacement(t.Body, chunk), metadata: t.Metadata})
 }
 
 func (streamedEmitter) trailers(st *stream, l *lane, t pipeline.Turn) error {
@@ -149,7 +103,7 @@ func (streamedEmitter) trailers(st *stream, l *lane, t pipeline.Turn) error {
 }
 
 func (streamedEmitter) empty(st *stream, l *lane, chunk []byte) error {
-	return st.bodyReply(l.direction, &extprocv3.CommonResponse{BodyMutation: replacement(nil, chunk)}, nil)
+	return st.reply(&reply{phase: filters.BodyPhase(l.direction), body: replacement(nil, chunk)})
 }
 
 // bufferedEmitter is BUFFERED and BUFFERED_PARTIAL: one message with the
@@ -158,21 +112,16 @@ type bufferedEmitter struct{}
 
 func (bufferedEmitter) body(st *stream, l *lane, t pipeline.Turn, chunk []byte, _ bool) error {
 	msg := st.run.Exchange().Message(l.direction)
-	c := &extprocv3.CommonResponse{BodyMutation: replacement(t.Body, chunk)}
-	changes := t.Changes
-	if c.BodyMutation != nil && l.mode == buffered && msg.Headers.Has("content-length") {
+	r := reply{phase: filters.BodyPhase(l.direction), changes: t.Changes, view: &msg.Headers, body: replacement(t.Body, chunk), metadata: t.Metadata}
+	r.clearRoute = t.ClearRouteCache && l.direction == filters.Request
+	if r.body.kind != leaveBody && l.mode == buffered && msg.Headers.Has("content-length") {
 		// The data plane answers 500 to a length that is not the body's. In
 		// BUFFERED_PARTIAL, where more may follow, it drops the length itself.
 		length := filters.Change{Op: filters.SetField, Name: "content-length", Value: strconv.Itoa(len(t.Body))}
 		msg.Headers.Apply(length)
-		changes = append(changes[:len(changes):len(changes)], length)
+		r.changes = append(r.changes[:len(r.changes):len(r.changes)], length)
 	}
-	var err error
-	if c.HeaderMutation, err = mutation(changes, &msg.Headers); err != nil {
-		return st.deny(l.direction, refusedMutation())
-	}
-	c.ClearRouteCache = t.ClearRouteCache && c.HeaderMutation != nil && l.direction == filters.Request
-	return st.bodyReply(l.direction, c, t.Metadata)
+	return st.reply(&r)
 }
 
 func (bufferedEmitter) trailers(st *stream, l *lane, t pipeline.Turn) error {
@@ -184,19 +133,18 @@ func (bufferedEmitter) trailers(st *stream, l *lane, t pipeline.Turn) error {
 }
 
 func (bufferedEmitter) empty(st *stream, l *lane, chunk []byte) error {
-	return st.bodyReply(l.direction, &extprocv3.CommonResponse{BodyMutation: replacement(nil, chunk)}, nil)
+	return st.reply(&reply{phase: filters.BodyPhase(l.direction), body: replacement(nil, chunk)})
 }
 
-// replacement is the body mutation that puts body in chunk's place; nil where
-// they are the same.
-func replacement(body, chunk []byte) *extprocv3.BodyMutation {
+// replacement is the body mutation that puts body in chunk's place.
+func replacement(body, chunk []byte) bodyMutation {
 	switch {
 	case bytes.Equal(body, chunk):
-		return nil
+		return bodyMutation{}
 	case len(body) == 0:
-		return &extprocv3.BodyMutation{Mutation: &extprocv3.BodyMutation_ClearBody{ClearBody: true}}
+		return bodyMutation{kind: clearBody}
 	}
-	return &extprocv3.BodyMutation{Mutation: &extprocv3.BodyMutation_Body{Body: body}}
+	return bodyMutation{kind: replaceBody, body: body}
 }
 
 // refusedMutation is the denial for a change that the data plane would not

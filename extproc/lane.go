@@ -157,25 +157,10 @@ func (l *lane) replyHeaders(st *stream, changes []filters.Change, md map[string]
 		msg.Headers.Apply(drop)
 		changes = append(changes[:len(changes):len(changes)], drop)
 	}
-	m, err := mutation(changes, &msg.Headers)
-	if err != nil {
-		return st.deny(l.direction, refusedMutation())
-	}
-	common := &extprocv3.CommonResponse{HeaderMutation: m, ClearRouteCache: clearRoute && m != nil && l.direction == filters.Request}
-	r := &extprocv3.ProcessingResponse{ModeOverride: override}
-	hr := &extprocv3.HeadersResponse{}
-	if m != nil {
-		hr.Response = common
-	}
-	if l.direction == filters.Request {
-		r.Response = &extprocv3.ProcessingResponse_RequestHeaders{RequestHeaders: hr}
-	} else {
-		r.Response = &extprocv3.ProcessingResponse_ResponseHeaders{ResponseHeaders: hr}
-	}
-	if r.DynamicMetadata, err = dynamicMetadata(md); err != nil {
-		return st.deny(l.direction, refusedMutation())
-	}
-	return st.send(r)
+	return st.reply(&reply{
+		phase: filters.HeadersPhase(l.direction), changes: changes, view: &msg.Headers,
+		clearRoute: clearRoute && l.direction == filters.Request, metadata: md, override: override,
+	})
 }
 
 // isEnd reports whether a body message is the last that is to be looked at.

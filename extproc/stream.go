@@ -39,7 +39,8 @@ type stream struct {
 	peer   peer
 	ctx    context.Context
 	msg    message // the one in hand
-	reply  []byte  // room for one
+	room   []byte  // for a reply
+	parts  []byte  // and for parts of one
 	// plane is what the data plane's configuration allows.
 	plane DataPlane
 	run   *pipeline.Run
@@ -334,8 +335,21 @@ func (st *stream) send(r *extprocv3.ProcessingResponse) error {
 		return nil
 	}
 	var err error
-	if st.reply, err = (proto.MarshalOptions{}).MarshalAppend(st.reply[:0], r); err != nil {
+	if st.room, err = (proto.MarshalOptions{}).MarshalAppend(st.room[:0], r); err != nil {
 		return fmt.Errorf("writing a reply: %w", err)
+	}
+	return st.deliver()
+}
+
+// reply sends the reply to a message. A change that the data plane would not
+// take denies the exchange.
+func (st *stream) reply(r *reply) error {
+	if st.observe {
+		return nil
+	}
+	var err error
+	if st.room, st.parts, err = r.append(st.room[:0], st.parts); err != nil {
+		return st.deny(r.phase.Direction(), refusedMutation())
 	}
 	return st.deliver()
 }
@@ -345,14 +359,14 @@ func (st *stream) sendChunk(d filters.Direction, body []byte, end bool) error {
 	if st.observe {
 		return nil
 	}
-	st.reply = appendChunk(st.reply[:0], d, body, end)
+	st.room = appendChunk(st.room[:0], d, body, end)
 	return st.deliver()
 }
 
 func (st *stream) deliver() error {
-	err := st.peer.Send(st.reply)
-	if cap(st.reply) > maxReplyRoom {
-		st.reply = nil
+	err := st.peer.Send(st.room)
+	if cap(st.room) > maxReplyRoom {
+		st.room = nil
 	}
 	st.life.touch()
 	return err
@@ -391,7 +405,11 @@ func switched(request, response *filters.Headers) bool {
 // announcedLength is the content-length, or -1 where there is none that means
 // anything.
 func announcedLength(h *filters.Headers) int64 {
-	n, err := strconv.ParseInt(h.Get("content-length"), 10, 64)
+	text := h.Get("content-length")
+	if text == "" {
+		return -1
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 0 {
 		return -1
 	}

@@ -77,31 +77,22 @@ func (h *Headers) All() iter.Seq[Field] {
 }
 
 // Apply carries out one change. It is the runner's; a filter writes to its
-// Ledger.
+// Ledger. Copies that were made of the headers before it stay as they are.
 func (h *Headers) Apply(c Change) {
-	switch c.Op {
-	case SetField:
-		kept := h.fields[:0:0]
-		done := false
+	switch {
+	case c.Op == AddField, c.Op == SetField && !h.Has(c.Name):
+		fields := make([]Field, len(h.fields), len(h.fields)+2)
+		copy(fields, h.fields)
+		h.fields = append(fields, Field{c.Name, c.Value})
+	case h.Has(c.Name):
+		kept := make([]Field, 0, len(h.fields))
+		done := c.Op == RemoveField
 		for _, f := range h.fields {
 			if f.Name != c.Name {
 				kept = append(kept, f)
 			} else if !done {
 				kept = append(kept, Field{c.Name, c.Value})
 				done = true
-			}
-		}
-		if !done {
-			kept = append(kept, Field{c.Name, c.Value})
-		}
-		h.fields = kept
-	case AddField:
-		h.fields = append(h.fields[:len(h.fields):len(h.fields)], Field{c.Name, c.Value})
-	case RemoveField:
-		kept := h.fields[:0:0]
-		for _, f := range h.fields {
-			if f.Name != c.Name {
-				kept = append(kept, f)
 			}
 		}
 		h.fields = kept
