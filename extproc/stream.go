@@ -95,8 +95,12 @@ func (st *stream) Close(err error) {
 		st.run.Reach(pipeline.MaxMessageBytes)
 	}
 	// The stream's context may be over; the log steps are not.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(st.ctx), 10*time.Second)
-	defer cancel()
+	ctx := context.Background()
+	if st.run.Waits() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(st.ctx), 10*time.Second)
+		defer cancel()
+	}
 	st.run.Finish(ctx)
 }
 

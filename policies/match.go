@@ -44,8 +44,10 @@ func newTarget(ex *filters.Exchange) target {
 	if host == "" {
 		host = ex.Request.Headers.Get("host")
 	}
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
+	if strings.IndexByte(host, ':') >= 0 {
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
 	}
 	t.host = strings.TrimSuffix(strings.ToLower(host), ".")
 	path, _, _ := strings.Cut(ex.Request.Headers.Get(":path"), "?")

@@ -74,14 +74,15 @@ func (r *Run) applyTo(ctx context.Context, l *lane, s *Step, doc *[]byte) bool {
 // try applies one filter of a step and settles what it wants.
 func (r *Run) try(ctx context.Context, l *lane, s *Step, f filters.Filter, start time.Time, doc *[]byte, fallback bool) error {
 	r.ex.Steps = r.results[s.Policy]
-	var led filters.Ledger
-	dec, err := r.call(ctx, s, f, &led)
-	var deny *filters.DenyError
-	if errors.As(err, &deny) {
-		led.Denial, err = &deny.Denial, nil
-	}
+	r.ledger = filters.Ledger{}
+	led := &r.ledger
+	dec, err := r.call(ctx, s, f, led)
 	if err != nil {
-		return err
+		var deny *filters.DenyError
+		if !errors.As(err, &deny) {
+			return err
+		}
+		led.Denial = &deny.Denial
 	}
 	phase := r.ex.Phase
 	late := l != nil && l.course == CollectBody && phase != filters.TrailersPhase(s.Direction)
@@ -97,12 +98,12 @@ func (r *Run) try(ctx context.Context, l *lane, s *Step, f filters.Filter, start
 	if fallback {
 		dec.Reason = joinReason("fallback", dec.Reason)
 	}
-	r.keepResult(s, &led)
+	r.keepResult(s, led)
 	if r.enforces(s) && l != nil {
 		if led.Denial != nil {
 			r.denial = led.Denial
 		}
-		l.commit(r.ex, s.Direction, phase, &led)
+		l.commit(r.ex, s.Direction, phase, led)
 		if led.BodySet && doc != nil {
 			*doc = led.Body
 		}
@@ -201,9 +202,10 @@ func (r *Run) record(s *Step, start time.Time, took time.Duration, dec filters.D
 	if r.opt.Recorder == nil {
 		return
 	}
-	r.opt.Recorder.Decision(&Record{
+	r.rec = Record{
 		Time: start, Exchange: r.ex.ID, In: r.ex, Set: r.chains.Set,
 		Policy: s.Policy, Step: s.Name, Filter: s.Kind,
 		Phase: r.ex.Phase, Mode: mode, Decision: dec, OnError: onError, Duration: took,
-	})
+	}
+	r.opt.Recorder.Decision(&r.rec)
 }

@@ -24,6 +24,10 @@ type lane struct {
 	active   []*Step
 	deferred []*Step
 	stages   []*stage
+	// Room for the first of them, and of the changes.
+	activeRoom  [4]*Step
+	stagesRoom  [2]*stage
+	changesRoom [4]filters.Change
 	editor   *body.Editor
 	// spent is the time that the editor took, its stages included.
 	spent time.Duration

@@ -45,6 +45,10 @@ type Run struct {
 	// results are what named steps left, by policy: a name is only seen
 	// within its policy.
 	results map[string]map[string]any
+
+	// Room for what is handed to filters and to the recorder, one at a time.
+	ledger filters.Ledger
+	rec    Record
 }
 
 // NewRun starts the work on ex.
@@ -167,6 +171,7 @@ func (r *Run) UpgradeRefused() { r.upgrade = false }
 func (r *Run) Headers(ctx context.Context, d filters.Direction, caps Caps, end bool) Turn {
 	l := &r.lanes[d]
 	l.caps, l.started = caps, true
+	l.active, l.stages, l.changes = l.activeRoom[:0], l.stagesRoom[:0], l.changesRoom[:0]
 	if r.mark != nil {
 		l.metadata, r.mark = r.mark, nil
 	}
@@ -428,7 +433,7 @@ func (r *Run) Finish(ctx context.Context) {
 		}
 	}
 	if r.opt.Recorder != nil {
-		r.opt.Recorder.Exchange(&Summary{
+		sum := Summary{
 			Exchange: r.ex, Set: r.chains.Set, Duration: r.opt.Now().Sub(r.ex.Started),
 			RequestBytes:  r.lanes[filters.Request].received,
 			ResponseBytes: r.lanes[filters.Response].received,
@@ -438,7 +443,8 @@ func (r *Run) Finish(ctx context.Context) {
 			PeakHeld:      r.peak,
 			Reached:       r.reached,
 			Unprocessed:   r.unprocessed,
-		})
+		}
+		r.opt.Recorder.Exchange(&sum)
 	}
 }
 

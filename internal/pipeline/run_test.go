@@ -119,8 +119,14 @@ type recorder struct {
 	summary *pipeline.Summary
 }
 
-func (r *recorder) Decision(rec *pipeline.Record) { r.records = append(r.records, rec) }
-func (r *recorder) Exchange(s *pipeline.Summary)  { r.summary = s }
+func (r *recorder) Decision(rec *pipeline.Record) {
+	kept := *rec
+	r.records = append(r.records, &kept)
+}
+func (r *recorder) Exchange(s *pipeline.Summary) {
+	kept := *s
+	r.summary = &kept
+}
 func (r *recorder) verdicts() string {
 	var out []string
 	for _, rec := range r.records {

@@ -64,7 +64,7 @@ func (st *stage) Value(ctx context.Context, v *filters.Value) error {
 	if st.over {
 		return nil
 	}
-	if err := st.timed(ctx, func(ctx context.Context) error { return st.stream.Value(ctx, v) }); err != nil {
+	if err := st.show(ctx, v); err != nil {
 		v.Reset()
 		return st.failed(ctx, err, func(ctx context.Context) error { return st.stream.Value(ctx, v) })
 	}
@@ -77,6 +77,20 @@ func (st *stage) Value(ctx context.Context, v *filters.Value) error {
 		v.Release()
 	}
 	return nil
+}
+
+// show shows a value to the filter's stream. A step without a timeout takes
+// the short way: there may be a million values.
+func (st *stage) show(ctx context.Context, v *filters.Value) (err error) {
+	if st.step.Timeout > 0 {
+		return st.timed(ctx, func(ctx context.Context) error { return st.stream.Value(ctx, v) })
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = errPanic
+		}
+	}()
+	return st.stream.Value(ctx, v)
 }
 
 // End implements filters.Shaper.
@@ -182,12 +196,9 @@ func (st *stage) close(ctx context.Context, l *lane, share time.Duration) {
 	}
 	st.closed = true
 	r := st.run
-	var led filters.Ledger
-	var dec filters.Decision
-	err := st.guard(func() (err error) {
-		dec, err = st.stream.Close(ctx, &led)
-		return err
-	})
+	r.ledger = filters.Ledger{}
+	led := &r.ledger
+	dec, err := st.closeFilter(ctx, led)
 	if st.recorded {
 		return
 	}
@@ -201,19 +212,19 @@ func (st *stage) close(ctx context.Context, l *lane, share time.Duration) {
 	if st.fellBack {
 		dec.Reason = joinReason("fallback", dec.Reason)
 	}
-	r.keepResult(st.step, &led)
+	r.keepResult(st.step, led)
 	if r.enforces(st.step) {
 		led.Changes, led.ClearRouteCache = nil, false
-		l.commit(r.ex, st.step.Direction, filters.BodyPhase(st.step.Direction), &led)
+		l.commit(r.ex, st.step.Direction, filters.BodyPhase(st.step.Direction), led)
 	}
 	r.record(st.step, st.start, share, dec, "")
 }
 
-func (st *stage) guard(call func() error) (err error) {
+func (st *stage) closeFilter(ctx context.Context, led *filters.Ledger) (dec filters.Decision, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = errPanic
 		}
 	}()
-	return call()
+	return st.stream.Close(ctx, led)
 }

@@ -104,6 +104,7 @@ type Summary struct {
 
 // Recorder is told of every decision and every exchange's end. It is called
 // on the exchange's goroutine by many exchanges at once, and must not block.
+// What it is given is only valid during the call.
 type Recorder interface {
 	Decision(*Record)
 	Exchange(*Summary)

@@ -55,10 +55,16 @@ type Result struct {
 }
 
 // Decision implements pipeline.Recorder.
-func (r *Result) Decision(rec *pipeline.Record) { r.Decisions = append(r.Decisions, rec) }
+func (r *Result) Decision(rec *pipeline.Record) {
+	kept := *rec
+	r.Decisions = append(r.Decisions, &kept)
+}
 
 // Exchange implements pipeline.Recorder.
-func (r *Result) Exchange(s *pipeline.Summary) { r.Summary = s }
+func (r *Result) Exchange(s *pipeline.Summary) {
+	kept := *s
+	r.Summary = &kept
+}
 
 // Play plays the exchange. The response may be nil.
 func Play(ctx context.Context, p Policies, request, response *Message, opt Options) *Result {
