@@ -30,8 +30,8 @@ func (*silent) Context() context.Context { return context.Background() }
 func (*silent) Header(string) string     { return "" }
 func (*silent) Flush()                   {}
 func (*silent) End(error)                {}
-func (s *silent) Send(message []byte) error {
-	s.bytes += len(message)
+func (s *silent) Send(head, tail []byte) error {
+	s.bytes += len(head) + len(tail)
 	return nil
 }
 

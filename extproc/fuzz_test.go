@@ -36,7 +36,8 @@ func (s *script) Flush() {}
 
 func (s *script) End(error) {}
 
-func (s *script) Send(message []byte) error {
+func (s *script) Send(head, tail []byte) error {
+	message := slices.Concat(head, tail)
 	r := &extprocv3.ProcessingResponse{}
 	if err := proto.Unmarshal(message, r); err != nil {
 		s.err = err

@@ -158,7 +158,7 @@ func TestChunksAreWrittenAsTheGeneratedCodeDoes(t *testing.T) {
 			for _, end := range []bool{false, true} {
 				body := bytes.Repeat([]byte("x"), size)
 				var r extprocv3.ProcessingResponse
-				if err := proto.Unmarshal(appendChunk(nil, d, body, end), &r); err != nil {
+				if err := proto.Unmarshal(append(appendChunkHead(nil, d, len(body), end), body...), &r); err != nil {
 					t.Fatal(err)
 				}
 				b := r.GetRequestBody()

@@ -289,30 +289,30 @@ func dynamicMetadata(m map[string]map[string]any) (*structpb.Struct, error) {
 	return s, nil
 }
 
-// appendChunk appends a ProcessingResponse that is a chunk of a full-duplex
-// body: {request_body or response_body: {response: {body_mutation:
-// {streamed_response: {body, end_of_stream}}}}}. There is no other reply of
-// which there are so many.
-func appendChunk(dst []byte, d filters.Direction, body []byte, end bool) []byte {
+// appendChunkHead appends a ProcessingResponse that is a chunk of a full-duplex
+// body, but for the body itself, which is to follow: {request_body or
+// response_body: {response: {body_mutation: {streamed_response:
+// {end_of_stream, body}}}}}. There is no other reply of which there are so
+// many, and the body is not copied for it.
+func appendChunkHead(dst []byte, d filters.Direction, body int, end bool) []byte {
 	chunk := 0
-	if len(body) > 0 {
-		chunk += 1 + protowire.SizeBytes(len(body))
+	if body > 0 {
+		chunk += 1 + protowire.SizeBytes(body)
 	}
 	if end {
 		chunk += 2
 	}
 	mutation := 1 + protowire.SizeBytes(chunk)
 	common := 1 + protowire.SizeBytes(mutation)
-	reply := 1 + protowire.SizeBytes(common)
-	dst = appendLead(dst, fieldOf(filters.BodyPhase(d)), reply)
+	dst = appendLead(dst, fieldOf(filters.BodyPhase(d)), 1+protowire.SizeBytes(common))
 	dst = appendLead(dst, 1, common)
 	dst = appendLead(dst, commonBodyField, mutation)
 	dst = appendLead(dst, 3, chunk)
-	if len(body) > 0 {
-		dst = protowire.AppendBytes(protowire.AppendTag(dst, 1, protowire.BytesType), body)
-	}
 	if end {
 		dst = append(protowire.AppendTag(dst, 2, protowire.VarintType), 1)
+	}
+	if body > 0 {
+		dst = appendLead(dst, 1, body)
 	}
 	return dst
 }

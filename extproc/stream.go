@@ -25,8 +25,9 @@ type peer interface {
 	Context() context.Context
 	// Header returns a header of the stream: gRPC's metadata.
 	Header(name string) string
-	// Send sends a ProcessingResponse, and does not keep it.
-	Send(message []byte) error
+	// Send sends a ProcessingResponse, which is head and tail, and does not
+	// keep them.
+	Send(head, tail []byte) error
 	// Flush writes what was sent, without waiting for the end of the work.
 	Flush()
 	// End ends the stream with the error's status.
@@ -41,6 +42,7 @@ type stream struct {
 	msg    message // the one in hand
 	room   []byte  // for a reply
 	parts  []byte  // and for parts of one
+	small  [2][128]byte
 	// plane is what the data plane's configuration allows.
 	plane DataPlane
 	run   *pipeline.Run
@@ -62,6 +64,7 @@ type stream struct {
 
 func newStream(s *Server, p peer) *stream {
 	st := &stream{server: s, peer: p, ctx: p.Context(), plane: declared(p.Header, s.opt.DataPlane)}
+	st.room, st.parts = st.small[0][:0], st.small[1][:0]
 	for d := range st.lanes {
 		st.lanes[d].direction = filters.Direction(d)
 	}
@@ -342,7 +345,7 @@ func (st *stream) send(r *extprocv3.ProcessingResponse) error {
 	if st.room, err = (proto.MarshalOptions{}).MarshalAppend(st.room[:0], r); err != nil {
 		return fmt.Errorf("writing a reply: %w", err)
 	}
-	return st.deliver()
+	return st.deliver(nil)
 }
 
 // reply sends the reply to a message. A change that the data plane would not
@@ -355,7 +358,7 @@ func (st *stream) reply(r *reply) error {
 	if st.room, st.parts, err = r.append(st.room[:0], st.parts); err != nil {
 		return st.deny(r.phase.Direction(), refusedMutation())
 	}
-	return st.deliver()
+	return st.deliver(nil)
 }
 
 // sendChunk sends a chunk of a full-duplex body.
@@ -363,12 +366,13 @@ func (st *stream) sendChunk(d filters.Direction, body []byte, end bool) error {
 	if st.observe {
 		return nil
 	}
-	st.room = appendChunk(st.room[:0], d, body, end)
-	return st.deliver()
+	st.room = appendChunkHead(st.room[:0], d, len(body), end)
+	return st.deliver(body)
 }
 
-func (st *stream) deliver() error {
-	err := st.peer.Send(st.room)
+// deliver sends what was written, and tail behind it.
+func (st *stream) deliver(tail []byte) error {
+	err := st.peer.Send(st.room, tail)
 	if cap(st.room) > maxReplyRoom {
 		st.room = nil
 	}

@@ -39,9 +39,10 @@ func appendLength(dst []byte, n int) []byte {
 // errGone is Send's error when nobody is there any more.
 var errGone = status.Error(codes.Canceled, "the stream has ended")
 
-// Send sends a message. What the peer's window does not take is kept, and no
-// message is given to the session until it has gone; msg itself is not kept.
-func (s *Stream) Send(msg []byte) error {
+// Send sends a message, which is head and tail. What the peer's window does
+// not take is kept, and no message is given to the session until it has gone;
+// head and tail themselves are not kept.
+func (s *Stream) Send(head, tail []byte) error {
 	c := s.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -64,13 +65,15 @@ func (s *Stream) Send(msg []byte) error {
 		c.out = append(c.out, responseHeaders...)
 	}
 	var prefix [5]byte
-	binary.BigEndian.PutUint32(prefix[1:], uint32(len(msg)))
-	if s.waiting {
-		s.pending = append(append(s.pending, prefix[:]...), msg...)
+	binary.BigEndian.PutUint32(prefix[1:], uint32(len(head)+len(tail)))
+	rest := [...][]byte{prefix[:], head, tail}
+	if !s.waiting && s.write(&rest) {
 		return nil
 	}
-	if a, b := s.write(prefix[:], msg); len(a)+len(b) > 0 {
-		s.pending = append(append(s.pending, a...), b...)
+	for _, part := range rest {
+		s.pending = append(s.pending, part...)
+	}
+	if !s.waiting {
 		s.waiting = true
 		c.blocked = append(c.blocked, s)
 	}
@@ -81,26 +84,33 @@ func (s *Stream) Send(msg []byte) error {
 // message is written without it.
 func (s *Stream) Flush() { s.c.flush() }
 
-// write sends of a and b what the windows take, and returns the rest. The
-// lock is held.
-func (s *Stream) write(a, b []byte) (restA, restB []byte) {
+// write sends of the parts what the windows take, and leaves the rest; it
+// reports whether there is none. The lock is held.
+func (s *Stream) write(parts *[3][]byte) (all bool) {
 	c := s.c
-	for room := min(s.window, c.window); len(a)+len(b) > 0 && room > 0; room = min(s.window, c.window) {
-		n := min(len(a)+len(b), int(room), c.peer.frame)
+	left := len(parts[0]) + len(parts[1]) + len(parts[2])
+	for room := min(s.window, c.window); left > 0 && room > 0; room = min(s.window, c.window) {
+		n := min(left, int(room), c.peer.frame)
 		c.out = appendFrameHeader(c.out, n, frameData, 0, s.id)
 		s.window -= int64(n)
 		c.window -= int64(n)
-		k := min(n, len(a))
-		c.out = append(append(c.out, a[:k]...), b[:n-k]...)
-		a, b = a[k:], b[n-k:]
+		left -= n
+		for i := range parts {
+			k := min(n, len(parts[i]))
+			c.out = append(c.out, parts[i][:k]...)
+			parts[i] = parts[i][k:]
+			n -= k
+		}
 	}
-	return a, b
+	return left == 0
 }
 
 // writePending sends of what is kept as much as the windows take, and the end
 // of the stream where that waited for it. The lock is held.
 func (s *Stream) writePending() {
-	if _, s.pending = s.write(nil, s.pending); len(s.pending) > 0 {
+	rest := [...][]byte{s.pending, nil, nil}
+	if !s.write(&rest) {
+		s.pending = rest[0]
 		return
 	}
 	s.pending = nil

@@ -77,9 +77,9 @@ func (e *echoing) Message(b []byte) error {
 		if err != nil {
 			return err
 		}
-		return e.s.Send(out)
+		return e.s.Send(out, nil)
 	}
-	return e.s.Send(b)
+	return e.s.Send(b[:len(b)/2], b[len(b)/2:])
 }
 
 // serve serves h, health and reflection, and returns a connection to them.

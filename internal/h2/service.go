@@ -136,7 +136,7 @@ func (c *call) SendMsg(m any) error {
 	if err != nil {
 		return fmt.Errorf("sending a %T: %w", m, err)
 	}
-	err = c.stream.Send(b)
+	err = c.stream.Send(b, nil)
 	c.stream.Flush()
 	return err
 }
