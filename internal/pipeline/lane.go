@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/sluice-proxy/sluice/filters"
@@ -31,7 +32,9 @@ type lane struct {
 	editor   *body.Editor
 	// spent is the time that the editor took, its stages included.
 	spent time.Duration
-	out   []byte
+	// out is what it wrote last, in room that is lent for the exchange.
+	out  []byte
+	room *[]byte
 
 	// chars turns the body into UTF-8 and back.
 	chars *charset.Transcoder
@@ -129,6 +132,10 @@ func (r *Run) stream(ctx context.Context, l *lane, d filters.Direction, chunk []
 		if l.editor == nil {
 			l.editor = r.newEditor(l.typ, l.stages)
 		}
+		if l.room == nil {
+			l.room = outputs.Get().(*[]byte)
+			l.out = *l.room
+		}
 		var err error
 		l.out, err = l.editor.Write(ctx, l.out[:0], chunk)
 		if err == nil && end {
@@ -186,6 +193,25 @@ func (r *Run) newEditor(t body.Type, stages []*stage) *body.Editor {
 
 func (r *Run) bodyLimits() body.Limits {
 	return body.Limits{Depth: r.limits.Depth, PieceBytes: r.limits.PieceBytes, NameBytes: r.limits.NameBytes, EventBytes: r.limits.EventBytes}
+}
+
+// maxRoom is the largest room for an output that is kept for another exchange.
+const maxRoom = 256 << 10
+
+// outputs are rooms for outputs.
+var outputs = sync.Pool{New: func() any { return new([]byte) }}
+
+// giveBack gives back the room that was lent for the lane's output. Nothing
+// of the output is used any more.
+func (l *lane) giveBack() {
+	if l.room == nil {
+		return
+	}
+	if cap(l.out) <= maxRoom {
+		*l.room = l.out[:0]
+		outputs.Put(l.room)
+	}
+	l.room, l.out = nil, nil
 }
 
 // closeStages ends the streams and records their decisions.

@@ -424,6 +424,7 @@ func (r *Run) Finish(ctx context.Context) {
 		r.ex.Phase = filters.BodyPhase(filters.Direction(d))
 		r.closeStages(ctx, l)
 		l.closeCodings()
+		l.giveBack()
 		aborted = aborted || l.course != PassBody && !l.ended
 	}
 	r.ex.Phase = filters.Log
