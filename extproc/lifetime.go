@@ -42,9 +42,11 @@ var errLate = status.Error(codes.DeadlineExceeded, "the exchange has lasted for 
 func (st *stream) count(lim *pipeline.Limits) {
 	l := &st.life
 	switch {
-	case l.timer == nil:
+	case l.timer == nil: // its first time is far away: nothing looks at the timer before it is there
 		l.began = time.Now()
-		l.timer = time.AfterFunc(time.Hour, st.check)
+		l.duration, l.idle = lim.Duration, lim.Idle
+		l.timer = time.AfterFunc(min(l.duration, l.idle), st.check)
+		return
 	case l.duration == lim.Duration && l.idle == lim.Idle:
 		return
 	}

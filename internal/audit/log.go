@@ -20,6 +20,9 @@ const (
 	DefaultQueue = 8192
 	// batchBytes is how much is gathered for one write.
 	batchBytes = 64 << 10
+	// pause is how long the writer lets lines gather after a write: woken for
+	// each of them, it would cost more than the lines.
+	pause = 2 * time.Millisecond
 	// maxBuffer is the largest line whose memory is used again.
 	maxBuffer = 8 << 10
 )
@@ -167,6 +170,7 @@ func (l *Log) write() {
 		case b := <-l.lines:
 			batch = l.gather(batch[:0], b)
 			l.flush(batch)
+			l.rest()
 		case done := <-l.reopen:
 			// What was recorded before the call belongs to the old file.
 			l.drain(batch)
@@ -175,6 +179,20 @@ func (l *Log) write() {
 			l.drain(batch)
 			return
 		}
+	}
+}
+
+// rest waits a moment before the next write, but not while there is much to
+// write or the log is being closed.
+func (l *Log) rest() {
+	if len(l.lines) > cap(l.lines)/2 {
+		return
+	}
+	t := time.NewTimer(pause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-l.stop:
 	}
 }
 

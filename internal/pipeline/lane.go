@@ -29,7 +29,7 @@ type lane struct {
 	activeRoom  [4]*Step
 	stagesRoom  [2]*stage
 	changesRoom [4]filters.Change
-	editor   *body.Editor
+	editor      *body.Editor
 	// spent is the time that the editor took, its stages included.
 	spent time.Duration
 	// out is what it wrote last, in room that is lent for the exchange.

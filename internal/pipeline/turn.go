@@ -67,8 +67,11 @@ type Record struct {
 	Exchange string // Exchange.ID
 	// In is the exchange itself, for recorders that gather by exchange: ids
 	// come from outside and need not be unique. Valid during the call.
-	In     *filters.Exchange
-	Set    string // version of the policy set
+	In  *filters.Exchange
+	Set string // version of the policy set
+	// By is the step itself, of one set: what is kept for it need not be looked
+	// up by its names.
+	By     *Step
 	Policy string
 	Step   string
 	Filter string

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"maps"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -47,6 +48,17 @@ type Metrics struct {
 	// lock, copied when a step is seen for the first time.
 	series  atomic.Pointer[map[stepKey]*stepSeries]
 	growing sync.Mutex
+	// bySteps are the same by the steps of the set in force, for which a
+	// look-up by name costs too much.
+	bySteps atomic.Pointer[map[stepPlace]*stepSeries]
+}
+
+// stepPlace is a step in one phase and mode.
+type stepPlace struct {
+	step  *pipeline.Step
+	phase filters.Phase
+	// observed: an enforced step was only observed in this exchange.
+	observed bool
 }
 
 // stepKey is one step's place in the metrics.
@@ -109,6 +121,7 @@ func NewMetrics() *Metrics {
 		m.reloads.WithLabelValues(r)
 	}
 	m.series.Store(&map[stepKey]*stepSeries{})
+	m.bySteps.Store(&map[stepPlace]*stepSeries{})
 	return m
 }
 
@@ -179,11 +192,12 @@ func (m *Metrics) Reloaded(result, version string, policies []string) {
 		m.decisions.DeletePartialMatch(prometheus.Labels{"policy": k.policy})
 	}
 	m.series.Store(&kept)
+	m.bySteps.Store(&map[stepPlace]*stepSeries{})
 }
 
 // Decision implements pipeline.Recorder.
 func (m *Metrics) Decision(r *pipeline.Record) {
-	s := m.of(stepKey{r.Policy, r.Step, r.Filter, r.Phase, r.Mode})
+	s := m.seriesOf(r)
 	if v := r.Decision.Verdict; int(v) < len(s.verdicts) {
 		s.verdicts[v].Inc()
 	}
@@ -216,6 +230,27 @@ func (m *Metrics) Exchange(s *pipeline.Summary) {
 	m.duration.Observe(s.Duration.Seconds())
 	m.bytes[filters.Request].Add(float64(s.RequestBytes))
 	m.bytes[filters.Response].Add(float64(s.ResponseBytes))
+}
+
+// seriesOf returns the children of a decision's step.
+func (m *Metrics) seriesOf(r *pipeline.Record) *stepSeries {
+	key := stepKey{r.Policy, r.Step, r.Filter, r.Phase, r.Mode}
+	if r.By == nil {
+		return m.of(key)
+	}
+	place := stepPlace{r.By, r.Phase, r.Mode != r.By.Mode}
+	if s, ok := (*m.bySteps.Load())[place]; ok {
+		return s
+	}
+	s := m.of(key)
+	m.growing.Lock()
+	defer m.growing.Unlock()
+	old := *m.bySteps.Load()
+	grown := make(map[stepPlace]*stepSeries, len(old)+1)
+	maps.Copy(grown, old)
+	grown[place] = s
+	m.bySteps.Store(&grown)
+	return s
 }
 
 // of returns the children of a step, and makes them the first time.
