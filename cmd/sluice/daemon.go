@@ -45,6 +45,7 @@ type daemon struct {
 	metrics *telemetry.Metrics
 	models  *telemetry.Models
 	pool    *ai.Pool
+	memory  memory
 
 	mu       sync.Mutex
 	lastLoad admin.Load
@@ -52,6 +53,7 @@ type daemon struct {
 
 // run serves until ctx ends, and drains then.
 func (d *daemon) run(ctx context.Context) (err error) {
+	d.arrangeMemory()
 	d.metrics = telemetry.NewMetrics()
 	d.models = telemetry.NewModels(d.metrics)
 	var shared store.Shared
