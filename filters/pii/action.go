@@ -1,6 +1,7 @@
 package pii
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"strings"
@@ -51,40 +52,47 @@ func mask(dst []byte, t *Treatment, e detect.Entity, value []byte) []byte {
 	if with == "" {
 		with = "*"
 	}
-	total := 0
-	for _, r := range string(value) {
-		if isLetterOrDigit(r) {
-			total++
+	hidden, total := len(value), 0
+	if t.KeepLast > 0 {
+		for i := 0; i < len(value); i += charSize(value[i:]) {
+			if masked(value[i]) {
+				total++
+			}
 		}
+		total -= min(t.KeepLast, total/2) // of which so many are hidden
+	} else {
+		total = len(value)
 	}
-	keep := min(t.KeepLast, total/2)
-	domain := len(value)
 	if t.KeepDomain && e == detect.Email {
-		for i := len(value) - 1; i >= 0; i-- {
-			if value[i] == '@' {
-				domain = i
-				break
-			}
+		if at := bytes.LastIndexByte(value, '@'); at >= 0 {
+			hidden = at
 		}
 	}
-	seen := 0
-	for i := 0; i < len(value); {
-		r, n := utf8.DecodeRune(value[i:])
+	for i := 0; i < hidden; {
+		n := charSize(value[i:])
 		switch {
-		case i >= domain, !isLetterOrDigit(r):
+		case !masked(value[i]):
 			dst = append(dst, value[i:i+n]...)
+		case total == 0:
+			return append(dst, value[i:]...)
 		default:
-			if seen++; seen > total-keep {
-				dst = append(dst, value[i:i+n]...)
-			} else {
-				dst = append(dst, with...)
-			}
+			total--
+			dst = append(dst, with...)
 		}
 		i += n
 	}
-	return dst
+	return append(dst, value[hidden:]...)
 }
 
-func isLetterOrDigit(r rune) bool {
-	return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= 0x80
+// charSize is the size of the first character of text.
+func charSize(text []byte) int {
+	if text[0] < utf8.RuneSelf {
+		return 1
+	}
+	_, n := utf8.DecodeRune(text)
+	return n
 }
+
+// masked reports whether a character that begins with c is a letter or digit;
+// what is beyond ASCII counts as one.
+func masked(c byte) bool { return c >= utf8.RuneSelf || isAlnum(c) }

@@ -159,8 +159,8 @@ func (f *filter) Needs(d filters.Direction) filters.Needs {
 type work struct {
 	*filter
 	rules []*Rule // those that are for the consumer
-	found map[string]int
-	did   map[string]int
+	found tally
+	did   tally
 	// vault is there where the configuration has a key. storeDown: the store
 	// failed, and tokens are no longer put back.
 	vault     *vault
@@ -218,6 +218,9 @@ func (w *work) scan(ctx detect.Context, text []byte, more bool) (settled int) {
 	if w.viewed = w.in.has(^base64Values) && w.view.read(text, ctx.Before, more, w.in); w.viewed {
 		text, ctx.Before = w.view.text, w.view.before
 	}
+	if w.findings == nil {
+		w.findings, w.scratch = make([]detect.Finding, 0, 8), make([]byte, 0, 64)
+	}
 	w.scratch = w.scratch[:0]
 	w.findings, settled = w.scanner.Scan(w.findings[:0], ctx, text, more)
 	if len(w.spans) > 0 && !more && len(ctx.Before) == 0 {
@@ -240,11 +243,8 @@ func (w *work) place(fd detect.Finding) (start, end int, f form) {
 
 // count counts a finding and what was done with it.
 func (w *work) count(entity, did string) {
-	if w.found == nil {
-		w.found, w.did = map[string]int{}, map[string]int{}
-	}
-	w.found[entity]++
-	w.did[did]++
+	w.found.add(entity)
+	w.did.add(did)
 }
 
 // treat decides on the findings in text, which was scanned: edit is called
@@ -285,7 +285,7 @@ func (w *work) treat(ctx context.Context, text []byte, edit func(start, end int,
 
 // decision tells what was found and done.
 func (w *work) decision() filters.Decision {
-	dec := filters.Decision{Verdict: filters.Passed, Findings: w.found, Actions: w.did}
+	dec := filters.Decision{Verdict: filters.Passed, Findings: w.found.counts(), Actions: w.did.counts()}
 	if len(w.found) > 0 {
 		dec.Verdict = filters.Changed
 	}
