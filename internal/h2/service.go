@@ -1,6 +1,7 @@
 package h2
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -81,12 +82,11 @@ type call struct {
 // Waits implements Session.
 func (c *call) Waits() bool { return true }
 
-// Message implements Session: it waits until the method takes the message,
-// which is the queue's and stays valid. What comes after a method has returned
-// is for nobody.
+// Message implements Session: it waits until the method takes the message.
+// What comes after a method has returned is for nobody.
 func (c *call) Message(data []byte) error {
 	select {
-	case c.messages <- data:
+	case c.messages <- bytes.Clone(data):
 		return nil
 	case <-c.returned:
 		return c.err

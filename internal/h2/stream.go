@@ -1,12 +1,12 @@
 package h2
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -48,7 +48,7 @@ type Stream struct {
 	ungranted int
 	pending   []byte // does not fit into the window
 	waiting   bool   // for a window: there is something pending
-	queue     [][]byte
+	queue     []*[]byte
 	queued    int  // bytes in queue
 	busy      bool // the session is at work
 	ended     bool // no message comes any more
@@ -209,8 +209,7 @@ func (c *conn) deliver(s *Stream, msg []byte) {
 		return
 	}
 	if s.busy || s.waiting || len(msg) > inlineBytes || s.session.Waits() {
-		s.queue = append(s.queue, bytes.Clone(msg))
-		s.queued += len(msg) + queueOverhead
+		s.enqueue(msg)
 		if !s.busy && !s.waiting {
 			s.busy = true
 			go c.workApart(s)
@@ -223,8 +222,7 @@ func (c *conn) deliver(s *Stream, msg []byte) {
 	err := s.call(msg)
 	c.mu.Lock()
 	if errors.Is(err, ErrApart) && !s.ended {
-		s.queue = append(s.queue, bytes.Clone(msg))
-		s.queued += len(msg) + queueOverhead
+		s.enqueue(msg)
 		go c.workApart(s)
 		c.mu.Unlock()
 		return
@@ -237,6 +235,20 @@ func (c *conn) deliver(s *Stream, msg []byte) {
 	s.stop(err)
 	c.mu.Unlock()
 	c.work(s)
+}
+
+// maxKept is the largest room of a queued message that is used again.
+const maxKept = 256 << 10
+
+// rooms are for the messages in queues.
+var rooms = sync.Pool{New: func() any { return new([]byte) }}
+
+// enqueue puts a copy of a message into the queue. The lock is held.
+func (s *Stream) enqueue(msg []byte) {
+	room := rooms.Get().(*[]byte)
+	*room = append((*room)[:0], msg...)
+	s.queue = append(s.queue, room)
+	s.queued += len(msg) + queueOverhead
 }
 
 // stop notes the error that ends a stream. The lock is held.
@@ -331,15 +343,18 @@ func (c *conn) workOn(s *Stream, apart bool) {
 			c.mu.Unlock()
 			return
 		case len(s.queue) > 0:
-			msg := s.queue[0]
+			room := s.queue[0]
 			s.queue[0] = nil
 			s.queue = s.queue[1:]
-			s.queued -= len(msg) + queueOverhead
+			s.queued -= len(*room) + queueOverhead
 			c.regrant(s)
 			c.mu.Unlock()
-			err := s.call(msg)
+			err := s.call(*room)
 			if errors.Is(err, ErrApart) {
-				err = s.call(msg)
+				err = s.call(*room)
+			}
+			if cap(*room) <= maxKept {
+				rooms.Put(room)
 			}
 			if err != nil {
 				c.mu.Lock()
