@@ -37,6 +37,8 @@ type filter struct {
 	// paths and outside are for the detectors outside.
 	paths   *body.Paths
 	outside []*outside
+	// clean is nil where names are shown to detectors outside.
+	clean *cleanNames
 }
 
 func build(c Config, env filters.Env) (filters.Filter, error) {
@@ -76,7 +78,9 @@ func build(c Config, env filters.Env) (filters.Filter, error) {
 		}
 		f.outside = append(f.outside, o)
 	}
-	if len(f.outside) > 0 {
+	if len(f.outside) == 0 {
+		f.clean = newCleanNames()
+	} else {
 		if f.paths, err = body.CompilePaths(c.Paths); err != nil {
 			return nil, &filters.FieldError{Path: "paths", Msg: err.Error()}
 		}
@@ -325,7 +329,7 @@ func (s *stream) Value(ctx context.Context, v *filters.Value) error {
 func (w *work) value(ctx context.Context, v *filters.Value, key string, layer int) error {
 	switch v.Kind {
 	case filters.Name:
-		if w.cfg.SkipNames {
+		if w.cfg.SkipNames || entire(v) && w.clean.has(v.Text) {
 			return nil
 		}
 		key = ""
@@ -353,6 +357,9 @@ func (w *work) value(ctx context.Context, v *filters.Value, key string, layer in
 	}
 	switch {
 	case len(w.findings) == 0:
+		if v.Kind == filters.Name && entire(v) {
+			w.clean.add(v.Text)
+		}
 		return nil
 	case w.cfg.Restore:
 		w.restore(ctx, v.Text, inArguments(v, key), v.Edit)
@@ -366,6 +373,9 @@ func (w *work) value(ctx context.Context, v *filters.Value, key string, layer in
 		v.Remove()
 	})
 }
+
+// entire reports whether all of a value is in hand.
+func entire(v *filters.Value) bool { return !v.More && len(v.Before) == 0 }
 
 // Close implements filters.Stream.
 func (s *stream) Close(context.Context, *filters.Ledger) (filters.Decision, error) {
