@@ -35,18 +35,27 @@ const byType = 1 // the bit of $.delta
 func joinedPaths(stages []*runner) *Paths {
 	ps := joinedFields
 	for _, r := range stages {
-		if r.stage.Join == nil {
-			continue
-		}
-		if ps == joinedFields {
-			ps = &Paths{paths: append([]path(nil), joinedFields.paths...), states: joinedFields.states}
-		}
-		for _, p := range r.stage.Join.paths {
-			p.bit = len(joinedFields.paths) // only the first is told apart
-			ps.add(p)
+		switch {
+		case r.stage.Join == nil:
+		case ps == joinedFields:
+			ps = r.stage.Join.joined
+		default:
+			ps = ps.with(r.stage.Join)
 		}
 	}
 	return ps
+}
+
+// with returns ps, which are joinedFields at least, and others.
+func (ps *Paths) with(others *Paths) *Paths {
+	all := &Paths{}
+	for _, p := range slices.Concat(ps.paths, others.paths) {
+		if len(all.paths) >= len(ps.paths) {
+			p.bit = len(joinedFields.paths) // only the first is told apart
+		}
+		all.add(p)
+	}
+	return all
 }
 
 // maxElements is how many arrays may stand around a joined string.
@@ -201,11 +210,8 @@ func lastWord(kind []byte) (stem, last []byte) {
 
 func (o *outline) reached(depth int, path uint64) outlineValue {
 	m := &o.match
-	v := outlineValue{any: m.levels[depth].any, bits: m.levels[depth].bits, path: path}
-	for _, word := range m.sets[depth*m.words : (depth+1)*m.words] {
-		v.live = v.live || word != 0
-	}
-	return v
+	l := &m.levels[depth]
+	return outlineValue{any: l.any, bits: l.bits, path: path, live: m.goes(depth)}
 }
 
 const fnvPrime = 1099511628211
