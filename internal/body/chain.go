@@ -68,15 +68,15 @@ func (r *runner) looks(depth int) bool {
 }
 
 // level is what the value at depth is to the stage.
-func (r *runner) level(depth int) level {
+func (r *runner) level(depth int) *level {
 	if r.stage.Paths == nil {
-		return level{}
+		return &level{}
 	}
-	return r.match.levels[depth]
+	return &r.match.levels[depth]
 }
 
 // prepare fills in the value that the stage is shown.
-func (r *runner) prepare(kind filters.Kind, key []byte, l level) *filters.Value {
+func (r *runner) prepare(kind filters.Kind, key []byte, l *level) *filters.Value {
 	v := &r.value
 	v.Reset()
 	v.Kind, v.Key, v.Paths, v.Inside = kind, stringOf(key), l.bits, false

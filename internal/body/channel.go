@@ -160,14 +160,20 @@ func (s *events) trim(ctx context.Context) error {
 	return nil
 }
 
+// isPart reports whether the string at pos is a part of a joined value.
+func (s *events) isPart(pos int) bool {
+	slots := s.outline.slots
+	for s.next < len(slots) && slots[s.next].at < pos {
+		s.next++ // it was in what a stage removed
+	}
+	return s.next < len(slots) && slots[s.next].at == pos
+}
+
 // part takes the string that the walker stands before where it is a part of a
 // joined value.
 func (s *events) part(ctx context.Context, w *walker) (bool, error) {
 	slots := s.outline.slots
-	for s.next < len(slots) && slots[s.next].at < w.pos {
-		s.next++ // it was in what a stage removed
-	}
-	if s.next == len(slots) || slots[s.next].at != w.pos {
+	if !s.isPart(w.pos) {
 		return false, nil
 	}
 	sl := &slots[s.next]
@@ -178,7 +184,7 @@ func (s *events) part(ctx context.Context, w *walker) (bool, error) {
 	depth := len(w.frames)
 	for i, r := range s.e.stages {
 		if r.looks(depth) {
-			ch.looks[i], ch.runners[i].match.levels[0] = true, r.level(depth)
+			ch.looks[i], ch.runners[i].match.levels[0] = true, *r.level(depth)
 		}
 	}
 	if key := w.key(); !bytes.Equal(ch.key, key) {
@@ -267,7 +273,7 @@ func (s *events) prepareValue(r *runner) *filters.Value {
 	if s.now.id.text {
 		return s.preparePlain(r)
 	}
-	return r.prepare(filters.String, s.now.key, r.match.levels[0])
+	return r.prepare(filters.String, s.now.key, &r.match.levels[0])
 }
 
 // judge carries out what a stage wants of a joined value as a whole: removed,

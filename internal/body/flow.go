@@ -1,6 +1,7 @@
 package body
 
 import (
+	"bytes"
 	"slices"
 	"unicode/utf8"
 
@@ -137,12 +138,9 @@ func (f *flow) edit(g *flow, edits []filters.Edit, upto int, s syntax) {
 // refers to raw where nothing is escaped.
 func (f *flow) decode(raw []byte, scratch []byte) []byte {
 	f.offsets = f.offsets[:0]
-	i := 0
-	for i < len(raw) && raw[i] != '\\' {
-		i++
-	}
+	i := bytes.IndexByte(raw, '\\')
 	f.raw = raw
-	if i == len(raw) {
+	if i < 0 {
 		f.text = raw
 		return scratch
 	}
@@ -168,6 +166,20 @@ func (f *flow) decode(raw []byte, scratch []byte) []byte {
 	}
 	f.text, f.offsets = text, append(offsets, uint32(len(raw)))
 	return text
+}
+
+// appendUnescaped appends the text of the JSON string content raw, which has
+// been checked.
+func appendUnescaped(dst, raw []byte) []byte {
+	for {
+		i := bytes.IndexByte(raw, '\\')
+		if i < 0 {
+			return append(dst, raw...)
+		}
+		r, n := decodeEscape(raw[i:])
+		dst = utf8.AppendRune(append(dst, raw[:i]...), r)
+		raw = raw[i+n:]
+	}
 }
 
 // decodeEscape reads one escape, or a surrogate pair of two. A lone surrogate

@@ -88,7 +88,7 @@ func (l *leaf) prepare(r *runner) *filters.Value {
 	default:
 		lv = r.match.levels[l.depth]
 	}
-	v := r.prepare(l.kind, l.key, lv)
+	v := r.prepare(l.kind, l.key, &lv)
 	if l.scope == asRest {
 		v.Paths, v.Inside = ^uint64(0), false
 	}

@@ -224,14 +224,14 @@ func spare(b []byte) []byte {
 }
 
 func (s *events) preparePlain(r *runner) *filters.Value {
-	v := r.prepare(filters.Text, nil, level{})
+	v := r.prepare(filters.Text, nil, &level{})
 	v.Paths, v.Inside = ^uint64(0), false
 	return v
 }
 
 // prepareName prepares an event's name: clients go by it.
 func prepareName(r *runner) *filters.Value {
-	v := r.prepare(filters.Name, nil, level{})
+	v := r.prepare(filters.Name, nil, &level{})
 	v.Paths, v.Inside = ^uint64(0), false
 	return v
 }

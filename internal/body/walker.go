@@ -1,6 +1,7 @@
 package body
 
 import (
+	"bytes"
 	"context"
 	"unsafe"
 
@@ -41,8 +42,11 @@ type walker struct {
 
 	state  expect
 	frames []frame
-	names  []byte // decoded names of the members that are open
-	root   frame  // stands for the place of the top-level value
+	root   frame // stands for the place of the top-level value
+	// names are the decoded names of the members that the open containers are
+	// the values of; member is that of the innermost object's open one. It may
+	// lie in data, and is copied when that goes.
+	names, member []byte
 
 	data []byte
 	end  bool // data ends the body
@@ -73,10 +77,16 @@ type walker struct {
 // frame is an open container.
 type frame struct {
 	array  bool
+	shaped bool
+	named  bool // some stage is shown its names
+	dark   bool // nobody is shown anything of it
+	closer byte // what ends it
+	next   expect
 	index  int // of the next element
 	kept   int // members and elements that were forwarded
-	base   int // where its own members' names begin
-	shaped bool
+	// names[key:base] is the name that its elements go by, where it is an
+	// array.
+	key, base int
 }
 
 func newWalker(e *Editor, lines bool) *walker {
@@ -87,7 +97,7 @@ func newWalker(e *Editor, lines bool) *walker {
 
 func (w *walker) restart() {
 	w.state, w.frames, w.names = expectValue, w.frames[:0], append(w.names[:0], w.e.key...)
-	w.root = frame{array: true}
+	w.root = frame{array: true, base: len(w.names)}
 	w.pending, w.token, w.drop, w.comma = -1, -1, -1, -1
 	w.hasName, w.dropMember = false, false
 	w.e.root()
@@ -120,6 +130,14 @@ func (w *walker) run(ctx context.Context) (parsed bool, err error) {
 			return false, nil
 		}
 		before, state := w.pos, w.state
+		if len(w.frames) > 0 && w.token < 0 && w.state < expectNothing {
+			if ok, err := w.tokens(ctx); err != nil || !ok {
+				return ok, err
+			}
+			if w.pos != before || w.state != state {
+				continue
+			}
+		}
 		ok, err := w.step(ctx)
 		if err != nil || !ok {
 			return ok, err
@@ -128,6 +146,142 @@ func (w *walker) run(ctx context.Context) (parsed bool, err error) {
 			return true, nil // more bytes are needed
 		}
 	}
+}
+
+// tokens parses what is plain: tokens that data has as a whole, and names
+// without escapes. It stops before what is not, which is for step, having
+// changed nothing that step does.
+func (w *walker) tokens(ctx context.Context) (ok bool, err error) {
+	data, pos := w.data, w.pos
+	lim := &w.e.limits
+	most := lim.NameBytes + maxPending
+plain:
+	for len(w.frames) > 0 {
+		top := &w.frames[len(w.frames)-1]
+		switch w.state {
+		case expectCommaOrEnd:
+			if pos = spaceEnd(data, pos); pos == len(data) {
+				break plain
+			}
+			if data[pos] == top.closer {
+				w.pos = pos
+				if ok, err := w.closeContainer(ctx, top.array); err != nil || !ok {
+					return ok, err
+				}
+				pos = w.pos
+				continue
+			}
+			if data[pos] != ',' {
+				break plain
+			}
+			w.pending, w.comma = pos, pos
+			pos++
+			w.state = top.next
+			fallthrough
+		case expectFirstName, expectName:
+			if !top.array {
+				if pos = spaceEnd(data, pos); pos == len(data) {
+					break plain
+				}
+				if data[pos] != '"' {
+					if data[pos] != '}' || w.state != expectFirstName {
+						break plain
+					}
+					w.pos = pos
+					if ok, err := w.closeContainer(ctx, false); err != nil || !ok {
+						return ok, err
+					}
+					pos = w.pos
+					continue
+				}
+				if w.pending < 0 {
+					w.pending = pos
+				}
+				end := plainEnd(data, pos+1)
+				if end == len(data) || data[end] != '"' || end-pos > lim.NameBytes || pos-w.pending > most {
+					break plain
+				}
+				w.nameFrom, w.nameTo, w.member = pos, end+1, data[pos+1:end]
+				w.hasName, w.newName, w.dropMember = true, nil, false
+				w.state = expectColon
+				pos = end + 1
+				if top.named {
+					w.pos = pos
+					if err := w.showName(ctx); err != nil {
+						return false, err
+					}
+				}
+				if !top.dark {
+					w.descend()
+				}
+			}
+			fallthrough
+		case expectColon:
+			if w.state == expectColon {
+				if pos = spaceEnd(data, pos); pos == len(data) || data[pos] != ':' {
+					break plain
+				}
+				pos++
+				w.state = expectValue
+			}
+			fallthrough
+		case expectValue, expectFirstElement:
+			if pos = spaceEnd(data, pos); pos == len(data) {
+				break plain
+			}
+			c := data[pos]
+			if c == ']' && w.state == expectFirstElement {
+				w.pos = pos
+				if ok, err := w.closeContainer(ctx, true); err != nil || !ok {
+					return ok, err
+				}
+				pos = w.pos
+				continue
+			}
+			if w.pending < 0 {
+				w.pending = pos
+			}
+			if w.dropMember || pos-w.pending > most {
+				break plain
+			}
+			if c == '{' || c == '[' {
+				if top.array && !top.dark {
+					w.descend()
+				}
+				w.pos = pos
+				if ok, err := w.openContainer(ctx, c == '['); err != nil || !ok {
+					return ok, err
+				}
+				pos = w.pos
+				continue
+			}
+			kind, end, escaped := scalarEnd(data, pos)
+			if end < 0 || end-pos > maxScalar && kind != filters.String || end-pos-2 >= lim.PieceBytes || w.events != nil && w.events.isPart(pos) {
+				break plain
+			}
+			if top.array && !top.dark {
+				w.descend()
+			}
+			if top.dark || !w.watched() {
+				w.commit()
+				w.state = expectCommaOrEnd
+			} else {
+				text := data[pos:end]
+				if kind == filters.String {
+					if text = text[1 : len(text)-1]; escaped {
+						w.scratch = appendUnescaped(w.scratch[:0], text)
+						text = w.scratch
+					}
+				}
+				if err := w.showScalar(ctx, kind, pos, end, text); err != nil {
+					return false, err
+				}
+			}
+			pos = end
+		}
+	}
+	w.pos = pos
+	return true, nil
 }
 
 // step parses one token, or a part of one.
@@ -265,15 +419,16 @@ func (w *walker) scanName(ctx context.Context) (bool, error) {
 		w.e.reached.Name = true
 		return false, nil
 	}
-	var f flow
-	w.name = f.decode(w.data[w.token+1:w.scan], w.name)
-	top := w.top()
-	w.names = append(w.names[:top.base], f.text...)
+	w.member = w.data[w.token+1 : w.scan]
+	if bytes.IndexByte(w.member, '\\') >= 0 {
+		w.name = appendUnescaped(w.name[:0], w.member)
+		w.member = w.name
+	}
 	w.hasName, w.newName, w.dropMember = true, nil, false
 	w.token, w.pos = -1, w.nameTo
 	w.state = expectColon
-	if w.drop < 0 {
-		if err := w.showName(ctx, &f); err != nil {
+	if w.top().named {
+		if err := w.showName(ctx); err != nil {
 			return false, err
 		}
 	}
@@ -285,53 +440,47 @@ func (w *walker) scanName(ctx context.Context) (bool, error) {
 // innermost object by its name, or the next element of an array.
 func (w *walker) descend() {
 	top := w.top()
-	if len(w.frames) == 0 || w.drop >= 0 {
+	if len(w.frames) == 0 || top.dark {
 		return
 	}
-	var name []byte
-	index := 0
+	name, index := w.member, 0
 	if top.array {
-		index = top.index
+		name, index = nil, top.index
 		top.index++
-	} else {
-		name = w.names[top.base:]
 	}
+	depth := w.level()
 	for _, r := range w.e.stages {
-		r.match.child(w.level(), name, index)
+		r.match.child(depth, name, index)
 	}
 }
 
 // key is the nearest member name around the value that comes.
 func (w *walker) key() []byte {
 	top := w.top()
-	if len(w.frames) == 0 {
-		return w.names // the key of the body itself, where it is part of another
-	}
 	if !top.array {
-		return w.names[top.base:]
+		return w.member
 	}
-	// An array's elements go by the array's name.
-	return w.names[w.keyBase(len(w.frames)-1):top.base]
+	// An array's elements go by the array's name, and the body, where it is
+	// part of another, by its name there.
+	return w.names[top.key:top.base]
 }
 
-// keyBase returns where the name of the container frames[i] begins: the name
-// that the innermost object around it had open.
-func (w *walker) keyBase(i int) int {
-	for i--; i >= 0; i-- {
-		if !w.frames[i].array {
-			return w.frames[i].base
-		}
+// keepName copies the name of the open member, before data goes.
+func (w *walker) keepName() {
+	if top := w.top(); !top.array {
+		w.names = append(w.names[:top.base], w.member...)
+		w.member = w.names[top.base:]
 	}
-	return 0
 }
 
 // watched reports whether any stage is to see the value that comes.
 func (w *walker) watched() bool {
-	if w.drop >= 0 {
+	if w.drop >= 0 || w.top().dark {
 		return false
 	}
+	depth := w.level()
 	for _, r := range w.e.stages {
-		if r.looks(w.level()) {
+		if r.looks(depth) {
 			return true
 		}
 	}
@@ -423,46 +572,78 @@ func (w *walker) openContainer(ctx context.Context, array bool) (bool, error) {
 		w.e.reached.Depth = true
 		return false, nil
 	}
-	depth, shaped := w.level(), false
-	if w.drop < 0 {
-		kind := filters.Object
-		if array {
-			kind = filters.Array
-		}
-		for _, r := range w.e.stages {
-			if r.dropped || r.stage.Paths == nil || !r.match.levels[depth].any {
-				continue
-			}
-			v := r.prepare(kind, w.key(), r.match.levels[depth])
-			if err := r.stage.Stream.Value(ctx, v); err != nil {
-				return false, err
-			}
-			if name := v.Renamed(); name != "" && w.hasName {
-				w.rename(name)
-			}
-			verb, json := v.Outcome()
-			if verb == filters.Remove {
-				w.startDrop()
-				break
-			}
-			if verb == filters.Replace {
-				w.commit()
-				w.emit(w.pos)
-				w.e.out(json)
-				w.drop = len(w.frames)
-				break
-			}
-			shaped = shaped || r.shaper != nil && !array
+	top := w.top()
+	f := frame{array: array, closer: '}', next: expectName, dark: true, key: top.key}
+	if array {
+		f.closer, f.next = ']', expectValue
+	}
+	if w.drop < 0 && !top.dark {
+		if err := w.showContainer(ctx, &f); err != nil {
+			return false, err
 		}
 	}
 	w.commit()
 	w.pos++
-	w.frames = append(w.frames, frame{array: array, base: len(w.names), shaped: shaped})
+	if !top.array {
+		f.key = top.base
+		if !f.dark {
+			w.names = append(w.names[:top.base], w.member...)
+		}
+	}
+	f.base = len(w.names)
+	w.frames = append(w.frames, f)
 	w.state = expectFirstName
 	if array {
 		w.state = expectFirstElement
 	}
 	return true, nil
+}
+
+// showContainer shows an object or array to the stages that select it, and
+// finds out who is to see what is in it.
+func (w *walker) showContainer(ctx context.Context, f *frame) error {
+	depth, kind := w.level(), filters.Object
+	if f.array {
+		kind = filters.Array
+	}
+	for _, r := range w.e.stages {
+		switch {
+		case r.dropped:
+			continue
+		case r.stage.Paths == nil:
+			f.dark, f.named = false, true
+			continue
+		}
+		l := &r.match.levels[depth]
+		if inside := !r.match.exact && (l.any || l.inside); inside || r.match.goes(depth) {
+			f.dark, f.named = false, f.named || inside
+		}
+		if !l.any {
+			continue
+		}
+		v := r.prepare(kind, w.key(), l)
+		if err := r.stage.Stream.Value(ctx, v); err != nil {
+			return err
+		}
+		if name := v.Renamed(); name != "" && w.hasName {
+			w.rename(name)
+		}
+		switch verb, json := v.Outcome(); verb {
+		case filters.Remove:
+			w.startDrop()
+		case filters.Replace:
+			w.commit()
+			w.emit(w.pos)
+			w.e.out(json)
+			w.drop = len(w.frames)
+		default:
+			f.shaped = f.shaped || r.shaper != nil && !f.array
+			continue
+		}
+		f.dark, f.named = true, false
+		return nil
+	}
+	return nil
 }
 
 func (w *walker) closeContainer(ctx context.Context, array bool) (bool, error) {
@@ -543,12 +724,7 @@ func (w *walker) scanScalar(ctx context.Context) (bool, error) {
 	case !isNumber(raw):
 		return false, nil
 	}
-	w.flow = flow{text: raw, raw: raw}
-	return true, w.showScalar(ctx, kind, w.scan)
-}
-
-func isDelimiter(c byte) bool {
-	return isSpace(c) || c == ',' || c == ']' || c == '}' || c == ':' || c == '"' || c == '[' || c == '{' || c == 0x1e
+	return true, w.showScalar(ctx, kind, w.token, w.scan, raw)
 }
 
 func (w *walker) scanString(ctx context.Context) (bool, error) {
@@ -558,8 +734,8 @@ func (w *walker) scanString(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	if done {
-		w.scratch = w.flow.decode(w.data[w.token+1:w.scan], w.scratch)
-		return true, w.showScalar(ctx, filters.String, w.scan+1)
+		text := w.data[w.token+1 : w.scan]
+		return true, w.showScalar(ctx, filters.String, w.token, w.scan+1, w.unescaped(text))
 	}
 	if w.scan < limit {
 		if w.end {
@@ -591,33 +767,54 @@ func (w *walker) cutAt(at int) (cut int, known bool) {
 	return at, true
 }
 
-// showScalar shows a complete value, data[token:to], to the stages and
-// forwards what becomes of it.
-func (w *walker) showScalar(ctx context.Context, kind filters.Kind, to int) error {
-	depth := w.level()
-	w.pos = to
-	if w.drop >= 0 {
-		w.token = -1
-		w.commit()
-		w.afterValue()
-		return nil
+// unescaped returns the text of a whole string. It is valid until the next.
+func (w *walker) unescaped(raw []byte) []byte {
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return raw
 	}
-	cur, quoted, touched, final := &w.flow, kind == filters.String, false, false
-	from := w.token
-	w.token = -1
-	for _, r := range w.e.stages {
-		if !r.looks(depth) {
-			continue
+	w.scratch = appendUnescaped(w.scratch[:0], raw)
+	return w.scratch
+}
+
+// showScalar shows a complete value, data[from:to], to the stages and
+// forwards what becomes of it.
+func (w *walker) showScalar(ctx context.Context, kind filters.Kind, from, to int, text []byte) error {
+	w.pos, w.token = to, -1
+	if w.drop < 0 && !w.top().dark {
+		depth, key := w.level(), w.key()
+		for i, r := range w.e.stages {
+			if !r.looks(depth) {
+				continue
+			}
+			v := r.prepare(kind, key, r.level(depth))
+			v.Text = text
+			if err := r.stage.Stream.Value(ctx, v); err != nil {
+				return err
+			}
+			if v.Touched() {
+				return w.change(ctx, i, from, to)
+			}
 		}
-		v := r.prepare(kind, w.key(), r.level(depth))
-		v.Text = cur.text
-		if err := r.stage.Stream.Value(ctx, v); err != nil {
-			return err
-		}
-		if !v.Touched() {
-			continue
-		}
-		touched = true
+	}
+	w.commit()
+	w.afterValue()
+	return nil
+}
+
+// change carries out what stage i wants of the value data[from:to], and shows
+// what has become of it to the stages behind that one.
+func (w *walker) change(ctx context.Context, i, from, to int) error {
+	r, depth := w.e.stages[i], w.level()
+	kind := r.value.Kind
+	quoted, final := kind == filters.String, false
+	cur := &w.flow
+	if quoted {
+		w.scratch = cur.decode(w.data[from+1:to-1], w.scratch)
+	} else {
+		cur.text, cur.raw, cur.offsets = w.data[from:to], w.data[from:to], cur.offsets[:0]
+	}
+	for {
+		v := &r.value
 		if name := v.Renamed(); name != "" && w.hasName {
 			w.rename(name)
 		}
@@ -627,38 +824,74 @@ func (w *walker) showScalar(ctx context.Context, kind filters.Kind, to int) erro
 			w.afterValue()
 			return nil
 		}
+		for i++; i < len(w.e.stages) && !w.e.stages[i].looks(depth); i++ {
+		}
+		last := i == len(w.e.stages)
+		if last && quoted && verb == filters.Keep && cur == &w.flow {
+			w.commit()
+			w.edit(from+1, v.Edits())
+			w.afterValue()
+			return nil
+		}
 		out := &w.flows[0]
 		if cur == out {
 			out = &w.flows[1]
 		}
 		out.reset()
-		if verb == filters.Replace {
+		switch {
+		case verb == filters.Replace:
 			kind, quoted, final = w.takeJSON(out, json)
-		} else if len(v.Edits()) > 0 {
+			cur = out
+		case len(v.Edits()) > 0:
 			out.edit(cur, v.Edits(), len(cur.text), jsonString)
 			kind, quoted = filters.String, true
-		} else {
-			continue
+			cur = out
 		}
-		cur = out
-		if final {
+		if last || final {
 			break
+		}
+		r = w.e.stages[i]
+		v = r.prepare(kind, w.key(), r.level(depth))
+		v.Text = cur.text
+		if err := r.stage.Stream.Value(ctx, v); err != nil {
+			return err
 		}
 	}
 	w.commit()
-	if touched {
-		w.emit(from)
-		w.mark = to
-		if quoted {
-			w.e.out(quote)
-		}
-		w.e.out(cur.raw)
-		if quoted {
-			w.e.out(quote)
-		}
+	w.emit(from)
+	w.mark = to
+	if quoted {
+		w.e.out(quote)
+	}
+	w.e.out(cur.raw)
+	if quoted {
+		w.e.out(quote)
 	}
 	w.afterValue()
 	return nil
+}
+
+// edit forwards the string in flow, whose content begins at data[from], with
+// its edits. It does as flow.edit does, without the way round.
+func (w *walker) edit(from int, edits []filters.Edit) {
+	f, at := &w.flow, 0
+	w.emit(from)
+	for i := range edits {
+		e := &edits[i]
+		start, end := max(e.Start, at), min(e.End, len(f.text))
+		if end < start {
+			continue
+		}
+		if start > at {
+			w.emit(from + f.rawTo(start))
+		}
+		if jsonString.needsEscape(e.With) {
+			w.e.out(jsonString.appendEscaped(nil, e.With))
+		} else {
+			w.e.out(e.With)
+		}
+		at, w.mark = end, from+f.rawFrom(end)
+	}
 }
 
 var quote = []byte{'"'}
@@ -668,7 +901,7 @@ var quote = []byte{'"'}
 func (w *walker) takeJSON(f *flow, json []byte) (kind filters.Kind, quoted, final bool) {
 	switch {
 	case len(json) >= 2 && json[0] == '"':
-		f.decode(append([]byte(nil), json[1:len(json)-1]...), nil)
+		f.decode(bytes.Clone(json[1:len(json)-1]), nil)
 		return filters.String, true, false
 	case len(json) > 0 && (json[0] == '{' || json[0] == '['):
 		f.raw = append(f.raw, json...)
@@ -686,25 +919,29 @@ func (w *walker) takeJSON(f *flow, json []byte) (kind filters.Kind, quoted, fina
 
 // showName shows a member's name to the stages that see names: those that see
 // everything, and those one of whose paths selects a container around it.
-func (w *walker) showName(ctx context.Context, f *flow) error {
+func (w *walker) showName(ctx context.Context) error {
 	depth := w.level() - 1
-	cur := f
+	text, changed := w.member, false
+	var cur *flow
 	for _, r := range w.e.stages {
 		if r.dropped {
 			continue
 		}
 		var l level
 		if r.stage.Paths != nil {
-			at := r.match.levels[depth]
+			at := &r.match.levels[depth]
 			if r.match.exact || !at.any && !at.inside {
 				continue
 			}
 			l = level{inside: true, insideBits: at.bits | at.insideBits}
 		}
-		v := r.prepare(filters.Name, w.names[w.top().base:], l)
-		v.Text = cur.text
+		v := r.prepare(filters.Name, w.member, &l)
+		v.Text = text
 		if err := r.stage.Stream.Value(ctx, v); err != nil {
 			return err
+		}
+		if !v.Touched() {
+			continue
 		}
 		if verb, _ := v.Outcome(); verb == filters.Remove {
 			w.dropMember = true
@@ -715,16 +952,20 @@ func (w *walker) showName(ctx context.Context, f *flow) error {
 			return nil
 		}
 		if len(v.Edits()) > 0 {
+			if cur == nil {
+				cur = &w.flow
+				w.scratch = cur.decode(w.data[w.nameFrom+1:w.nameTo-1], w.scratch)
+			}
 			out := &w.flows[0]
 			if cur == out {
 				out = &w.flows[1]
 			}
 			out.reset()
 			out.edit(cur, v.Edits(), len(cur.text), jsonString)
-			cur = out
+			cur, text, changed = out, out.text, true
 		}
 	}
-	if cur != f {
+	if changed {
 		w.newName = append(append([]byte{'"'}, cur.raw...), '"')
 	}
 	return nil
@@ -732,6 +973,7 @@ func (w *walker) showName(ctx context.Context, f *flow) error {
 
 // beginPieces starts to show a string in pieces: its first ends at cut.
 func (w *walker) beginPieces(ctx context.Context, cut int) error {
+	w.keepName()
 	w.parts.start(jsonString, 4*w.e.limits.PieceBytes)
 	if w.drop < 0 {
 		for _, r := range w.e.stages {
