@@ -67,10 +67,11 @@ func (r *runner) looks(depth int) bool {
 	return l.any || l.inside
 }
 
-// level is what the value at depth is to the stage.
+// level is what the value at depth is to the stage; nil where it sees
+// everything.
 func (r *runner) level(depth int) *level {
 	if r.stage.Paths == nil {
-		return &level{}
+		return nil
 	}
 	return &r.match.levels[depth]
 }
@@ -79,12 +80,13 @@ func (r *runner) level(depth int) *level {
 func (r *runner) prepare(kind filters.Kind, key []byte, l *level) *filters.Value {
 	v := &r.value
 	v.Reset()
-	v.Kind, v.Key, v.Paths, v.Inside = kind, stringOf(key), l.bits, false
+	v.Kind, v.Key, v.Paths, v.Inside = kind, stringOf(key), ^uint64(0), false
 	v.Text, v.Before, v.More = nil, nil, false
-	if r.stage.Paths == nil {
-		v.Paths = ^uint64(0)
-	} else if !l.any {
-		v.Paths, v.Inside = l.insideBits, true
+	if r.stage.Paths != nil {
+		v.Paths, v.Inside = l.bits, !l.any
+		if v.Inside {
+			v.Paths = l.insideBits
+		}
 	}
 	return v
 }

@@ -184,7 +184,10 @@ func (s *events) part(ctx context.Context, w *walker) (bool, error) {
 	depth := len(w.frames)
 	for i, r := range s.e.stages {
 		if r.looks(depth) {
-			ch.looks[i], ch.runners[i].match.levels[0] = true, *r.level(depth)
+			ch.looks[i] = true
+			if l := r.level(depth); l != nil {
+				ch.runners[i].match.levels[0] = *l
+			}
 		}
 	}
 	if key := w.key(); !bytes.Equal(ch.key, key) {

@@ -42,11 +42,14 @@ type walker struct {
 
 	state  expect
 	frames []frame
-	root   frame // stands for the place of the top-level value
+	top    *frame // the innermost, or root
+	root   frame  // stands for the place of the top-level value
 	// names are the decoded names of the members that the open containers are
 	// the values of; member is that of the innermost object's open one. It may
 	// lie in data, and is copied when that goes.
 	names, member []byte
+
+	follows bool // some stage has paths
 
 	data []byte
 	end  bool // data ends the body
@@ -77,16 +80,17 @@ type walker struct {
 // frame is an open container.
 type frame struct {
 	array  bool
+	closer byte   // what ends it
+	next   expect // what comes behind a comma
+	kept   bool   // a member or element was forwarded
 	shaped bool
 	named  bool // some stage is shown its names
+	seen   bool // some stage is shown all that is in it
 	dark   bool // nobody is shown anything of it
-	closer byte // what ends it
-	next   expect
-	index  int // of the next element
-	kept   int // members and elements that were forwarded
 	// names[key:base] is the name that its elements go by, where it is an
 	// array.
-	key, base int
+	key, base int32
+	index     int // of the next element
 }
 
 func newWalker(e *Editor, lines bool) *walker {
@@ -97,7 +101,11 @@ func newWalker(e *Editor, lines bool) *walker {
 
 func (w *walker) restart() {
 	w.state, w.frames, w.names = expectValue, w.frames[:0], append(w.names[:0], w.e.key...)
-	w.root = frame{array: true, base: len(w.names)}
+	w.root = frame{array: true, base: int32(len(w.names))}
+	w.top, w.follows = &w.root, false
+	for _, r := range w.e.stages {
+		w.follows = w.follows || !r.dropped && r.stage.Paths != nil
+	}
 	w.pending, w.token, w.drop, w.comma = -1, -1, -1, -1
 	w.hasName, w.dropMember = false, false
 	w.e.root()
@@ -157,7 +165,7 @@ func (w *walker) tokens(ctx context.Context) (ok bool, err error) {
 	most := lim.NameBytes + maxPending
 plain:
 	for len(w.frames) > 0 {
-		top := &w.frames[len(w.frames)-1]
+		top := w.top
 		switch w.state {
 		case expectCommaOrEnd:
 			if pos = spaceEnd(data, pos); pos == len(data) {
@@ -263,7 +271,11 @@ plain:
 				w.descend()
 			}
 			if top.dark || !w.watched() {
-				w.commit()
+				if top.kept && w.newName == nil {
+					w.pending, w.comma, w.hasName = -1, -1, false
+				} else {
+					w.commit()
+				}
 				w.state = expectCommaOrEnd
 			} else {
 				text := data[pos:end]
@@ -332,7 +344,7 @@ func (w *walker) step(ctx context.Context) (ok bool, err error) {
 		w.state = expectValue
 		return true, nil
 	case expectCommaOrEnd:
-		top := &w.frames[len(w.frames)-1]
+		top := w.top
 		switch {
 		case c == ',':
 			w.pending, w.comma = w.pos, w.pos
@@ -354,14 +366,6 @@ func (w *walker) step(ctx context.Context) (ok bool, err error) {
 		return true, nil
 	}
 	return false, nil
-}
-
-// top is the innermost container, or the place of the top-level value.
-func (w *walker) top() *frame {
-	if len(w.frames) == 0 {
-		return &w.root
-	}
-	return &w.frames[len(w.frames)-1]
 }
 
 // resume goes on with the token that began at w.token.
@@ -427,7 +431,7 @@ func (w *walker) scanName(ctx context.Context) (bool, error) {
 	w.hasName, w.newName, w.dropMember = true, nil, false
 	w.token, w.pos = -1, w.nameTo
 	w.state = expectColon
-	if w.top().named {
+	if w.top.named {
 		if err := w.showName(ctx); err != nil {
 			return false, err
 		}
@@ -439,7 +443,7 @@ func (w *walker) scanName(ctx context.Context) (bool, error) {
 // descend moves the matchers to the value that comes: a member of the
 // innermost object by its name, or the next element of an array.
 func (w *walker) descend() {
-	top := w.top()
+	top := w.top
 	if len(w.frames) == 0 || top.dark {
 		return
 	}
@@ -447,6 +451,9 @@ func (w *walker) descend() {
 	if top.array {
 		name, index = nil, top.index
 		top.index++
+	}
+	if !w.follows {
+		return
 	}
 	depth := w.level()
 	for _, r := range w.e.stages {
@@ -456,7 +463,7 @@ func (w *walker) descend() {
 
 // key is the nearest member name around the value that comes.
 func (w *walker) key() []byte {
-	top := w.top()
+	top := w.top
 	if !top.array {
 		return w.member
 	}
@@ -467,7 +474,7 @@ func (w *walker) key() []byte {
 
 // keepName copies the name of the open member, before data goes.
 func (w *walker) keepName() {
-	if top := w.top(); !top.array {
+	if top := w.top; !top.array {
 		w.names = append(w.names[:top.base], w.member...)
 		w.member = w.names[top.base:]
 	}
@@ -475,8 +482,11 @@ func (w *walker) keepName() {
 
 // watched reports whether any stage is to see the value that comes.
 func (w *walker) watched() bool {
-	if w.drop >= 0 || w.top().dark {
+	if w.drop >= 0 || w.top.dark {
 		return false
+	}
+	if w.top.seen {
+		return true
 	}
 	depth := w.level()
 	for _, r := range w.e.stages {
@@ -488,7 +498,7 @@ func (w *walker) watched() bool {
 }
 
 func (w *walker) beginValue(ctx context.Context, c byte) (bool, error) {
-	if top := w.top(); top.array && len(w.frames) > 0 {
+	if top := w.top; top.array && len(w.frames) > 0 {
 		w.descend()
 	}
 	if w.dropMember && w.drop < 0 {
@@ -522,8 +532,8 @@ func (w *walker) beginValue(ctx context.Context, c byte) (bool, error) {
 // with its new name.
 func (w *walker) commit() {
 	if w.drop < 0 {
-		top := w.top()
-		if w.comma >= 0 && top.kept == 0 {
+		top := w.top
+		if w.comma >= 0 && !top.kept {
 			// Everything before it was removed, so its comma goes too.
 			w.emit(w.comma)
 			w.mark = w.comma + 1
@@ -533,7 +543,7 @@ func (w *walker) commit() {
 			w.e.out(w.newName)
 			w.mark = w.nameTo
 		}
-		top.kept++
+		top.kept = true
 	}
 	w.pending, w.comma, w.hasName = -1, -1, false
 }
@@ -572,10 +582,11 @@ func (w *walker) openContainer(ctx context.Context, array bool) (bool, error) {
 		w.e.reached.Depth = true
 		return false, nil
 	}
-	top := w.top()
-	f := frame{array: array, closer: '}', next: expectName, dark: true, key: top.key}
+	top := w.top
+	f := frame{closer: '}', next: expectName, dark: true, key: top.key}
+	state := expectFirstName
 	if array {
-		f.closer, f.next = ']', expectValue
+		f.array, f.closer, f.next, state = true, ']', expectValue, expectFirstElement
 	}
 	if w.drop < 0 && !top.dark {
 		if err := w.showContainer(ctx, &f); err != nil {
@@ -590,12 +601,9 @@ func (w *walker) openContainer(ctx context.Context, array bool) (bool, error) {
 			w.names = append(w.names[:top.base], w.member...)
 		}
 	}
-	f.base = len(w.names)
+	f.base = int32(len(w.names))
 	w.frames = append(w.frames, f)
-	w.state = expectFirstName
-	if array {
-		w.state = expectFirstElement
-	}
+	w.top, w.state = &w.frames[len(w.frames)-1], state
 	return true, nil
 }
 
@@ -611,12 +619,12 @@ func (w *walker) showContainer(ctx context.Context, f *frame) error {
 		case r.dropped:
 			continue
 		case r.stage.Paths == nil:
-			f.dark, f.named = false, true
+			f.dark, f.named, f.seen = false, true, true
 			continue
 		}
 		l := &r.match.levels[depth]
 		if inside := !r.match.exact && (l.any || l.inside); inside || r.match.goes(depth) {
-			f.dark, f.named = false, f.named || inside
+			f.dark, f.named, f.seen = false, f.named || inside, f.seen || inside
 		}
 		if !l.any {
 			continue
@@ -640,7 +648,7 @@ func (w *walker) showContainer(ctx context.Context, f *frame) error {
 			f.shaped = f.shaped || r.shaper != nil && !f.array
 			continue
 		}
-		f.dark, f.named = true, false
+		f.dark, f.named, f.seen = true, false, false
 		return nil
 	}
 	return nil
@@ -650,7 +658,7 @@ func (w *walker) closeContainer(ctx context.Context, array bool) (bool, error) {
 	if len(w.frames) == 0 {
 		return false, nil
 	}
-	top := w.frames[len(w.frames)-1]
+	top := w.top
 	depth := w.level() - 1
 	if top.shaped && w.drop < 0 {
 		w.emit(w.pos)
@@ -663,10 +671,10 @@ func (w *walker) closeContainer(ctx context.Context, array bool) (bool, error) {
 				return false, err
 			}
 			for _, m := range o.Added {
-				if top.kept > 0 {
+				if top.kept {
 					w.e.out([]byte{','})
 				}
-				top.kept++
+				top.kept = true
 				w.e.out([]byte{'"'})
 				w.e.out(jsonString.appendEscaped(nil, []byte(m.Name)))
 				w.e.out([]byte{'"', ':'})
@@ -677,6 +685,9 @@ func (w *walker) closeContainer(ctx context.Context, array bool) (bool, error) {
 	w.pos++
 	w.names = w.names[:top.base]
 	w.frames = w.frames[:len(w.frames)-1]
+	if w.top = &w.root; len(w.frames) > 0 {
+		w.top = &w.frames[len(w.frames)-1]
+	}
 	w.afterValue()
 	return true, nil
 }
@@ -780,7 +791,7 @@ func (w *walker) unescaped(raw []byte) []byte {
 // forwards what becomes of it.
 func (w *walker) showScalar(ctx context.Context, kind filters.Kind, from, to int, text []byte) error {
 	w.pos, w.token = to, -1
-	if w.drop < 0 && !w.top().dark {
+	if w.drop < 0 && !w.top.dark {
 		depth, key := w.level(), w.key()
 		for i, r := range w.e.stages {
 			if !r.looks(depth) {
@@ -1070,12 +1081,7 @@ func (w *walker) stringPiece(ctx context.Context) (bool, error) {
 }
 
 // stringOf views bytes as a string for the length of a call.
-func stringOf(b []byte) string {
-	if len(b) == 0 {
-		return ""
-	}
-	return unsafe.String(&b[0], len(b))
-}
+func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // shift moves the walker's offsets when the first n bytes of data go.
 func (w *walker) shift(n int) {
