@@ -182,6 +182,39 @@ func appendUnescaped(dst, raw []byte) []byte {
 	}
 }
 
+// unescaping finds the places of a JSON string's text in its content raw, which
+// has been checked.
+type unescaping struct {
+	raw      []byte
+	same     bool // nothing is escaped
+	at, text int  // up to where it has got in both: before an escape, or a byte
+}
+
+// seek returns where text[i:] begins in raw, and where text[:i] ends; they
+// differ within an escape. It only goes forward.
+func (u *unescaping) seek(i int) (from, to int) {
+	if u.same {
+		return i, i
+	}
+	for {
+		plain := bytes.IndexByte(u.raw[u.at:], '\\')
+		if n := i - u.text; plain < 0 || n < plain {
+			u.at, u.text = u.at+n, i
+			return u.at, u.at
+		}
+		u.at, u.text = u.at+plain, u.text+plain
+		r, n := decodeEscape(u.raw[u.at:])
+		length := utf8.RuneLen(r)
+		switch {
+		case i == u.text:
+			return u.at, u.at
+		case i < u.text+length:
+			return u.at, u.at + n
+		}
+		u.at, u.text = u.at+n, u.text+length
+	}
+}
+
 // decodeEscape reads one escape, or a surrogate pair of two. A lone surrogate
 // is shown as U+FFFD.
 func decodeEscape(b []byte) (r rune, n int) {

@@ -803,7 +803,7 @@ func (w *walker) showScalar(ctx context.Context, kind filters.Kind, from, to int
 				return err
 			}
 			if v.Touched() {
-				return w.change(ctx, i, from, to)
+				return w.change(ctx, i, from, to, text)
 			}
 		}
 	}
@@ -814,16 +814,11 @@ func (w *walker) showScalar(ctx context.Context, kind filters.Kind, from, to int
 
 // change carries out what stage i wants of the value data[from:to], and shows
 // what has become of it to the stages behind that one.
-func (w *walker) change(ctx context.Context, i, from, to int) error {
+func (w *walker) change(ctx context.Context, i, from, to int, text []byte) error {
 	r, depth := w.e.stages[i], w.level()
 	kind := r.value.Kind
 	quoted, final := kind == filters.String, false
-	cur := &w.flow
-	if quoted {
-		w.scratch = cur.decode(w.data[from+1:to-1], w.scratch)
-	} else {
-		cur.text, cur.raw, cur.offsets = w.data[from:to], w.data[from:to], cur.offsets[:0]
-	}
+	var cur *flow
 	for {
 		v := &r.value
 		if name := v.Renamed(); name != "" && w.hasName {
@@ -838,11 +833,19 @@ func (w *walker) change(ctx context.Context, i, from, to int) error {
 		for i++; i < len(w.e.stages) && !w.e.stages[i].looks(depth); i++ {
 		}
 		last := i == len(w.e.stages)
-		if last && quoted && verb == filters.Keep && cur == &w.flow {
-			w.commit()
-			w.edit(from+1, v.Edits())
-			w.afterValue()
-			return nil
+		if cur == nil {
+			if last && quoted && verb == filters.Keep {
+				w.commit()
+				w.edit(from+1, to-1, len(text), v.Edits())
+				w.afterValue()
+				return nil
+			}
+			cur = &w.flow
+			if quoted {
+				w.scratch = cur.decode(w.data[from+1:to-1], w.scratch)
+			} else {
+				cur.text, cur.raw, cur.offsets = text, text, cur.offsets[:0]
+			}
 		}
 		out := &w.flows[0]
 		if cur == out {
@@ -882,26 +885,31 @@ func (w *walker) change(ctx context.Context, i, from, to int) error {
 	return nil
 }
 
-// edit forwards the string in flow, whose content begins at data[from], with
-// its edits. It does as flow.edit does, without the way round.
-func (w *walker) edit(from int, edits []filters.Edit) {
-	f, at := &w.flow, 0
+// edit forwards the string whose content is data[from:to] with its edits, as
+// flow.edit would have it. length is that of its text.
+func (w *walker) edit(from, to, length int, edits []filters.Edit) {
 	w.emit(from)
+	at, written := 0, unescaping{raw: w.data[from:to], same: length == to-from}
 	for i := range edits {
 		e := &edits[i]
-		start, end := max(e.Start, at), min(e.End, len(f.text))
+		start, end := max(e.Start, at), min(e.End, length)
 		if end < start {
 			continue
 		}
 		if start > at {
-			w.emit(from + f.rawTo(start))
+			_, before := written.seek(start)
+			w.emit(from + before)
 		}
 		if jsonString.needsEscape(e.With) {
 			w.e.out(jsonString.appendEscaped(nil, e.With))
 		} else {
 			w.e.out(e.With)
 		}
-		at, w.mark = end, from+f.rawFrom(end)
+		at, w.mark = end, to
+		if end < length {
+			behind, _ := written.seek(end)
+			w.mark = from + behind
+		}
 	}
 }
 
