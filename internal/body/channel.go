@@ -195,7 +195,9 @@ func (s *events) part(ctx context.Context, w *walker) (bool, error) {
 	}
 	s.scratch = s.in.decode(w.data[sl.at+1:sl.end], s.scratch)
 	before := ch.held
-	s.naming = w.hasName
+	if s.naming, s.nameTo = w.hasName, 0; s.naming {
+		s.nameFrom, s.nameTo = w.nameFrom, w.nameTo
+	}
 	out, err := s.push(ctx, ch, &s.in, !sl.final && !ch.alone && (s.next < maxFromLong || len(w.data) <= s.e.limits.PieceBytes))
 	s.naming = false
 	if err != nil {

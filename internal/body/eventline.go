@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"math/bits"
 
 	"github.com/sluice-proxy/sluice/filters"
 )
@@ -37,8 +38,8 @@ func lineEnd(b []byte, i int) int {
 		w := binary.LittleEndian.Uint64(b[i:])
 		lf := w ^ ones*'\n'
 		cr := w ^ ones*'\r'
-		if ((lf-ones)&^lf|(cr-ones)&^cr)&highs != 0 {
-			break
+		if hit := ((lf-ones)&^lf | (cr-ones)&^cr) & highs; hit != 0 {
+			return i + bits.TrailingZeros64(hit)/8
 		}
 		i += 8
 	}

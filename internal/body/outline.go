@@ -98,7 +98,15 @@ type outline struct {
 	name   []byte
 	// The value that comes.
 	value outlineValue
+	// fixed: the only slot says nothing but its text, and last is the document.
+	// The next one is often the same but for that.
+	fixed   bool
+	last    []byte
+	lastEnd int // where the text ends in it
 }
+
+// maxLast is how long a document may be to be compared with the next one.
+const maxLast = 4 << 10
 
 type outlineValue struct {
 	live bool // there can be joined strings in it
@@ -128,6 +136,7 @@ type slot struct {
 	at, end int
 	bits    uint64
 	id      identity
+	tells   bool // its text says something to us
 	final   bool // nothing of the value follows
 	out     int  // where its content is in what goes out, or -1
 	ch      *channel
@@ -162,7 +171,7 @@ func (ps *Paths) firstNames() []string {
 func (o *outline) reset() {
 	o.frames, o.slots, o.ends = o.frames[:0], o.slots[:0], o.ends[:0]
 	o.kind, o.item, o.done = nil, nil, false
-	o.root = noNumbers
+	o.root, o.fixed = noNumbers, false
 }
 
 // read reads a document and reports whether it is JSON. The slots are there
@@ -184,7 +193,35 @@ func (o *outline) read(doc []byte, lim *Limits) bool {
 	}
 	o.slots = kept
 	slices.Sort(o.ends)
+	if o.fixed = ok && len(kept) == 1 && !kept[0].tells && len(doc) <= maxLast; o.fixed {
+		o.last, o.lastEnd = append(o.last[:0], doc...), kept[0].end
+		for _, part := range []*[]byte{&o.kind, &o.item} {
+			if *part != nil { // it is a part of doc, which goes
+				at := cap(doc) - cap(*part)
+				*part = o.last[at : at+len(*part)]
+			}
+		}
+	}
 	return ok
+}
+
+// again reports whether a document is the last one but for the text in its
+// only slot. The outline is then as it was, but for that text's end.
+func (o *outline) again(doc []byte) bool {
+	if !o.fixed {
+		return false
+	}
+	sl := &o.slots[0]
+	rest := o.last[o.lastEnd:]
+	if len(doc) <= sl.at+len(rest) || !bytes.Equal(doc[:sl.at+1], o.last[:sl.at+1]) {
+		return false
+	}
+	end, ok := stringEnd(doc, sl.at+1)
+	if !ok || !bytes.Equal(doc[end:], rest) {
+		return false
+	}
+	sl.end, sl.out, sl.ch = end, -1, nil
+	return true
 }
 
 // isDelta reports whether an event of this type brings a part of a text in its
@@ -397,6 +434,10 @@ func (o *outline) string(doc []byte, at, end int) {
 		return
 	}
 	sl := slot{at: at, end: end, bits: o.value.bits, out: -1}
+	switch string(o.name) {
+	case "type", "item_id", "finish_reason", "finishReason", "stop_reason":
+		sl.tells = true
+	}
 	sl.id.path = o.value.path
 	if depth > 0 {
 		n := o.frames[depth-1].arrays

@@ -50,6 +50,7 @@ type walker struct {
 	names, member []byte
 
 	follows bool // some stage has paths
+	shown   bool // some stage has been shown something, but for joined values
 
 	data []byte
 	end  bool // data ends the body
@@ -629,6 +630,7 @@ func (w *walker) showContainer(ctx context.Context, f *frame) error {
 		if !l.any {
 			continue
 		}
+		w.shown = true
 		v := r.prepare(kind, w.key(), l)
 		if err := r.stage.Stream.Value(ctx, v); err != nil {
 			return err
@@ -797,6 +799,7 @@ func (w *walker) showScalar(ctx context.Context, kind filters.Kind, from, to int
 			if !r.looks(depth) {
 				continue
 			}
+			w.shown = true
 			v := r.prepare(kind, key, r.level(depth))
 			v.Text = text
 			if err := r.stage.Stream.Value(ctx, v); err != nil {
@@ -954,6 +957,7 @@ func (w *walker) showName(ctx context.Context) error {
 			}
 			l = level{inside: true, insideBits: at.bits | at.insideBits}
 		}
+		w.shown = true
 		v := r.prepare(filters.Name, w.member, &l)
 		v.Text = text
 		if err := r.stage.Stream.Value(ctx, v); err != nil {
@@ -992,6 +996,7 @@ func (w *walker) showName(ctx context.Context) error {
 
 // beginPieces starts to show a string in pieces: its first ends at cut.
 func (w *walker) beginPieces(ctx context.Context, cut int) error {
+	w.shown = true
 	w.keepName()
 	w.parts.start(jsonString, 4*w.e.limits.PieceBytes)
 	if w.drop < 0 {
