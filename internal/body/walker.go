@@ -220,7 +220,7 @@ plain:
 						return false, err
 					}
 				}
-				if !top.dark {
+				if w.follows && !top.dark {
 					w.descend()
 				}
 			}
@@ -254,7 +254,7 @@ plain:
 				break plain
 			}
 			if c == '{' || c == '[' {
-				if top.array && !top.dark {
+				if top.array && w.follows {
 					w.descend()
 				}
 				w.pos = pos
@@ -268,17 +268,10 @@ plain:
 			if end < 0 || end-pos > maxScalar && kind != filters.String || end-pos-2 >= lim.PieceBytes || w.events != nil && w.events.isPart(pos) {
 				break plain
 			}
-			if top.array && !top.dark {
+			if top.array && w.follows {
 				w.descend()
 			}
-			if top.dark || !w.watched() {
-				if top.kept && w.newName == nil {
-					w.pending, w.comma, w.hasName = -1, -1, false
-				} else {
-					w.commit()
-				}
-				w.state = expectCommaOrEnd
-			} else {
+			if top.seen || !top.dark && w.watched() {
 				text := data[pos:end]
 				if kind == filters.String {
 					if text = text[1 : len(text)-1]; escaped {
@@ -286,10 +279,20 @@ plain:
 						text = w.scratch
 					}
 				}
-				if err := w.showScalar(ctx, kind, pos, end, text); err != nil {
+				w.pos = end
+				if changed, err := w.show(ctx, kind, pos, end, text); err != nil {
 					return false, err
+				} else if changed {
+					pos = end
+					continue
 				}
 			}
+			if top.kept && w.newName == nil {
+				w.pending, w.comma, w.hasName = -1, -1, false
+			} else {
+				w.commit()
+			}
+			w.state = expectCommaOrEnd
 			pos = end
 		}
 	}
@@ -794,25 +797,34 @@ func (w *walker) unescaped(raw []byte) []byte {
 func (w *walker) showScalar(ctx context.Context, kind filters.Kind, from, to int, text []byte) error {
 	w.pos, w.token = to, -1
 	if w.drop < 0 && !w.top.dark {
-		depth, key := w.level(), w.key()
-		for i, r := range w.e.stages {
-			if !r.looks(depth) {
-				continue
-			}
-			w.shown = true
-			v := r.prepare(kind, key, r.level(depth))
-			v.Text = text
-			if err := r.stage.Stream.Value(ctx, v); err != nil {
-				return err
-			}
-			if v.Touched() {
-				return w.change(ctx, i, from, to, text)
-			}
+		if changed, err := w.show(ctx, kind, from, to, text); changed || err != nil {
+			return err
 		}
 	}
 	w.commit()
 	w.afterValue()
 	return nil
+}
+
+// show shows the value data[from:to] to the stages. Where one of them changes
+// it, all is done that is to be done about it.
+func (w *walker) show(ctx context.Context, kind filters.Kind, from, to int, text []byte) (changed bool, err error) {
+	depth, key := w.level(), w.key()
+	for i, r := range w.e.stages {
+		if !r.looks(depth) {
+			continue
+		}
+		w.shown = true
+		v := r.prepare(kind, key, r.level(depth))
+		v.Text = text
+		if err := r.stage.Stream.Value(ctx, v); err != nil {
+			return false, err
+		}
+		if v.Touched() {
+			return true, w.change(ctx, i, from, to, text)
+		}
+	}
+	return false, nil
 }
 
 // change carries out what stage i wants of the value data[from:to], and shows
