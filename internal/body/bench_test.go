@@ -3,6 +3,7 @@ package body_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -38,6 +39,18 @@ func nested(n int) []byte {
 	return []byte(`[` + strings.Repeat(tower+",", n) + `0]`)
 }
 
+// long is one text of n paragraphs.
+func long(n int) []byte {
+	return []byte(`{"title":"Minutes","articles":"` + strings.Repeat(`The committee met in spring, and \"nothing\" was decided.\n`+strings.Repeat("It was put off until the next meeting. ", 8), n) + `"}`)
+}
+
+// spaced is the records, indented.
+func spaced(n int) []byte {
+	var b bytes.Buffer
+	_ = json.Indent(&b, records(n), "", "  ")
+	return b.Bytes()
+}
+
 // documents are what the walker is measured by.
 var documents = []struct {
 	name   string
@@ -47,6 +60,8 @@ var documents = []struct {
 	{"dense", inChunks(records(4200))},
 	{"prose", inChunks(prose(530))},
 	{"nested", inChunks(nested(1000))},
+	{"long", inChunks(long(2700))},
+	{"spaced", inChunks(spaced(2800))},
 }
 
 func inChunks(doc []byte) (chunks [][]byte) {

@@ -91,26 +91,41 @@ func (r *runner) prepare(kind filters.Kind, key []byte, l *level) *filters.Value
 	return v
 }
 
-// piece shows the stage its carry with more behind it, and appends what it
-// settles to out.
-func (r *runner) piece(ctx context.Context, v *filters.Value, in *flow, more bool, limit int, s syntax, out *flow) error {
+// piece shows the stage its carry with more behind it, and returns what it
+// settles: in out, or in itself where the stage leaves all of it as it is.
+func (r *runner) piece(ctx context.Context, v *filters.Value, in *flow, more bool, limit int, s syntax, out *flow) (*flow, error) {
 	held := len(r.carry.text)
-	r.carry.append(in, 0, len(in.text))
-	v.Text, v.Before, v.More = r.carry.text, r.before, more
+	all := in
+	if held > 0 {
+		all = &r.carry
+		all.append(in, 0, len(in.text))
+	}
+	v.Text, v.Before, v.More = all.text, r.before, more
 	if len(v.Text) == 0 {
-		return nil
+		return out, nil
 	}
 	if held >= limit {
 		v.More, r.cut = false, r.cut || more // it has held on for long enough
 	}
 	if err := r.stage.Stream.Value(ctx, v); err != nil {
-		return err
+		return nil, err
 	}
 	upto := v.Settled()
-	out.edit(&r.carry, v.Edits(), upto, s)
-	r.remember(r.carry.text[:upto])
-	r.carry.dropFront(upto)
-	return nil
+	r.remember(all.text[:upto])
+	if held == 0 && upto == len(all.text) && len(v.Edits()) == 0 {
+		return in, nil
+	}
+	out.edit(all, v.Edits(), upto, s)
+	switch {
+	case held > 0:
+		r.carry.dropFront(upto)
+	case in.rawFrom(upto) == in.rawTo(upto):
+		r.carry.append(in, upto, len(in.text))
+	default: // within an escape
+		r.carry.append(in, 0, len(in.text))
+		r.carry.dropFront(upto)
+	}
+	return out, nil
 }
 
 func (r *runner) remember(text []byte) {
@@ -164,11 +179,11 @@ func (p *pieces) push(ctx context.Context, in *flow, more bool, prepare func(*ru
 		}
 		out.reset()
 		v := prepare(r)
-		if err := r.piece(ctx, v, cur, more, p.limit, p.syntax, out); err != nil {
+		var err error
+		if cur, err = r.piece(ctx, v, cur, more, p.limit, p.syntax, out); err != nil {
 			return nil, err
 		}
 		p.held += len(r.carry.raw)
-		cur = out
 		if outcome != nil && !outcome(r, v) {
 			break
 		}

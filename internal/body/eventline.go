@@ -30,10 +30,6 @@ type eventLine struct {
 // lineEnd returns the index of the first CR or LF of b, from i on; len(b)
 // where there is none. It looks at eight bytes at a time.
 func lineEnd(b []byte, i int) int {
-	const (
-		ones  = 0x0101010101010101
-		highs = 0x8080808080808080
-	)
 	for i+8 <= len(b) {
 		w := binary.LittleEndian.Uint64(b[i:])
 		lf := w ^ ones*'\n'

@@ -69,9 +69,15 @@ func (f *flow) append(g *flow, from, to int) {
 	if len(f.offsets) > 0 || len(g.offsets) > 0 {
 		f.explicit()
 		base := uint32(len(f.raw)) - uint32(rawFrom)
-		f.offsets = f.offsets[:len(f.offsets)-1]
-		for i := from; i < to; i++ {
-			f.offsets = append(f.offsets, uint32(g.rawFrom(i))+base)
+		f.offsets = slices.Grow(f.offsets[:len(f.offsets)-1], to-from+1)
+		if len(g.offsets) > 0 {
+			for _, at := range g.offsets[from:to] {
+				f.offsets = append(f.offsets, at+base)
+			}
+		} else {
+			for i := from; i < to; i++ {
+				f.offsets = append(f.offsets, uint32(i)+base)
+			}
 		}
 		f.offsets = append(f.offsets, uint32(rawTo)+base)
 	}
@@ -144,17 +150,15 @@ func (f *flow) decode(raw []byte, scratch []byte) []byte {
 		f.text = raw
 		return scratch
 	}
-	text := append(scratch[:0], raw[:i]...)
+	text := scratch[:0]
 	offsets := slices.Grow(f.offsets, len(raw)+1)
-	for j := range i {
-		offsets = append(offsets, uint32(j))
-	}
-	for i < len(raw) {
-		if raw[i] != '\\' {
-			text = append(text, raw[i])
-			offsets = append(offsets, uint32(i))
-			i++
-			continue
+	for at := 0; ; {
+		text = append(text, raw[at:i]...)
+		for ; at < i; at++ {
+			offsets = append(offsets, uint32(at))
+		}
+		if i == len(raw) {
+			break
 		}
 		r, n := decodeEscape(raw[i:])
 		before := len(text)
@@ -162,7 +166,12 @@ func (f *flow) decode(raw []byte, scratch []byte) []byte {
 		for range len(text) - before {
 			offsets = append(offsets, uint32(i))
 		}
-		i += n
+		at += n
+		if i = bytes.IndexByte(raw[at:], '\\'); i < 0 {
+			i = len(raw)
+		} else {
+			i += at
+		}
 	}
 	f.text, f.offsets = text, append(offsets, uint32(len(raw)))
 	return text

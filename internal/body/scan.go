@@ -7,23 +7,29 @@ import (
 	"github.com/sluice-proxy/sluice/filters"
 )
 
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// notPlain marks, by their highest bits, the bytes of w that a JSON string does
+// not hold as they are: the first of them for sure, and behind that perhaps
+// others.
+func notPlain(w uint64) uint64 {
+	quote := w ^ ones*'"'
+	slash := w ^ ones*'\\'
+	// The classic test for a zero byte; for control characters, for a byte
+	// below 0x20. Bytes from 0x80 on are none of them. Only the borrow of a hit
+	// can make a byte behind it look like one.
+	return ((quote-ones)&^quote | (slash-ones)&^slash | (w-ones*0x20)&^w) & highs
+}
+
 // plainEnd returns the index of the first byte of b, from i on, that a JSON
 // string does not hold as it is: a quote, a backslash or a control character;
 // len(b) where there is none. It looks at eight bytes at a time.
 func plainEnd(b []byte, i int) int {
-	const (
-		ones  = 0x0101010101010101
-		highs = 0x8080808080808080
-	)
 	for i+8 <= len(b) {
-		w := binary.LittleEndian.Uint64(b[i:])
-		quote := w ^ ones*'"'
-		slash := w ^ ones*'\\'
-		// The classic test for a zero byte; for control characters, for a byte
-		// below 0x20. Bytes from 0x80 on are none of them. A borrow can only
-		// make a byte behind a hit look like one.
-		hit := ((quote-ones)&^quote | (slash-ones)&^slash | (w-ones*0x20)&^w) & highs
-		if hit != 0 {
+		if hit := notPlain(binary.LittleEndian.Uint64(b[i:])); hit != 0 {
 			return i + bits.TrailingZeros64(hit)/8
 		}
 		i += 8
