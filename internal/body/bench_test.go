@@ -100,6 +100,7 @@ func BenchmarkDocument(b *testing.B) {
 			{"sought", body.Stage{Stream: aside, Paths: paths(b, "$..none", "$..nowhere")}},
 			{"some", body.Stage{Stream: aside, Paths: paths(b, "$.customers[*].email", "$..notes", "$..ssn", "$.articles[*].title")}},
 			{"all", body.Stage{Stream: aside}},
+			{"once", body.Stage{Stream: aside, SameNames: true, Ignores: body.KindsOf(filters.Bool, filters.Null)}},
 			{"second", body.Stage{Stream: second()}},
 		} {
 			b.Run(doc.name+"/"+st.name, func(b *testing.B) {

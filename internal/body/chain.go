@@ -10,6 +10,17 @@ import (
 // piece of a value.
 const beforeBytes = 256
 
+// Kinds is a set of kinds of values.
+type Kinds uint16
+
+// KindsOf returns the set of some kinds.
+func KindsOf(kinds ...filters.Kind) (set Kinds) {
+	for _, k := range kinds {
+		set |= 1 << k
+	}
+	return set
+}
+
 // Stage is one step's work on one body.
 type Stage struct {
 	Stream filters.Stream
@@ -19,6 +30,13 @@ type Stage struct {
 	// event, besides those that are known. What is joined for one stage is
 	// for all.
 	Join *Paths
+	// Ignores are the kinds of values that the stream does nothing about, and
+	// need not be shown.
+	Ignores Kinds
+	// SameNames: what the stream does about a member's name depends on the name
+	// alone, and not on what else it has been shown. One of up to sixteen bytes
+	// that it left as it is may then not be shown again in the same body.
+	SameNames bool
 	// Exact: a selected container does not stand for what is beneath it.
 	Exact bool
 	// Unparsed is what the step wants when the body does not parse; scan as
@@ -44,6 +62,33 @@ type runner struct {
 	before []byte
 	// cut: it held on to a value for too long.
 	cut bool
+	// left are names that it left as they are.
+	left *shortNames
+}
+
+// shortNames remembers names of up to sixteen bytes, by hash; the last of
+// several that have the same.
+type shortNames [64]struct {
+	head, tail uint64
+	length     int // and one
+}
+
+func (s *shortNames) holds(name []byte) bool {
+	if s == nil || len(name) > 16 {
+		return false
+	}
+	head, tail := nameWord(name), nameWord(name[max(0, len(name)-8):])
+	e := &s[nameHash(head^tail<<1, len(name))>>58]
+	return e.head == head && e.tail == tail && e.length == len(name)+1
+}
+
+func (s *shortNames) add(name []byte) {
+	if len(name) > 16 {
+		return
+	}
+	head, tail := nameWord(name), nameWord(name[max(0, len(name)-8):])
+	e := &s[nameHash(head^tail<<1, len(name))>>58]
+	e.head, e.tail, e.length = head, tail, len(name)+1
 }
 
 func newRunner(s Stage) *runner {
@@ -65,6 +110,20 @@ func (r *runner) looks(depth int) bool {
 	}
 	l := &r.match.levels[depth]
 	return l.any || l.inside
+}
+
+// leave takes note of a name that the stage left as it is.
+func (r *runner) leave(name []byte) {
+	if r.left == nil {
+		r.left = new(shortNames)
+	}
+	r.left.add(name)
+}
+
+// shows reports whether the stage is to be shown the value at depth, which is
+// of that kind.
+func (r *runner) shows(kind filters.Kind, depth int) bool {
+	return r.stage.Ignores>>kind&1 == 0 && r.looks(depth)
 }
 
 // level is what the value at depth is to the stage; nil where it sees

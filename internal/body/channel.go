@@ -183,7 +183,7 @@ func (s *events) part(ctx context.Context, w *walker) (bool, error) {
 	}
 	depth := len(w.frames)
 	for i, r := range s.e.stages {
-		if r.looks(depth) {
+		if r.shows(filters.String, depth) {
 			ch.looks[i] = true
 			if l := r.level(depth); l != nil {
 				ch.runners[i].match.levels[0] = *l

@@ -67,7 +67,7 @@ func (l *leaf) held() int { return len(l.buf) + len(l.prefix) + l.parts.held }
 
 func (l *leaf) looks(r *runner) bool {
 	switch {
-	case r.dropped:
+	case r.dropped || r.stage.Ignores>>l.kind&1 != 0:
 		return false
 	case r.stage.Paths == nil || l.scope == asRest:
 		return true

@@ -66,8 +66,8 @@ type events struct {
 	same, quiet      bool
 	was              *channel
 	nameFrom, nameTo int
-	early   []byte // what goes out before it
-	out     []byte
+	early            []byte // what goes out before it
+	out              []byte
 }
 
 func newEvents(e *Editor) *events {

@@ -619,18 +619,23 @@ func (w *walker) showContainer(ctx context.Context, f *frame) error {
 		kind = filters.Array
 	}
 	for _, r := range w.e.stages {
+		names := r.stage.Ignores>>filters.Name&1 == 0
 		switch {
 		case r.dropped:
 			continue
 		case r.stage.Paths == nil:
-			f.dark, f.named, f.seen = false, true, true
+			f.dark, f.named, f.seen = false, f.named || names, true
 			continue
 		}
 		l := &r.match.levels[depth]
 		if inside := !r.match.exact && (l.any || l.inside); inside || r.match.goes(depth) {
-			f.dark, f.named, f.seen = false, f.named || inside, f.seen || inside
+			f.dark, f.named, f.seen = false, f.named || inside && names, f.seen || inside
 		}
 		if !l.any {
+			continue
+		}
+		if r.stage.Ignores>>kind&1 != 0 {
+			f.shaped = f.shaped || r.shaper != nil && !f.array
 			continue
 		}
 		w.shown = true
@@ -811,7 +816,7 @@ func (w *walker) showScalar(ctx context.Context, kind filters.Kind, from, to int
 func (w *walker) show(ctx context.Context, kind filters.Kind, from, to int, text []byte) (changed bool, err error) {
 	depth, key := w.level(), w.key()
 	for i, r := range w.e.stages {
-		if !r.looks(depth) {
+		if !r.shows(kind, depth) {
 			continue
 		}
 		w.shown = true
@@ -845,16 +850,13 @@ func (w *walker) change(ctx context.Context, i, from, to int, text []byte) error
 			w.afterValue()
 			return nil
 		}
-		for i++; i < len(w.e.stages) && !w.e.stages[i].looks(depth); i++ {
+		if cur == nil && quoted && verb == filters.Keep && w.next(i, kind, depth) < 0 {
+			w.commit()
+			w.edit(from+1, to-1, len(text), v.Edits())
+			w.afterValue()
+			return nil
 		}
-		last := i == len(w.e.stages)
 		if cur == nil {
-			if last && quoted && verb == filters.Keep {
-				w.commit()
-				w.edit(from+1, to-1, len(text), v.Edits())
-				w.afterValue()
-				return nil
-			}
 			cur = &w.flow
 			if quoted {
 				w.scratch = cur.decode(w.data[from+1:to-1], w.scratch)
@@ -876,7 +878,7 @@ func (w *walker) change(ctx context.Context, i, from, to int, text []byte) error
 			kind, quoted = filters.String, true
 			cur = out
 		}
-		if last || final {
+		if i = w.next(i, kind, depth); i < 0 || final {
 			break
 		}
 		r = w.e.stages[i]
@@ -898,6 +900,17 @@ func (w *walker) change(ctx context.Context, i, from, to int, text []byte) error
 	}
 	w.afterValue()
 	return nil
+}
+
+// next returns the stage behind stage i that is to see a value of that kind,
+// or -1.
+func (w *walker) next(i int, kind filters.Kind, depth int) int {
+	for i++; i < len(w.e.stages); i++ {
+		if w.e.stages[i].shows(kind, depth) {
+			return i
+		}
+	}
+	return -1
 }
 
 // edit forwards the string whose content is data[from:to] with its edits, as
@@ -958,7 +971,7 @@ func (w *walker) showName(ctx context.Context) error {
 	text, changed := w.member, false
 	var cur *flow
 	for _, r := range w.e.stages {
-		if r.dropped {
+		if r.dropped || r.stage.Ignores>>filters.Name&1 != 0 || r.left.holds(text) {
 			continue
 		}
 		var l level
@@ -976,6 +989,9 @@ func (w *walker) showName(ctx context.Context) error {
 			return err
 		}
 		if !v.Touched() {
+			if r.stage.SameNames {
+				r.leave(text)
+			}
 			continue
 		}
 		if verb, _ := v.Outcome(); verb == filters.Remove {
@@ -1013,7 +1029,7 @@ func (w *walker) beginPieces(ctx context.Context, cut int) error {
 	w.parts.start(jsonString, 4*w.e.limits.PieceBytes)
 	if w.drop < 0 {
 		for _, r := range w.e.stages {
-			if r.looks(w.level()) {
+			if r.shows(filters.String, w.level()) {
 				w.parts.add(r)
 			}
 		}

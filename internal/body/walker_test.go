@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sluice-proxy/sluice/filters"
@@ -130,5 +131,64 @@ func TestFirstNameIsEmpty(t *testing.T) {
 		if got := one(t, body.JSON, []body.Stage{{Stream: hide, Paths: paths(t, path)}}, `{"":"x"}`); got != want {
 			t.Errorf("%s: %s, want %s", path, got, want)
 		}
+	}
+}
+
+// TestIgnores: what a stage ignores is not shown to it, and is to the others.
+func TestIgnores(t *testing.T) {
+	const doc = `{"a":[1,true,null,"x",{"b":"x"}],"c":"x"}`
+	var seen []string
+	see := streamFunc(func(v *filters.Value) error {
+		seen = append(seen, fmt.Sprintf("%d:%s", v.Kind, v.Text))
+		return nil
+	})
+	for _, tt := range []struct {
+		ignores []filters.Kind
+		paths   []string
+		want    []string
+	}{
+		{nil, nil, []string{"4:a", "1:1", "2:true", "3:null", "0:x", "4:b", "0:x", "4:c", "0:x"}},
+		{[]filters.Kind{filters.Name, filters.Bool, filters.Null}, nil, []string{"1:1", "0:x", "0:x", "0:x"}},
+		{[]filters.Kind{filters.String, filters.Array, filters.Object}, []string{"$.a", "$.c"}, []string{"1:1", "2:true", "3:null", "4:b"}},
+	} {
+		seen = nil
+		stages := []body.Stage{{Stream: see, Ignores: body.KindsOf(tt.ignores...)}, {Stream: hide, Paths: paths(t, "$.a")}}
+		if tt.paths != nil {
+			stages[0].Paths = paths(t, tt.paths...)
+		}
+		if got := one(t, body.JSON, stages, doc); got != `{"a":[1,true,null,"*",{"b":"*"}],"c":"x"}` {
+			t.Errorf("the others did %s", got)
+		}
+		if !slices.Equal(seen, tt.want) {
+			t.Errorf("ignoring %v: saw %q, want %q", tt.ignores, seen, tt.want)
+		}
+	}
+}
+
+// TestSameNames: a name that a stage left as it is is shown once, one that it
+// changed every time.
+func TestSameNames(t *testing.T) {
+	doc := strings.Repeat(`{"":1,"a":1,"ab":1,"abc":1,"abcd":1,"abcdefgh":1,"abcdefghi":1,"abcdefghijklmnop":1,"x":1,"a name of over sixteen bytes":1}`+"\n", 3)
+	shown := map[string]int{}
+	stages := func(same bool) []body.Stage {
+		return []body.Stage{{SameNames: same, Stream: streamFunc(func(v *filters.Value) error {
+			if v.Kind == filters.Name {
+				shown[string(v.Text)]++
+			}
+			return hide(v)
+		})}}
+	}
+	want := one(t, body.Lines, stages(false), doc)
+	clear(shown)
+	if got := one(t, body.Lines, stages(true), doc); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	for name, n := range shown {
+		if once := name != "x" && len(name) <= 16; once && n != 1 || !once && n != 3 {
+			t.Errorf("%q was shown %d times", name, n)
+		}
+	}
+	if len(shown) != 10 {
+		t.Errorf("%d names were shown", len(shown))
 	}
 }
