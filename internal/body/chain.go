@@ -10,6 +10,17 @@ import (
 // piece of a value.
 const beforeBytes = 256
 
+// Kinds is a set of kinds of values.
+type Kinds uint16
+
+// KindsOf returns the set of some kinds.
+func KindsOf(kinds ...filters.Kind) (set Kinds) {
+	for _, k := range kinds {
+		set |= 1 << k
+	}
+	return set
+}
+
 // Stage is one step's work on one body.
 type Stage struct {
 	Stream filters.Stream
@@ -19,6 +30,13 @@ type Stage struct {
 	// event, besides those that are known. What is joined for one stage is
 	// for all.
 	Join *Paths
+	// Ignores are the kinds of values that the stream does nothing about, and
+	// need not be shown.
+	Ignores Kinds
+	// SameNames: what the stream does about a member's name depends on the name
+	// alone, and not on what else it has been shown. One of up to sixteen bytes
+	// that it left as it is may then not be shown again in the same body.
+	SameNames bool
 	// Exact: a selected container does not stand for what is beneath it.
 	Exact bool
 	// Unparsed is what the step wants when the body does not parse; scan as
@@ -44,6 +62,33 @@ type runner struct {
 	before []byte
 	// cut: it held on to a value for too long.
 	cut bool
+	// left are names that it left as they are.
+	left *shortNames
+}
+
+// shortNames remembers names of up to sixteen bytes, by hash; the last of
+// several that have the same.
+type shortNames [64]struct {
+	head, tail uint64
+	length     int // and one
+}
+
+func (s *shortNames) holds(name []byte) bool {
+	if s == nil || len(name) > 16 {
+		return false
+	}
+	head, tail := nameWord(name), nameWord(name[max(0, len(name)-8):])
+	e := &s[nameHash(head^tail<<1, len(name))>>58]
+	return e.head == head && e.tail == tail && e.length == len(name)+1
+}
+
+func (s *shortNames) add(name []byte) {
+	if len(name) > 16 {
+		return
+	}
+	head, tail := nameWord(name), nameWord(name[max(0, len(name)-8):])
+	e := &s[nameHash(head^tail<<1, len(name))>>58]
+	e.head, e.tail, e.length = head, tail, len(name)+1
 }
 
 func newRunner(s Stage) *runner {
@@ -67,48 +112,79 @@ func (r *runner) looks(depth int) bool {
 	return l.any || l.inside
 }
 
-// level is what the value at depth is to the stage.
-func (r *runner) level(depth int) level {
-	if r.stage.Paths == nil {
-		return level{}
+// leave takes note of a name that the stage left as it is.
+func (r *runner) leave(name []byte) {
+	if r.left == nil {
+		r.left = new(shortNames)
 	}
-	return r.match.levels[depth]
+	r.left.add(name)
+}
+
+// shows reports whether the stage is to be shown the value at depth, which is
+// of that kind.
+func (r *runner) shows(kind filters.Kind, depth int) bool {
+	return r.stage.Ignores>>kind&1 == 0 && r.looks(depth)
+}
+
+// level is what the value at depth is to the stage; nil where it sees
+// everything.
+func (r *runner) level(depth int) *level {
+	if r.stage.Paths == nil {
+		return nil
+	}
+	return &r.match.levels[depth]
 }
 
 // prepare fills in the value that the stage is shown.
-func (r *runner) prepare(kind filters.Kind, key []byte, l level) *filters.Value {
+func (r *runner) prepare(kind filters.Kind, key []byte, l *level) *filters.Value {
 	v := &r.value
 	v.Reset()
-	v.Kind, v.Key, v.Paths, v.Inside = kind, stringOf(key), l.bits, false
+	v.Kind, v.Key, v.Paths, v.Inside = kind, stringOf(key), ^uint64(0), false
 	v.Text, v.Before, v.More = nil, nil, false
-	if r.stage.Paths == nil {
-		v.Paths = ^uint64(0)
-	} else if !l.any {
-		v.Paths, v.Inside = l.insideBits, true
+	if r.stage.Paths != nil {
+		v.Paths, v.Inside = l.bits, !l.any
+		if v.Inside {
+			v.Paths = l.insideBits
+		}
 	}
 	return v
 }
 
-// piece shows the stage its carry with more behind it, and appends what it
-// settles to out.
-func (r *runner) piece(ctx context.Context, v *filters.Value, in *flow, more bool, limit int, s syntax, out *flow) error {
+// piece shows the stage its carry with more behind it, and returns what it
+// settles: in out, or in itself where the stage leaves all of it as it is.
+func (r *runner) piece(ctx context.Context, v *filters.Value, in *flow, more bool, limit int, s syntax, out *flow) (*flow, error) {
 	held := len(r.carry.text)
-	r.carry.append(in, 0, len(in.text))
-	v.Text, v.Before, v.More = r.carry.text, r.before, more
+	all := in
+	if held > 0 {
+		all = &r.carry
+		all.append(in, 0, len(in.text))
+	}
+	v.Text, v.Before, v.More = all.text, r.before, more
 	if len(v.Text) == 0 {
-		return nil
+		return out, nil
 	}
 	if held >= limit {
 		v.More, r.cut = false, r.cut || more // it has held on for long enough
 	}
 	if err := r.stage.Stream.Value(ctx, v); err != nil {
-		return err
+		return nil, err
 	}
 	upto := v.Settled()
-	out.edit(&r.carry, v.Edits(), upto, s)
-	r.remember(r.carry.text[:upto])
-	r.carry.dropFront(upto)
-	return nil
+	r.remember(all.text[:upto])
+	if held == 0 && upto == len(all.text) && len(v.Edits()) == 0 {
+		return in, nil
+	}
+	out.edit(all, v.Edits(), upto, s)
+	switch {
+	case held > 0:
+		r.carry.dropFront(upto)
+	case in.rawFrom(upto) == in.rawTo(upto):
+		r.carry.append(in, upto, len(in.text))
+	default: // within an escape
+		r.carry.append(in, 0, len(in.text))
+		r.carry.dropFront(upto)
+	}
+	return out, nil
 }
 
 func (r *runner) remember(text []byte) {
@@ -162,11 +238,11 @@ func (p *pieces) push(ctx context.Context, in *flow, more bool, prepare func(*ru
 		}
 		out.reset()
 		v := prepare(r)
-		if err := r.piece(ctx, v, cur, more, p.limit, p.syntax, out); err != nil {
+		var err error
+		if cur, err = r.piece(ctx, v, cur, more, p.limit, p.syntax, out); err != nil {
 			return nil, err
 		}
 		p.held += len(r.carry.raw)
-		cur = out
 		if outcome != nil && !outcome(r, v) {
 			break
 		}

@@ -160,14 +160,20 @@ func (s *events) trim(ctx context.Context) error {
 	return nil
 }
 
+// isPart reports whether the string at pos is a part of a joined value.
+func (s *events) isPart(pos int) bool {
+	slots := s.outline.slots
+	for s.next < len(slots) && slots[s.next].at < pos {
+		s.next++ // it was in what a stage removed
+	}
+	return s.next < len(slots) && slots[s.next].at == pos
+}
+
 // part takes the string that the walker stands before where it is a part of a
 // joined value.
 func (s *events) part(ctx context.Context, w *walker) (bool, error) {
 	slots := s.outline.slots
-	for s.next < len(slots) && slots[s.next].at < w.pos {
-		s.next++ // it was in what a stage removed
-	}
-	if s.next == len(slots) || slots[s.next].at != w.pos {
+	if !s.isPart(w.pos) {
 		return false, nil
 	}
 	sl := &slots[s.next]
@@ -177,8 +183,11 @@ func (s *events) part(ctx context.Context, w *walker) (bool, error) {
 	}
 	depth := len(w.frames)
 	for i, r := range s.e.stages {
-		if r.looks(depth) {
-			ch.looks[i], ch.runners[i].match.levels[0] = true, r.level(depth)
+		if r.shows(filters.String, depth) {
+			ch.looks[i] = true
+			if l := r.level(depth); l != nil {
+				ch.runners[i].match.levels[0] = *l
+			}
 		}
 	}
 	if key := w.key(); !bytes.Equal(ch.key, key) {
@@ -186,7 +195,9 @@ func (s *events) part(ctx context.Context, w *walker) (bool, error) {
 	}
 	s.scratch = s.in.decode(w.data[sl.at+1:sl.end], s.scratch)
 	before := ch.held
-	s.naming = w.hasName
+	if s.naming, s.nameTo = w.hasName, 0; s.naming {
+		s.nameFrom, s.nameTo = w.nameFrom, w.nameTo
+	}
 	out, err := s.push(ctx, ch, &s.in, !sl.final && !ch.alone && (s.next < maxFromLong || len(w.data) <= s.e.limits.PieceBytes))
 	s.naming = false
 	if err != nil {
@@ -267,7 +278,7 @@ func (s *events) prepareValue(r *runner) *filters.Value {
 	if s.now.id.text {
 		return s.preparePlain(r)
 	}
-	return r.prepare(filters.String, s.now.key, r.match.levels[0])
+	return r.prepare(filters.String, s.now.key, &r.match.levels[0])
 }
 
 // judge carries out what a stage wants of a joined value as a whole: removed,

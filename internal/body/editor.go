@@ -316,6 +316,9 @@ func (e *Editor) document(ctx context.Context, chunk []byte, end bool) error {
 		w.mark = settled
 	}
 	w.emit(settled)
+	if w.hasName {
+		w.keepName()
+	}
 	rest := w.data[settled:]
 	if !parsed {
 		if w.state == inPieces && w.drop < 0 {
@@ -417,7 +420,7 @@ func (e *Editor) plain(ctx context.Context, chunk []byte, end bool) error {
 	}
 	in := flow{text: data[:n], raw: data[:n]}
 	out, err := e.text.push(ctx, &in, !end, func(r *runner) *filters.Value {
-		v := r.prepare(filters.Text, e.key, level{})
+		v := r.prepare(filters.Text, e.key, &level{})
 		v.Paths, v.Inside = ^uint64(0), false
 		return v
 	}, nil)

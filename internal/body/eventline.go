@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"math/bits"
 
 	"github.com/sluice-proxy/sluice/filters"
 )
@@ -29,16 +30,12 @@ type eventLine struct {
 // lineEnd returns the index of the first CR or LF of b, from i on; len(b)
 // where there is none. It looks at eight bytes at a time.
 func lineEnd(b []byte, i int) int {
-	const (
-		ones  = 0x0101010101010101
-		highs = 0x8080808080808080
-	)
 	for i+8 <= len(b) {
 		w := binary.LittleEndian.Uint64(b[i:])
 		lf := w ^ ones*'\n'
 		cr := w ^ ones*'\r'
-		if ((lf-ones)&^lf|(cr-ones)&^cr)&highs != 0 {
-			break
+		if hit := ((lf-ones)&^lf | (cr-ones)&^cr) & highs; hit != 0 {
+			return i + bits.TrailingZeros64(hit)/8
 		}
 		i += 8
 	}

@@ -1,6 +1,7 @@
 package body
 
 import (
+	"bytes"
 	"slices"
 	"unicode/utf8"
 
@@ -68,9 +69,15 @@ func (f *flow) append(g *flow, from, to int) {
 	if len(f.offsets) > 0 || len(g.offsets) > 0 {
 		f.explicit()
 		base := uint32(len(f.raw)) - uint32(rawFrom)
-		f.offsets = f.offsets[:len(f.offsets)-1]
-		for i := from; i < to; i++ {
-			f.offsets = append(f.offsets, uint32(g.rawFrom(i))+base)
+		f.offsets = slices.Grow(f.offsets[:len(f.offsets)-1], to-from+1)
+		if len(g.offsets) > 0 {
+			for _, at := range g.offsets[from:to] {
+				f.offsets = append(f.offsets, at+base)
+			}
+		} else {
+			for i := from; i < to; i++ {
+				f.offsets = append(f.offsets, uint32(i)+base)
+			}
 		}
 		f.offsets = append(f.offsets, uint32(rawTo)+base)
 	}
@@ -137,26 +144,21 @@ func (f *flow) edit(g *flow, edits []filters.Edit, upto int, s syntax) {
 // refers to raw where nothing is escaped.
 func (f *flow) decode(raw []byte, scratch []byte) []byte {
 	f.offsets = f.offsets[:0]
-	i := 0
-	for i < len(raw) && raw[i] != '\\' {
-		i++
-	}
+	i := bytes.IndexByte(raw, '\\')
 	f.raw = raw
-	if i == len(raw) {
+	if i < 0 {
 		f.text = raw
 		return scratch
 	}
-	text := append(scratch[:0], raw[:i]...)
+	text := scratch[:0]
 	offsets := slices.Grow(f.offsets, len(raw)+1)
-	for j := range i {
-		offsets = append(offsets, uint32(j))
-	}
-	for i < len(raw) {
-		if raw[i] != '\\' {
-			text = append(text, raw[i])
-			offsets = append(offsets, uint32(i))
-			i++
-			continue
+	for at := 0; ; {
+		text = append(text, raw[at:i]...)
+		for ; at < i; at++ {
+			offsets = append(offsets, uint32(at))
+		}
+		if i == len(raw) {
+			break
 		}
 		r, n := decodeEscape(raw[i:])
 		before := len(text)
@@ -164,10 +166,62 @@ func (f *flow) decode(raw []byte, scratch []byte) []byte {
 		for range len(text) - before {
 			offsets = append(offsets, uint32(i))
 		}
-		i += n
+		at += n
+		if i = bytes.IndexByte(raw[at:], '\\'); i < 0 {
+			i = len(raw)
+		} else {
+			i += at
+		}
 	}
 	f.text, f.offsets = text, append(offsets, uint32(len(raw)))
 	return text
+}
+
+// appendUnescaped appends the text of the JSON string content raw, which has
+// been checked.
+func appendUnescaped(dst, raw []byte) []byte {
+	for {
+		i := bytes.IndexByte(raw, '\\')
+		if i < 0 {
+			return append(dst, raw...)
+		}
+		r, n := decodeEscape(raw[i:])
+		dst = utf8.AppendRune(append(dst, raw[:i]...), r)
+		raw = raw[i+n:]
+	}
+}
+
+// unescaping finds the places of a JSON string's text in its content raw, which
+// has been checked.
+type unescaping struct {
+	raw      []byte
+	same     bool // nothing is escaped
+	at, text int  // up to where it has got in both: before an escape, or a byte
+}
+
+// seek returns where text[i:] begins in raw, and where text[:i] ends; they
+// differ within an escape. It only goes forward.
+func (u *unescaping) seek(i int) (from, to int) {
+	if u.same {
+		return i, i
+	}
+	for {
+		plain := bytes.IndexByte(u.raw[u.at:], '\\')
+		if n := i - u.text; plain < 0 || n < plain {
+			u.at, u.text = u.at+n, i
+			return u.at, u.at
+		}
+		u.at, u.text = u.at+plain, u.text+plain
+		r, n := decodeEscape(u.raw[u.at:])
+		length := utf8.RuneLen(r)
+		switch {
+		case i == u.text:
+			return u.at, u.at
+		case i < u.text+length:
+			return u.at, u.at + n
+		}
+		u.at, u.text = u.at+n, u.text+length
+	}
 }
 
 // decodeEscape reads one escape, or a surrogate pair of two. A lone surrogate

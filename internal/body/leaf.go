@@ -67,7 +67,7 @@ func (l *leaf) held() int { return len(l.buf) + len(l.prefix) + l.parts.held }
 
 func (l *leaf) looks(r *runner) bool {
 	switch {
-	case r.dropped:
+	case r.dropped || r.stage.Ignores>>l.kind&1 != 0:
 		return false
 	case r.stage.Paths == nil || l.scope == asRest:
 		return true
@@ -88,7 +88,7 @@ func (l *leaf) prepare(r *runner) *filters.Value {
 	default:
 		lv = r.match.levels[l.depth]
 	}
-	v := r.prepare(l.kind, l.key, lv)
+	v := r.prepare(l.kind, l.key, &lv)
 	if l.scope == asRest {
 		v.Paths, v.Inside = ^uint64(0), false
 	}

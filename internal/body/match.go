@@ -1,25 +1,14 @@
 package body
 
-import "math/bits"
-
-// matcher follows the paths of one step through a document: at each depth the
-// set of states that the value there has reached. A state is a path and the
-// number of its segments that are matched.
+// matcher follows the paths of one step through a document.
 type matcher struct {
-	paths *Paths
-	exact bool
-	words int
-	// sets has words words for each depth; states names what each state means.
-	sets   []uint64
-	states []state
+	paths  *Paths
+	exact  bool
 	levels []level
+	// sets has the states of each level that has no node.
+	sets []uint64
 	// reached is room for element.
 	reached []uint64
-}
-
-type state struct {
-	segment *segment // nil: the path is matched
-	bit     uint64
 }
 
 // level is what a value at one depth is to the step.
@@ -30,27 +19,17 @@ type level struct {
 	// inside: a path selects a container around the value.
 	inside     bool
 	insideBits uint64
+	// node has the states that the value has reached; where it is nil, the
+	// matcher's set at its depth has.
+	node *node
 	// place is where the value stands in the tree of located values.
 	place *place
 }
 
 func newMatcher(p *Paths, exact bool) matcher {
 	m := matcher{paths: p, exact: exact}
-	if p == nil {
-		return m
-	}
-	m.words = (p.states + 63) / 64
-	m.states = make([]state, p.states)
-	for i := range p.paths {
-		pa := &p.paths[i]
-		var bit uint64
-		if pa.bit < 64 {
-			bit = 1 << pa.bit
-		}
-		for k := range pa.segments {
-			m.states[pa.base+k].segment = &pa.segments[k]
-		}
-		m.states[pa.base+len(pa.segments)].bit = bit
+	if p != nil {
+		m.levels = make([]level, 0, 8)
 	}
 	return m
 }
@@ -61,22 +40,27 @@ func (m *matcher) root() {
 		return
 	}
 	m.grow(0)
-	set := m.sets[:m.words]
-	clear(set)
-	for i := range m.paths.paths {
-		b := m.paths.paths[i].base
-		set[b/64] |= 1 << (b % 64)
+	if top := &m.paths.top; top.to != nil {
+		m.levels[0] = level{any: top.any, bits: top.bits, node: top.to}
+		return
 	}
+	m.paths.start(m.set(0))
 	m.settle(0, m.paths.located)
 }
 
 func (m *matcher) grow(depth int) {
 	for len(m.levels) <= depth {
 		m.levels = append(m.levels, level{})
-		for range m.words {
-			m.sets = append(m.sets, 0)
-		}
 	}
+}
+
+// set is room for the states of the value at depth.
+func (m *matcher) set(depth int) []uint64 {
+	words := m.paths.words()
+	for len(m.sets) < (depth+1)*words {
+		m.sets = append(m.sets, 0)
+	}
+	return m.sets[depth*words : (depth+1)*words]
 }
 
 // child moves to a value at depth, below the one at depth-1: a member by its
@@ -85,32 +69,32 @@ func (m *matcher) child(depth int, name []byte, index int) {
 	if m.paths == nil {
 		return
 	}
-	m.step(depth, name, nil, index)
-	m.settle(depth, m.levels[depth-1].place.child(name, index))
+	m.grow(depth)
+	up, to := &m.levels[depth-1], &m.levels[depth]
+	n := up.node
+	if n == nil || name == nil && n.counts {
+		m.step(depth, name, nil, index)
+		m.settle(depth, up.place.child(name, index))
+		return
+	}
+	e := &n.elements
+	if name != nil {
+		e = n.member(name)
+	}
+	to.any, to.bits, to.node, to.place = e.any, e.bits, e.to, nil
+	if to.inside, to.insideBits = up.inside || up.any, up.insideBits|up.bits; m.exact {
+		to.inside, to.insideBits = false, 0
+	}
 }
 
-// step fills in the states that the value at depth reaches: by its name, the
-// other name that it goes by, or its index.
+// step fills in the states that the value at depth reaches.
 func (m *matcher) step(depth int, name, other []byte, index int) {
-	m.grow(depth)
-	from := m.sets[(depth-1)*m.words : depth*m.words]
-	to := m.sets[depth*m.words : (depth+1)*m.words]
-	clear(to)
-	for w, word := range from {
-		for ; word != 0; word &= word - 1 {
-			n := w*64 + bits.TrailingZeros64(word)
-			seg := m.states[n].segment
-			if seg == nil {
-				continue
-			}
-			if seg.descendant {
-				to[w] |= 1 << (n % 64)
-			}
-			if seg.selects(name, index) || other != nil && seg.selects(other, index) {
-				to[(n+1)/64] |= 1 << ((n + 1) % 64)
-			}
-		}
+	m.set(depth)
+	from := m.set(depth - 1)
+	if n := m.levels[depth-1].node; n != nil {
+		from = n.set
 	}
+	m.paths.step(from, m.set(depth), name, other, index)
 }
 
 // element moves to a value that goes by two names and may repeat: an index,
@@ -120,34 +104,22 @@ func (m *matcher) element(depth int, name, other []byte, index int) {
 	if m.paths == nil {
 		return
 	}
+	m.grow(depth)
 	m.step(depth, name, other, 0)
-	set := m.sets[depth*m.words : (depth+1)*m.words]
+	set := m.set(depth)
 	m.reached = append(m.reached[:0], set...)
-	for w, word := range m.reached {
-		for ; word != 0; word &= word - 1 {
-			n := w*64 + bits.TrailingZeros64(word)
-			if seg := m.states[n].segment; seg != nil && !seg.descendant && seg.selects(nil, index) {
-				set[(n+1)/64] |= 1 << ((n + 1) % 64)
-			}
+	for i := range m.paths.states {
+		if m.reached[i/64]>>(i%64)&1 == 0 {
+			continue
+		}
+		if seg := m.paths.states[i].segment; seg != nil && !seg.descendant && seg.selects(nil, index) {
+			set[(i+1)/64] |= 1 << ((i + 1) % 64)
 		}
 	}
 	m.settle(depth, nil)
 }
 
-// reaches reports whether any path leads to the value at depth, or on to what
-// is in it.
-func (m *matcher) reaches(depth int) bool {
-	if m.paths == nil {
-		return true
-	}
-	for _, word := range m.sets[depth*m.words : (depth+1)*m.words] {
-		if word != 0 {
-			return true
-		}
-	}
-	return m.levels[depth].any || m.levels[depth].inside
-}
-
+// settle fills in the level at depth from the set there.
 func (m *matcher) settle(depth int, at *place) {
 	l := level{place: at}
 	if at != nil {
@@ -158,15 +130,32 @@ func (m *matcher) settle(depth int, at *place) {
 		l.inside = up.inside || up.any
 		l.insideBits = up.insideBits | up.bits
 	}
-	for w, word := range m.sets[depth*m.words : (depth+1)*m.words] {
-		for ; word != 0; word &= word - 1 {
-			if s := &m.states[w*64+bits.TrailingZeros64(word)]; s.segment == nil {
-				l.any = true
-				l.bits |= s.bit
-			}
-		}
-	}
+	set := m.set(depth)
+	any, all := m.paths.take(set)
+	l.any, l.bits = l.any || any, l.bits|all
+	l.node = m.paths.nodes[setKey(set)]
 	m.levels[depth] = l
+}
+
+// goes reports whether any path leads on to what is in the value at depth.
+func (m *matcher) goes(depth int) bool {
+	l := &m.levels[depth]
+	if l.place != nil {
+		return true
+	}
+	if l.node != nil {
+		return !l.node.empty
+	}
+	return !isEmpty(m.set(depth))
+}
+
+// reaches reports whether any path leads to the value at depth, or on to what
+// is in it.
+func (m *matcher) reaches(depth int) bool {
+	if m.paths == nil {
+		return true
+	}
+	return m.goes(depth) || m.levels[depth].any || m.levels[depth].inside
 }
 
 func (s *segment) selects(name []byte, index int) bool {

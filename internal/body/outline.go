@@ -35,18 +35,27 @@ const byType = 1 // the bit of $.delta
 func joinedPaths(stages []*runner) *Paths {
 	ps := joinedFields
 	for _, r := range stages {
-		if r.stage.Join == nil {
-			continue
-		}
-		if ps == joinedFields {
-			ps = &Paths{paths: append([]path(nil), joinedFields.paths...), states: joinedFields.states}
-		}
-		for _, p := range r.stage.Join.paths {
-			p.bit = len(joinedFields.paths) // only the first is told apart
-			ps.add(p)
+		switch {
+		case r.stage.Join == nil:
+		case ps == joinedFields:
+			ps = r.stage.Join.joined
+		default:
+			ps = ps.with(r.stage.Join)
 		}
 	}
 	return ps
+}
+
+// with returns ps, which are joinedFields at least, and others.
+func (ps *Paths) with(others *Paths) *Paths {
+	all := &Paths{}
+	for _, p := range slices.Concat(ps.paths, others.paths) {
+		if len(all.paths) >= len(ps.paths) {
+			p.bit = len(joinedFields.paths) // only the first is told apart
+		}
+		all.add(p)
+	}
+	return all
 }
 
 // maxElements is how many arrays may stand around a joined string.
@@ -89,7 +98,15 @@ type outline struct {
 	name   []byte
 	// The value that comes.
 	value outlineValue
+	// fixed: the only slot says nothing but its text, and last is the document.
+	// The next one is often the same but for that.
+	fixed   bool
+	last    []byte
+	lastEnd int // where the text ends in it
 }
+
+// maxLast is how long a document may be to be compared with the next one.
+const maxLast = 4 << 10
 
 type outlineValue struct {
 	live bool // there can be joined strings in it
@@ -119,6 +136,7 @@ type slot struct {
 	at, end int
 	bits    uint64
 	id      identity
+	tells   bool // its text says something to us
 	final   bool // nothing of the value follows
 	out     int  // where its content is in what goes out, or -1
 	ch      *channel
@@ -153,7 +171,7 @@ func (ps *Paths) firstNames() []string {
 func (o *outline) reset() {
 	o.frames, o.slots, o.ends = o.frames[:0], o.slots[:0], o.ends[:0]
 	o.kind, o.item, o.done = nil, nil, false
-	o.root = noNumbers
+	o.root, o.fixed = noNumbers, false
 }
 
 // read reads a document and reports whether it is JSON. The slots are there
@@ -175,7 +193,35 @@ func (o *outline) read(doc []byte, lim *Limits) bool {
 	}
 	o.slots = kept
 	slices.Sort(o.ends)
+	if o.fixed = ok && len(kept) == 1 && !kept[0].tells && len(doc) <= maxLast; o.fixed {
+		o.last, o.lastEnd = append(o.last[:0], doc...), kept[0].end
+		for _, part := range []*[]byte{&o.kind, &o.item} {
+			if *part != nil { // it is a part of doc, which goes
+				at := cap(doc) - cap(*part)
+				*part = o.last[at : at+len(*part)]
+			}
+		}
+	}
 	return ok
+}
+
+// again reports whether a document is the last one but for the text in its
+// only slot. The outline is then as it was, but for that text's end.
+func (o *outline) again(doc []byte) bool {
+	if !o.fixed {
+		return false
+	}
+	sl := &o.slots[0]
+	rest := o.last[o.lastEnd:]
+	if len(doc) <= sl.at+len(rest) || !bytes.Equal(doc[:sl.at+1], o.last[:sl.at+1]) {
+		return false
+	}
+	end, ok := stringEnd(doc, sl.at+1)
+	if !ok || !bytes.Equal(doc[end:], rest) {
+		return false
+	}
+	sl.end, sl.out, sl.ch = end, -1, nil
+	return true
 }
 
 // isDelta reports whether an event of this type brings a part of a text in its
@@ -201,11 +247,8 @@ func lastWord(kind []byte) (stem, last []byte) {
 
 func (o *outline) reached(depth int, path uint64) outlineValue {
 	m := &o.match
-	v := outlineValue{any: m.levels[depth].any, bits: m.levels[depth].bits, path: path}
-	for _, word := range m.sets[depth*m.words : (depth+1)*m.words] {
-		v.live = v.live || word != 0
-	}
-	return v
+	l := &m.levels[depth]
+	return outlineValue{any: l.any, bits: l.bits, path: path, live: m.goes(depth)}
 }
 
 const fnvPrime = 1099511628211
@@ -391,6 +434,10 @@ func (o *outline) string(doc []byte, at, end int) {
 		return
 	}
 	sl := slot{at: at, end: end, bits: o.value.bits, out: -1}
+	switch string(o.name) {
+	case "type", "item_id", "finish_reason", "finishReason", "stop_reason":
+		sl.tells = true
+	}
 	sl.id.path = o.value.path
 	if depth > 0 {
 		n := o.frames[depth-1].arrays

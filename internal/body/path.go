@@ -17,9 +17,14 @@ const maxPaths = 1024
 // every value and every member's name.
 type Paths struct {
 	paths []path
-	// states is the number of states of all paths: one for each count of
-	// segments matched.
-	states int
+	// states are those of all paths: one for each count of segments matched.
+	states []state
+	// top leads to the document's top, and nodes are what the automaton
+	// consists of; top.to is nil where there is none.
+	top   edge
+	nodes map[string]*node
+	// joined are the paths of CompileJoin and those that are known anyhow.
+	joined *Paths
 	// located are the places that Locate found.
 	located *place
 	// counts: an index or slice is among the selectors.
@@ -95,6 +100,7 @@ func CompilePaths(texts []string) (*Paths, error) {
 		}
 		ps.add(path{text: text, segments: segs, document: p.document, bit: i})
 	}
+	ps.compile()
 	return ps, nil
 }
 
@@ -118,18 +124,26 @@ func CompileJoin(texts []string) (*Paths, error) {
 			return nil, &PathError{Index: i, Path: p.text, Join: true, Msg: "only a whole document can tell what it selects"}
 		}
 	}
+	ps.joined = joinedFields.with(ps)
+	ps.joined.compile()
 	return ps, nil
 }
 
 func (ps *Paths) add(p path) {
-	p.base = ps.states
-	ps.states += len(p.segments) + 1
+	p.base = len(ps.states)
 	ps.paths = append(ps.paths, p)
-	for _, seg := range p.segments {
+	for i := range p.segments {
+		seg := &p.segments[i]
+		ps.states = append(ps.states, state{segment: seg})
 		for _, sel := range seg.selectors {
 			ps.counts = ps.counts || sel.kind == byIndex || sel.kind == bySlice
 		}
 	}
+	var bit uint64
+	if p.bit < 64 {
+		bit = 1 << p.bit
+	}
+	ps.states = append(ps.states, state{bit: bit})
 }
 
 // NeedsDocument reports whether any of the paths can only be followed in a

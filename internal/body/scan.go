@@ -1,24 +1,36 @@
 package body
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"github.com/sluice-proxy/sluice/filters"
+)
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// notPlain marks, by their highest bits, the bytes of w that a JSON string does
+// not hold as they are: the first of them for sure, and behind that perhaps
+// others.
+func notPlain(w uint64) uint64 {
+	quote := w ^ ones*'"'
+	slash := w ^ ones*'\\'
+	// The classic test for a zero byte; for control characters, for a byte
+	// below 0x20. Bytes from 0x80 on are none of them. Only the borrow of a hit
+	// can make a byte behind it look like one.
+	return ((quote-ones)&^quote | (slash-ones)&^slash | (w-ones*0x20)&^w) & highs
+}
 
 // plainEnd returns the index of the first byte of b, from i on, that a JSON
 // string does not hold as it is: a quote, a backslash or a control character;
 // len(b) where there is none. It looks at eight bytes at a time.
 func plainEnd(b []byte, i int) int {
-	const (
-		ones  = 0x0101010101010101
-		highs = 0x8080808080808080
-	)
 	for i+8 <= len(b) {
-		w := binary.LittleEndian.Uint64(b[i:])
-		quote := w ^ ones*'"'
-		slash := w ^ ones*'\\'
-		// The classic test for a zero byte; for control characters, for a byte
-		// below 0x20. Bytes from 0x80 on are none of them.
-		hit := ((quote-ones)&^quote | (slash-ones)&^slash | (w-ones*0x20)&^w) & highs
-		if hit != 0 {
-			break
+		if hit := notPlain(binary.LittleEndian.Uint64(b[i:])); hit != 0 {
+			return i + bits.TrailingZeros64(hit)/8
 		}
 		i += 8
 	}
@@ -94,40 +106,97 @@ func isHex(c byte) bool {
 }
 
 // isNumber reports whether b is a number of RFC 8259, section 6.
-func isNumber(b []byte) bool {
-	i := 0
-	digits := func() bool {
-		start := i
-		for i < len(b) && b[i] >= '0' && b[i] <= '9' {
-			i++
-		}
-		return i > start
-	}
-	if i < len(b) && b[i] == '-' {
+func isNumber(b []byte) bool { return len(b) > 0 && numberEnd(b, 0) == len(b) }
+
+// numberEnd returns where the number that begins at b[i] ends, or -1 where
+// none does.
+func numberEnd(b []byte, i int) int {
+	if b[i] == '-' {
 		i++
 	}
-	if i < len(b) && b[i] == '0' {
-		i++
-	} else if !digits() {
-		return false
+	start := i
+	if i = digitsEnd(b, i); i == start || b[start] == '0' && i > start+1 {
+		return -1
 	}
 	if i < len(b) && b[i] == '.' {
-		i++
-		if !digits() {
-			return false
+		start = i + 1
+		if i = digitsEnd(b, start); i == start {
+			return -1
 		}
 	}
-	if i < len(b) && (b[i] == 'e' || b[i] == 'E') {
-		i++
-		if i < len(b) && (b[i] == '+' || b[i] == '-') {
+	if i < len(b) && b[i]|0x20 == 'e' {
+		if i++; i < len(b) && (b[i] == '+' || b[i] == '-') {
 			i++
 		}
-		if !digits() {
-			return false
+		start = i
+		if i = digitsEnd(b, start); i == start {
+			return -1
 		}
 	}
-	return i == len(b)
+	return i
+}
+
+func digitsEnd(b []byte, i int) int {
+	for i < len(b) && b[i]-'0' < 10 {
+		i++
+	}
+	return i
+}
+
+// scalarEnd finds the end of the scalar at b[i], where that is all there and
+// followed by what may follow it; otherwise end is -1. Whether a long one is
+// too long is not looked at.
+func scalarEnd(b []byte, i int) (kind filters.Kind, end int, escaped bool) {
+	switch b[i] {
+	case '"':
+		for end = plainEnd(b, i+1); end < len(b) && b[end] == '\\'; end = plainEnd(b, end) {
+			n := escapeLen(b[end:], false)
+			if n <= 0 {
+				return filters.String, -1, true
+			}
+			escaped = true
+			end += n
+		}
+		if end == len(b) || b[end] != '"' {
+			return filters.String, -1, escaped
+		}
+		return filters.String, end + 1, escaped
+	case 't':
+		kind, end = filters.Bool, i+4
+		if end >= len(b) || string(b[i:end]) != "true" {
+			return kind, -1, false
+		}
+	case 'f':
+		kind, end = filters.Bool, i+5
+		if end >= len(b) || string(b[i:end]) != "false" {
+			return kind, -1, false
+		}
+	case 'n':
+		kind, end = filters.Null, i+4
+		if end >= len(b) || string(b[i:end]) != "null" {
+			return kind, -1, false
+		}
+	default:
+		kind, end = filters.Number, numberEnd(b, i)
+	}
+	if end < 0 || end == len(b) || !isDelimiter(b[end]) {
+		return kind, -1, false
+	}
+	return kind, end, false
 }
 
 // isSpace is JSON's white space.
 func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\r' || c == '\t' }
+
+// spaceEnd returns where the white space at b[i] ends.
+func spaceEnd(b []byte, i int) int {
+	for i < len(b) && b[i] <= ' ' && isSpace(b[i]) {
+		i++
+	}
+	return i
+}
+
+// isDelimiter reports whether c can stand behind a number or literal.
+func isDelimiter(c byte) bool {
+	return isSpace(c) || c == ',' || c == ']' || c == '}' || c == ':' || c == '"' || c == '[' || c == '{' || c == 0x1e
+}

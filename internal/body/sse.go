@@ -3,6 +3,7 @@ package body
 import (
 	"bytes"
 	"context"
+	"slices"
 
 	"github.com/sluice-proxy/sluice/filters"
 )
@@ -59,8 +60,14 @@ type events struct {
 	cut     bool   // the body ends in it
 	next    int    // the slot that comes
 	plainTo *channel
-	early   []byte // what goes out before it
-	out     []byte
+	// same: its document is the last one but for the text in its only slot.
+	// quiet: of that one, nothing but the text, which went to was, was shown to
+	// anyone; its member's name is at nameFrom, where it has one.
+	same, quiet      bool
+	was              *channel
+	nameFrom, nameTo int
+	early            []byte // what goes out before it
+	out              []byte
 }
 
 func newEvents(e *Editor) *events {
@@ -224,14 +231,14 @@ func spare(b []byte) []byte {
 }
 
 func (s *events) preparePlain(r *runner) *filters.Value {
-	v := r.prepare(filters.Text, nil, level{})
+	v := r.prepare(filters.Text, nil, &level{})
 	v.Paths, v.Inside = ^uint64(0), false
 	return v
 }
 
 // prepareName prepares an event's name: clients go by it.
 func prepareName(r *runner) *filters.Value {
-	v := r.prepare(filters.Name, nil, level{})
+	v := r.prepare(filters.Name, nil, &level{})
 	v.Paths, v.Inside = ^uint64(0), false
 	return v
 }
@@ -240,9 +247,15 @@ func prepareName(r *runner) *filters.Value {
 // What has to go out before the event is in early.
 func (s *events) data(ctx context.Context, doc []byte, has bool) (out []byte, err error) {
 	o := &s.outline
-	o.reset()
+	s.same = o.again(doc)
+	if !s.same {
+		o.reset()
+	}
 	trimmed := bytes.Trim(doc, " \t\n") // there is no CR in it
 	switch {
+	case s.same:
+		s.closing()
+		out, err = s.document(ctx, doc)
 	case len(trimmed) == 0:
 		s.closing()
 		out = doc
@@ -272,14 +285,17 @@ func (s *events) data(ctx context.Context, doc []byte, has bool) (out []byte, er
 // document passes a JSON document through the walker.
 func (s *events) document(ctx context.Context, doc []byte) (out []byte, err error) {
 	s.markFinal()
+	if s.same && s.quiet && !s.cut && s.follows() {
+		return s.repeat(ctx, doc)
+	}
 	w := s.walker
 	if w == nil {
 		w = newWalker(s.e, false)
 		w.events, s.walker = s, w
 	}
 	w.restart()
-	w.data, w.end, w.mark, w.pos, w.scan = doc, true, 0, 0, 0
-	s.next = 0
+	w.data, w.end, w.mark, w.pos, w.scan, w.shown = doc, true, 0, 0, 0, false
+	s.next, s.quiet = 0, false
 	dst := s.e.dst
 	s.e.dst = s.out[:0]
 	defer func() { s.out, s.e.dst, w.data = s.e.dst[:0], dst, nil }()
@@ -309,7 +325,45 @@ func (s *events) document(ctx context.Context, doc []byte) (out []byte, err erro
 			return nil, err
 		}
 	}
+	if s.quiet = parsed && s.outline.fixed && !w.shown; s.quiet {
+		s.was = s.outline.slots[0].ch
+	}
 	return s.e.dst, nil
+}
+
+// follows reports whether the text of the event at hand goes where that of the
+// last one went.
+func (s *events) follows() bool {
+	sl, ch := &s.outline.slots[0], s.was
+	return ch == nil || ch.id == sl.id && ch.kind == string(s.kind) && ch.item == string(s.outline.item) && slices.Contains(s.channels, ch)
+}
+
+// repeat does what document does where nobody looks at anything but the text
+// that is new.
+func (s *events) repeat(ctx context.Context, doc []byte) (out []byte, err error) {
+	sl, ch, w := &s.outline.slots[0], s.was, s.walker
+	if ch == nil {
+		return doc, nil
+	}
+	s.used++
+	ch.used = s.used
+	s.scratch = s.in.decode(doc[sl.at+1:sl.end], s.scratch)
+	s.naming, w.newName = s.nameTo > 0, nil
+	text, err := s.push(ctx, ch, &s.in, !sl.final)
+	s.naming = false
+	if err != nil {
+		return nil, err
+	}
+	out, from := s.out[:0], 0
+	if w.newName != nil {
+		out = append(append(out, doc[:s.nameFrom]...), w.newName...)
+		from = s.nameTo
+	}
+	out = append(out, doc[from:sl.at+1]...)
+	sl.ch, sl.out = ch, len(out)
+	out = append(append(out, text.raw...), doc[sl.end:]...)
+	s.out = out
+	return out, nil
 }
 
 // markFinal finds the slots that are their values' last.

@@ -649,6 +649,62 @@ func FuzzJoined(f *testing.F) {
 	})
 }
 
+// TestEventsLikeTheLast: events that are alike but for their text are dealt
+// with as others are. A space in every second one makes them differ.
+func TestEventsLikeTheLast(t *testing.T) {
+	tokens := strings.Split(` one|xx| x|x x|\u0078|\"a\nb|é||stop|xxx| end`, "|")
+	write := func(template string, differ bool) []byte {
+		var b bytes.Buffer
+		for i := range 40 {
+			ev := strings.ReplaceAll(template, "TEXT", tokens[i*i%len(tokens)])
+			if i%13 == 12 {
+				ev = strings.ReplaceAll(ev, `"index":0`, `"index":1`)
+			}
+			if differ && i%2 == 0 {
+				ev = strings.ReplaceAll(ev, "}\n", " }\n")
+			}
+			b.WriteString(ev)
+		}
+		return b.Bytes()
+	}
+	act := func(do func(v *filters.Value)) filters.Stream {
+		return streamFunc(func(v *filters.Value) error {
+			if v.Kind == filters.String {
+				do(v)
+			}
+			return nil
+		})
+	}
+	holdAll := act(func(v *filters.Value) { v.Hold(0) })
+	for what, template := range map[string]string{
+		"chat":      `data: {"id":"c","choices":[{"index":0,"delta":{"content":"TEXT"},"finish_reason":null}]}` + "\n\n",
+		"messages":  "event: content_block_delta\n" + `data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"TEXT"}}` + "\n\n",
+		"responses": `data: {"type":"response.output_text.delta","item_id":"i","index":0,"delta":"TEXT"}` + "\n\n",
+		"ends":      `data: {"choices":[{"index":0,"text":"a x","finish_reason":"TEXT"}]}` + "\n\n",
+		"two":       `data: {"choices":[{"index":0,"delta":{"content":"TEXT","refusal":"TEXT"}}]}` + "\n\n",
+	} {
+		for how, stages := range map[string][]body.Stage{
+			"all":     {{Stream: hide}},
+			"content": {{Stream: hide, Paths: paths(t, "$.choices[*].delta.content", "$.delta", "$.choices[*].text")}},
+			"several": {{Stream: hide, Paths: paths(t, "$..content", "$..delta")}, {Stream: hideRuns('*'), Paths: paths(t, "$..text", "$..delta")}},
+			"held":    {{Stream: holdAll, Paths: paths(t, "$..content", "$..text", "$.delta")}},
+			"none":    {{Stream: hide, Paths: paths(t, "$.none")}},
+			"remove":  {{Stream: act((*filters.Value).Remove), Paths: paths(t, "$..content", "$.delta.text")}},
+			"replace": {{Stream: act(func(v *filters.Value) { v.ReplaceJSON([]byte(`"gone"`)) }), Paths: paths(t, "$..content")}},
+			"rename":  {{Stream: act(func(v *filters.Value) { v.Rename("renamed") }), Paths: paths(t, "$..content", "$.delta")}},
+		} {
+			alike, _, err := run(body.Events, body.Limits{}, stages, write(template, false))
+			if err != nil {
+				t.Fatal(err)
+			}
+			differ, _, err := run(body.Events, body.Limits{}, stages, write(template, true))
+			if differ = strings.ReplaceAll(differ, " }\n", "}\n"); err != nil || alike != differ {
+				t.Errorf("%s, %s: %v\n%s\nand where the events differ\n%s", what, how, err, alike, differ)
+			}
+		}
+	}
+}
+
 // modelStream is a chat of 500 tokens, 30 of which are something to hide.
 func modelStream() [][]byte {
 	var events [][]byte

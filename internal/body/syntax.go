@@ -20,8 +20,11 @@ const (
 
 // needsEscape reports whether any of text cannot stand as it is.
 func (s syntax) needsEscape(text []byte) bool {
-	if s == verbatim {
+	switch s {
+	case verbatim:
 		return false
+	case jsonString:
+		return plainEnd(text, 0) < len(text)
 	}
 	for _, c := range text {
 		if !s.plain(c) {

@@ -1,6 +1,7 @@
 package body
 
 import (
+	"bytes"
 	"context"
 	"unsafe"
 
@@ -41,8 +42,15 @@ type walker struct {
 
 	state  expect
 	frames []frame
-	names  []byte // decoded names of the members that are open
+	top    *frame // the innermost, or root
 	root   frame  // stands for the place of the top-level value
+	// names are the decoded names of the members that the open containers are
+	// the values of; member is that of the innermost object's open one. It may
+	// lie in data, and is copied when that goes.
+	names, member []byte
+
+	follows bool // some stage has paths
+	shown   bool // some stage has been shown something, but for joined values
 
 	data []byte
 	end  bool // data ends the body
@@ -73,10 +81,17 @@ type walker struct {
 // frame is an open container.
 type frame struct {
 	array  bool
-	index  int // of the next element
-	kept   int // members and elements that were forwarded
-	base   int // where its own members' names begin
+	closer byte   // what ends it
+	next   expect // what comes behind a comma
+	kept   bool   // a member or element was forwarded
 	shaped bool
+	named  bool // some stage is shown its names
+	seen   bool // some stage is shown all that is in it
+	dark   bool // nobody is shown anything of it
+	// names[key:base] is the name that its elements go by, where it is an
+	// array.
+	key, base int32
+	index     int // of the next element
 }
 
 func newWalker(e *Editor, lines bool) *walker {
@@ -87,7 +102,11 @@ func newWalker(e *Editor, lines bool) *walker {
 
 func (w *walker) restart() {
 	w.state, w.frames, w.names = expectValue, w.frames[:0], append(w.names[:0], w.e.key...)
-	w.root = frame{array: true}
+	w.root = frame{array: true, base: int32(len(w.names))}
+	w.top, w.follows = &w.root, false
+	for _, r := range w.e.stages {
+		w.follows = w.follows || !r.dropped && r.stage.Paths != nil
+	}
 	w.pending, w.token, w.drop, w.comma = -1, -1, -1, -1
 	w.hasName, w.dropMember = false, false
 	w.e.root()
@@ -120,6 +139,14 @@ func (w *walker) run(ctx context.Context) (parsed bool, err error) {
 			return false, nil
 		}
 		before, state := w.pos, w.state
+		if len(w.frames) > 0 && w.token < 0 && w.state < expectNothing {
+			if ok, err := w.tokens(ctx); err != nil || !ok {
+				return ok, err
+			}
+			if w.pos != before || w.state != state {
+				continue
+			}
+		}
 		ok, err := w.step(ctx)
 		if err != nil || !ok {
 			return ok, err
@@ -128,6 +155,149 @@ func (w *walker) run(ctx context.Context) (parsed bool, err error) {
 			return true, nil // more bytes are needed
 		}
 	}
+}
+
+// tokens parses what is plain: tokens that data has as a whole, and names
+// without escapes. It stops before what is not, which is for step, having
+// changed nothing that step does.
+func (w *walker) tokens(ctx context.Context) (ok bool, err error) {
+	data, pos := w.data, w.pos
+	lim := &w.e.limits
+	most := lim.NameBytes + maxPending
+plain:
+	for len(w.frames) > 0 {
+		top := w.top
+		switch w.state {
+		case expectCommaOrEnd:
+			if pos = spaceEnd(data, pos); pos == len(data) {
+				break plain
+			}
+			if data[pos] == top.closer {
+				w.pos = pos
+				if ok, err := w.closeContainer(ctx, top.array); err != nil || !ok {
+					return ok, err
+				}
+				pos = w.pos
+				continue
+			}
+			if data[pos] != ',' {
+				break plain
+			}
+			w.pending, w.comma = pos, pos
+			pos++
+			w.state = top.next
+			fallthrough
+		case expectFirstName, expectName:
+			if !top.array {
+				if pos = spaceEnd(data, pos); pos == len(data) {
+					break plain
+				}
+				if data[pos] != '"' {
+					if data[pos] != '}' || w.state != expectFirstName {
+						break plain
+					}
+					w.pos = pos
+					if ok, err := w.closeContainer(ctx, false); err != nil || !ok {
+						return ok, err
+					}
+					pos = w.pos
+					continue
+				}
+				if w.pending < 0 {
+					w.pending = pos
+				}
+				end := plainEnd(data, pos+1)
+				if end == len(data) || data[end] != '"' || end-pos > lim.NameBytes || pos-w.pending > most {
+					break plain
+				}
+				w.nameFrom, w.nameTo, w.member = pos, end+1, data[pos+1:end]
+				w.hasName, w.newName, w.dropMember = true, nil, false
+				w.state = expectColon
+				pos = end + 1
+				if top.named {
+					w.pos = pos
+					if err := w.showName(ctx); err != nil {
+						return false, err
+					}
+				}
+				if w.follows && !top.dark {
+					w.descend()
+				}
+			}
+			fallthrough
+		case expectColon:
+			if w.state == expectColon {
+				if pos = spaceEnd(data, pos); pos == len(data) || data[pos] != ':' {
+					break plain
+				}
+				pos++
+				w.state = expectValue
+			}
+			fallthrough
+		case expectValue, expectFirstElement:
+			if pos = spaceEnd(data, pos); pos == len(data) {
+				break plain
+			}
+			c := data[pos]
+			if c == ']' && w.state == expectFirstElement {
+				w.pos = pos
+				if ok, err := w.closeContainer(ctx, true); err != nil || !ok {
+					return ok, err
+				}
+				pos = w.pos
+				continue
+			}
+			if w.pending < 0 {
+				w.pending = pos
+			}
+			if w.dropMember || pos-w.pending > most {
+				break plain
+			}
+			if c == '{' || c == '[' {
+				if top.array && w.follows {
+					w.descend()
+				}
+				w.pos = pos
+				if ok, err := w.openContainer(ctx, c == '['); err != nil || !ok {
+					return ok, err
+				}
+				pos = w.pos
+				continue
+			}
+			kind, end, escaped := scalarEnd(data, pos)
+			if end < 0 || end-pos > maxScalar && kind != filters.String || end-pos-2 >= lim.PieceBytes || w.events != nil && w.events.isPart(pos) {
+				break plain
+			}
+			if top.array && w.follows {
+				w.descend()
+			}
+			if top.seen || !top.dark && w.watched() {
+				text := data[pos:end]
+				if kind == filters.String {
+					if text = text[1 : len(text)-1]; escaped {
+						w.scratch = appendUnescaped(w.scratch[:0], text)
+						text = w.scratch
+					}
+				}
+				w.pos = end
+				if changed, err := w.show(ctx, kind, pos, end, text); err != nil {
+					return false, err
+				} else if changed {
+					pos = end
+					continue
+				}
+			}
+			if top.kept && w.newName == nil {
+				w.pending, w.comma, w.hasName = -1, -1, false
+			} else {
+				w.commit()
+			}
+			w.state = expectCommaOrEnd
+			pos = end
+		}
+	}
+	w.pos = pos
+	return true, nil
 }
 
 // step parses one token, or a part of one.
@@ -178,7 +348,7 @@ func (w *walker) step(ctx context.Context) (ok bool, err error) {
 		w.state = expectValue
 		return true, nil
 	case expectCommaOrEnd:
-		top := &w.frames[len(w.frames)-1]
+		top := w.top
 		switch {
 		case c == ',':
 			w.pending, w.comma = w.pos, w.pos
@@ -200,14 +370,6 @@ func (w *walker) step(ctx context.Context) (ok bool, err error) {
 		return true, nil
 	}
 	return false, nil
-}
-
-// top is the innermost container, or the place of the top-level value.
-func (w *walker) top() *frame {
-	if len(w.frames) == 0 {
-		return &w.root
-	}
-	return &w.frames[len(w.frames)-1]
 }
 
 // resume goes on with the token that began at w.token.
@@ -265,15 +427,16 @@ func (w *walker) scanName(ctx context.Context) (bool, error) {
 		w.e.reached.Name = true
 		return false, nil
 	}
-	var f flow
-	w.name = f.decode(w.data[w.token+1:w.scan], w.name)
-	top := w.top()
-	w.names = append(w.names[:top.base], f.text...)
+	w.member = w.data[w.token+1 : w.scan]
+	if bytes.IndexByte(w.member, '\\') >= 0 {
+		w.name = appendUnescaped(w.name[:0], w.member)
+		w.member = w.name
+	}
 	w.hasName, w.newName, w.dropMember = true, nil, false
 	w.token, w.pos = -1, w.nameTo
 	w.state = expectColon
-	if w.drop < 0 {
-		if err := w.showName(ctx, &f); err != nil {
+	if w.top.named {
+		if err := w.showName(ctx); err != nil {
 			return false, err
 		}
 	}
@@ -284,54 +447,54 @@ func (w *walker) scanName(ctx context.Context) (bool, error) {
 // descend moves the matchers to the value that comes: a member of the
 // innermost object by its name, or the next element of an array.
 func (w *walker) descend() {
-	top := w.top()
-	if len(w.frames) == 0 || w.drop >= 0 {
+	top := w.top
+	if len(w.frames) == 0 || top.dark {
 		return
 	}
-	var name []byte
-	index := 0
+	name, index := w.member, 0
 	if top.array {
-		index = top.index
+		name, index = nil, top.index
 		top.index++
-	} else {
-		name = w.names[top.base:]
 	}
+	if !w.follows {
+		return
+	}
+	depth := w.level()
 	for _, r := range w.e.stages {
-		r.match.child(w.level(), name, index)
+		r.match.child(depth, name, index)
 	}
 }
 
 // key is the nearest member name around the value that comes.
 func (w *walker) key() []byte {
-	top := w.top()
-	if len(w.frames) == 0 {
-		return w.names // the key of the body itself, where it is part of another
-	}
+	top := w.top
 	if !top.array {
-		return w.names[top.base:]
+		return w.member
 	}
-	// An array's elements go by the array's name.
-	return w.names[w.keyBase(len(w.frames)-1):top.base]
+	// An array's elements go by the array's name, and the body, where it is
+	// part of another, by its name there.
+	return w.names[top.key:top.base]
 }
 
-// keyBase returns where the name of the container frames[i] begins: the name
-// that the innermost object around it had open.
-func (w *walker) keyBase(i int) int {
-	for i--; i >= 0; i-- {
-		if !w.frames[i].array {
-			return w.frames[i].base
-		}
+// keepName copies the name of the open member, before data goes.
+func (w *walker) keepName() {
+	if top := w.top; !top.array {
+		w.names = append(w.names[:top.base], w.member...)
+		w.member = w.names[top.base:]
 	}
-	return 0
 }
 
 // watched reports whether any stage is to see the value that comes.
 func (w *walker) watched() bool {
-	if w.drop >= 0 {
+	if w.drop >= 0 || w.top.dark {
 		return false
 	}
+	if w.top.seen {
+		return true
+	}
+	depth := w.level()
 	for _, r := range w.e.stages {
-		if r.looks(w.level()) {
+		if r.looks(depth) {
 			return true
 		}
 	}
@@ -339,7 +502,7 @@ func (w *walker) watched() bool {
 }
 
 func (w *walker) beginValue(ctx context.Context, c byte) (bool, error) {
-	if top := w.top(); top.array && len(w.frames) > 0 {
+	if top := w.top; top.array && len(w.frames) > 0 {
 		w.descend()
 	}
 	if w.dropMember && w.drop < 0 {
@@ -373,8 +536,8 @@ func (w *walker) beginValue(ctx context.Context, c byte) (bool, error) {
 // with its new name.
 func (w *walker) commit() {
 	if w.drop < 0 {
-		top := w.top()
-		if w.comma >= 0 && top.kept == 0 {
+		top := w.top
+		if w.comma >= 0 && !top.kept {
 			// Everything before it was removed, so its comma goes too.
 			w.emit(w.comma)
 			w.mark = w.comma + 1
@@ -384,7 +547,7 @@ func (w *walker) commit() {
 			w.e.out(w.newName)
 			w.mark = w.nameTo
 		}
-		top.kept++
+		top.kept = true
 	}
 	w.pending, w.comma, w.hasName = -1, -1, false
 }
@@ -423,53 +586,89 @@ func (w *walker) openContainer(ctx context.Context, array bool) (bool, error) {
 		w.e.reached.Depth = true
 		return false, nil
 	}
-	depth, shaped := w.level(), false
-	if w.drop < 0 {
-		kind := filters.Object
-		if array {
-			kind = filters.Array
-		}
-		for _, r := range w.e.stages {
-			if r.dropped || r.stage.Paths == nil || !r.match.levels[depth].any {
-				continue
-			}
-			v := r.prepare(kind, w.key(), r.match.levels[depth])
-			if err := r.stage.Stream.Value(ctx, v); err != nil {
-				return false, err
-			}
-			if name := v.Renamed(); name != "" && w.hasName {
-				w.rename(name)
-			}
-			verb, json := v.Outcome()
-			if verb == filters.Remove {
-				w.startDrop()
-				break
-			}
-			if verb == filters.Replace {
-				w.commit()
-				w.emit(w.pos)
-				w.e.out(json)
-				w.drop = len(w.frames)
-				break
-			}
-			shaped = shaped || r.shaper != nil && !array
+	top := w.top
+	f := frame{closer: '}', next: expectName, dark: true, key: top.key}
+	state := expectFirstName
+	if array {
+		f.array, f.closer, f.next, state = true, ']', expectValue, expectFirstElement
+	}
+	if w.drop < 0 && !top.dark {
+		if err := w.showContainer(ctx, &f); err != nil {
+			return false, err
 		}
 	}
 	w.commit()
 	w.pos++
-	w.frames = append(w.frames, frame{array: array, base: len(w.names), shaped: shaped})
-	w.state = expectFirstName
-	if array {
-		w.state = expectFirstElement
+	if !top.array {
+		f.key = top.base
+		if !f.dark {
+			w.names = append(w.names[:top.base], w.member...)
+		}
 	}
+	f.base = int32(len(w.names))
+	w.frames = append(w.frames, f)
+	w.top, w.state = &w.frames[len(w.frames)-1], state
 	return true, nil
+}
+
+// showContainer shows an object or array to the stages that select it, and
+// finds out who is to see what is in it.
+func (w *walker) showContainer(ctx context.Context, f *frame) error {
+	depth, kind := w.level(), filters.Object
+	if f.array {
+		kind = filters.Array
+	}
+	for _, r := range w.e.stages {
+		names := r.stage.Ignores>>filters.Name&1 == 0
+		switch {
+		case r.dropped:
+			continue
+		case r.stage.Paths == nil:
+			f.dark, f.named, f.seen = false, f.named || names, true
+			continue
+		}
+		l := &r.match.levels[depth]
+		if inside := !r.match.exact && (l.any || l.inside); inside || r.match.goes(depth) {
+			f.dark, f.named, f.seen = false, f.named || inside && names, f.seen || inside
+		}
+		if !l.any {
+			continue
+		}
+		if r.stage.Ignores>>kind&1 != 0 {
+			f.shaped = f.shaped || r.shaper != nil && !f.array
+			continue
+		}
+		w.shown = true
+		v := r.prepare(kind, w.key(), l)
+		if err := r.stage.Stream.Value(ctx, v); err != nil {
+			return err
+		}
+		if name := v.Renamed(); name != "" && w.hasName {
+			w.rename(name)
+		}
+		switch verb, json := v.Outcome(); verb {
+		case filters.Remove:
+			w.startDrop()
+		case filters.Replace:
+			w.commit()
+			w.emit(w.pos)
+			w.e.out(json)
+			w.drop = len(w.frames)
+		default:
+			f.shaped = f.shaped || r.shaper != nil && !f.array
+			continue
+		}
+		f.dark, f.named, f.seen = true, false, false
+		return nil
+	}
+	return nil
 }
 
 func (w *walker) closeContainer(ctx context.Context, array bool) (bool, error) {
 	if len(w.frames) == 0 {
 		return false, nil
 	}
-	top := w.frames[len(w.frames)-1]
+	top := w.top
 	depth := w.level() - 1
 	if top.shaped && w.drop < 0 {
 		w.emit(w.pos)
@@ -482,10 +681,10 @@ func (w *walker) closeContainer(ctx context.Context, array bool) (bool, error) {
 				return false, err
 			}
 			for _, m := range o.Added {
-				if top.kept > 0 {
+				if top.kept {
 					w.e.out([]byte{','})
 				}
-				top.kept++
+				top.kept = true
 				w.e.out([]byte{'"'})
 				w.e.out(jsonString.appendEscaped(nil, []byte(m.Name)))
 				w.e.out([]byte{'"', ':'})
@@ -496,6 +695,9 @@ func (w *walker) closeContainer(ctx context.Context, array bool) (bool, error) {
 	w.pos++
 	w.names = w.names[:top.base]
 	w.frames = w.frames[:len(w.frames)-1]
+	if w.top = &w.root; len(w.frames) > 0 {
+		w.top = &w.frames[len(w.frames)-1]
+	}
 	w.afterValue()
 	return true, nil
 }
@@ -543,12 +745,7 @@ func (w *walker) scanScalar(ctx context.Context) (bool, error) {
 	case !isNumber(raw):
 		return false, nil
 	}
-	w.flow = flow{text: raw, raw: raw}
-	return true, w.showScalar(ctx, kind, w.scan)
-}
-
-func isDelimiter(c byte) bool {
-	return isSpace(c) || c == ',' || c == ']' || c == '}' || c == ':' || c == '"' || c == '[' || c == '{' || c == 0x1e
+	return true, w.showScalar(ctx, kind, w.token, w.scan, raw)
 }
 
 func (w *walker) scanString(ctx context.Context) (bool, error) {
@@ -558,8 +755,8 @@ func (w *walker) scanString(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	if done {
-		w.scratch = w.flow.decode(w.data[w.token+1:w.scan], w.scratch)
-		return true, w.showScalar(ctx, filters.String, w.scan+1)
+		text := w.data[w.token+1 : w.scan]
+		return true, w.showScalar(ctx, filters.String, w.token, w.scan+1, w.unescaped(text))
 	}
 	if w.scan < limit {
 		if w.end {
@@ -591,33 +788,59 @@ func (w *walker) cutAt(at int) (cut int, known bool) {
 	return at, true
 }
 
-// showScalar shows a complete value, data[token:to], to the stages and
-// forwards what becomes of it.
-func (w *walker) showScalar(ctx context.Context, kind filters.Kind, to int) error {
-	depth := w.level()
-	w.pos = to
-	if w.drop >= 0 {
-		w.token = -1
-		w.commit()
-		w.afterValue()
-		return nil
+// unescaped returns the text of a whole string. It is valid until the next.
+func (w *walker) unescaped(raw []byte) []byte {
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return raw
 	}
-	cur, quoted, touched, final := &w.flow, kind == filters.String, false, false
-	from := w.token
-	w.token = -1
-	for _, r := range w.e.stages {
-		if !r.looks(depth) {
-			continue
-		}
-		v := r.prepare(kind, w.key(), r.level(depth))
-		v.Text = cur.text
-		if err := r.stage.Stream.Value(ctx, v); err != nil {
+	w.scratch = appendUnescaped(w.scratch[:0], raw)
+	return w.scratch
+}
+
+// showScalar shows a complete value, data[from:to], to the stages and
+// forwards what becomes of it.
+func (w *walker) showScalar(ctx context.Context, kind filters.Kind, from, to int, text []byte) error {
+	w.pos, w.token = to, -1
+	if w.drop < 0 && !w.top.dark {
+		if changed, err := w.show(ctx, kind, from, to, text); changed || err != nil {
 			return err
 		}
-		if !v.Touched() {
+	}
+	w.commit()
+	w.afterValue()
+	return nil
+}
+
+// show shows the value data[from:to] to the stages. Where one of them changes
+// it, all is done that is to be done about it.
+func (w *walker) show(ctx context.Context, kind filters.Kind, from, to int, text []byte) (changed bool, err error) {
+	depth, key := w.level(), w.key()
+	for i, r := range w.e.stages {
+		if !r.shows(kind, depth) {
 			continue
 		}
-		touched = true
+		w.shown = true
+		v := r.prepare(kind, key, r.level(depth))
+		v.Text = text
+		if err := r.stage.Stream.Value(ctx, v); err != nil {
+			return false, err
+		}
+		if v.Touched() {
+			return true, w.change(ctx, i, from, to, text)
+		}
+	}
+	return false, nil
+}
+
+// change carries out what stage i wants of the value data[from:to], and shows
+// what has become of it to the stages behind that one.
+func (w *walker) change(ctx context.Context, i, from, to int, text []byte) error {
+	r, depth := w.e.stages[i], w.level()
+	kind := r.value.Kind
+	quoted, final := kind == filters.String, false
+	var cur *flow
+	for {
+		v := &r.value
 		if name := v.Renamed(); name != "" && w.hasName {
 			w.rename(name)
 		}
@@ -627,38 +850,95 @@ func (w *walker) showScalar(ctx context.Context, kind filters.Kind, to int) erro
 			w.afterValue()
 			return nil
 		}
+		if cur == nil && quoted && verb == filters.Keep && w.next(i, kind, depth) < 0 {
+			w.commit()
+			w.edit(from+1, to-1, len(text), v.Edits())
+			w.afterValue()
+			return nil
+		}
+		if cur == nil {
+			cur = &w.flow
+			if quoted {
+				w.scratch = cur.decode(w.data[from+1:to-1], w.scratch)
+			} else {
+				cur.text, cur.raw, cur.offsets = text, text, cur.offsets[:0]
+			}
+		}
 		out := &w.flows[0]
 		if cur == out {
 			out = &w.flows[1]
 		}
 		out.reset()
-		if verb == filters.Replace {
+		switch {
+		case verb == filters.Replace:
 			kind, quoted, final = w.takeJSON(out, json)
-		} else if len(v.Edits()) > 0 {
+			cur = out
+		case len(v.Edits()) > 0:
 			out.edit(cur, v.Edits(), len(cur.text), jsonString)
 			kind, quoted = filters.String, true
-		} else {
-			continue
+			cur = out
 		}
-		cur = out
-		if final {
+		if i = w.next(i, kind, depth); i < 0 || final {
 			break
+		}
+		r = w.e.stages[i]
+		v = r.prepare(kind, w.key(), r.level(depth))
+		v.Text = cur.text
+		if err := r.stage.Stream.Value(ctx, v); err != nil {
+			return err
 		}
 	}
 	w.commit()
-	if touched {
-		w.emit(from)
-		w.mark = to
-		if quoted {
-			w.e.out(quote)
-		}
-		w.e.out(cur.raw)
-		if quoted {
-			w.e.out(quote)
-		}
+	w.emit(from)
+	w.mark = to
+	if quoted {
+		w.e.out(quote)
+	}
+	w.e.out(cur.raw)
+	if quoted {
+		w.e.out(quote)
 	}
 	w.afterValue()
 	return nil
+}
+
+// next returns the stage behind stage i that is to see a value of that kind,
+// or -1.
+func (w *walker) next(i int, kind filters.Kind, depth int) int {
+	for i++; i < len(w.e.stages); i++ {
+		if w.e.stages[i].shows(kind, depth) {
+			return i
+		}
+	}
+	return -1
+}
+
+// edit forwards the string whose content is data[from:to] with its edits, as
+// flow.edit would have it. length is that of its text.
+func (w *walker) edit(from, to, length int, edits []filters.Edit) {
+	w.emit(from)
+	at, written := 0, unescaping{raw: w.data[from:to], same: length == to-from}
+	for i := range edits {
+		e := &edits[i]
+		start, end := max(e.Start, at), min(e.End, length)
+		if end < start {
+			continue
+		}
+		if start > at {
+			_, before := written.seek(start)
+			w.emit(from + before)
+		}
+		if jsonString.needsEscape(e.With) {
+			w.e.out(jsonString.appendEscaped(nil, e.With))
+		} else {
+			w.e.out(e.With)
+		}
+		at, w.mark = end, to
+		if end < length {
+			behind, _ := written.seek(end)
+			w.mark = from + behind
+		}
+	}
 }
 
 var quote = []byte{'"'}
@@ -668,7 +948,7 @@ var quote = []byte{'"'}
 func (w *walker) takeJSON(f *flow, json []byte) (kind filters.Kind, quoted, final bool) {
 	switch {
 	case len(json) >= 2 && json[0] == '"':
-		f.decode(append([]byte(nil), json[1:len(json)-1]...), nil)
+		f.decode(bytes.Clone(json[1:len(json)-1]), nil)
 		return filters.String, true, false
 	case len(json) > 0 && (json[0] == '{' || json[0] == '['):
 		f.raw = append(f.raw, json...)
@@ -686,25 +966,33 @@ func (w *walker) takeJSON(f *flow, json []byte) (kind filters.Kind, quoted, fina
 
 // showName shows a member's name to the stages that see names: those that see
 // everything, and those one of whose paths selects a container around it.
-func (w *walker) showName(ctx context.Context, f *flow) error {
+func (w *walker) showName(ctx context.Context) error {
 	depth := w.level() - 1
-	cur := f
+	text, changed := w.member, false
+	var cur *flow
 	for _, r := range w.e.stages {
-		if r.dropped {
+		if r.dropped || r.stage.Ignores>>filters.Name&1 != 0 || r.left.holds(text) {
 			continue
 		}
 		var l level
 		if r.stage.Paths != nil {
-			at := r.match.levels[depth]
+			at := &r.match.levels[depth]
 			if r.match.exact || !at.any && !at.inside {
 				continue
 			}
 			l = level{inside: true, insideBits: at.bits | at.insideBits}
 		}
-		v := r.prepare(filters.Name, w.names[w.top().base:], l)
-		v.Text = cur.text
+		w.shown = true
+		v := r.prepare(filters.Name, w.member, &l)
+		v.Text = text
 		if err := r.stage.Stream.Value(ctx, v); err != nil {
 			return err
+		}
+		if !v.Touched() {
+			if r.stage.SameNames {
+				r.leave(text)
+			}
+			continue
 		}
 		if verb, _ := v.Outcome(); verb == filters.Remove {
 			w.dropMember = true
@@ -715,16 +1003,20 @@ func (w *walker) showName(ctx context.Context, f *flow) error {
 			return nil
 		}
 		if len(v.Edits()) > 0 {
+			if cur == nil {
+				cur = &w.flow
+				w.scratch = cur.decode(w.data[w.nameFrom+1:w.nameTo-1], w.scratch)
+			}
 			out := &w.flows[0]
 			if cur == out {
 				out = &w.flows[1]
 			}
 			out.reset()
 			out.edit(cur, v.Edits(), len(cur.text), jsonString)
-			cur = out
+			cur, text, changed = out, out.text, true
 		}
 	}
-	if cur != f {
+	if changed {
 		w.newName = append(append([]byte{'"'}, cur.raw...), '"')
 	}
 	return nil
@@ -732,10 +1024,12 @@ func (w *walker) showName(ctx context.Context, f *flow) error {
 
 // beginPieces starts to show a string in pieces: its first ends at cut.
 func (w *walker) beginPieces(ctx context.Context, cut int) error {
+	w.shown = true
+	w.keepName()
 	w.parts.start(jsonString, 4*w.e.limits.PieceBytes)
 	if w.drop < 0 {
 		for _, r := range w.e.stages {
-			if r.looks(w.level()) {
+			if r.shows(filters.String, w.level()) {
 				w.parts.add(r)
 			}
 		}
@@ -828,12 +1122,7 @@ func (w *walker) stringPiece(ctx context.Context) (bool, error) {
 }
 
 // stringOf views bytes as a string for the length of a call.
-func stringOf(b []byte) string {
-	if len(b) == 0 {
-		return ""
-	}
-	return unsafe.String(&b[0], len(b))
-}
+func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // shift moves the walker's offsets when the first n bytes of data go.
 func (w *walker) shift(n int) {
