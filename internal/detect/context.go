@@ -165,9 +165,10 @@ func (s *scan) around(p int) *clues {
 func (s *scan) fieldName() *field {
 	if !s.keyRead {
 		s.keyRead = true
-		if s.ctx.Key != "" {
-			var buf [2 * nameWindow]byte
-			s.key = *s.nameField(buf[:copy(buf[:], s.ctx.Key)])
+		if s.ctx.Key == "" {
+			s.key = field{}
+		} else {
+			s.key = *s.nameField(s.keyText[:copy(s.keyText[:], s.ctx.Key)])
 		}
 	}
 	return &s.key
@@ -595,19 +596,29 @@ func (s *scan) nameField(name []byte) *field {
 		s.longName = s.readName(name)
 		return &s.longName
 	}
-	h := uint64(len(name))
-	for i := 0; i < len(name); i += 8 {
-		var chunk [8]byte
-		copy(chunk[:], name[i:])
-		h = hashChunk(h, binary.LittleEndian.Uint64(chunk[:]))
-	}
-	e := &s.fieldsSeen[h>>58]
+	e := &s.fieldsSeen[nameSlot(name)]
 	if e.n != len(name)+1 || string(e.name[:len(name)]) != string(name) {
 		e.n = len(name) + 1
 		copy(e.name[:], name)
 		e.field = s.readName(name)
 	}
 	return &e.field
+}
+
+// nameSlot is where a name is remembered: by its length, its beginning and its
+// end.
+func nameSlot(name []byte) uint64 {
+	n := len(name)
+	h := uint64(n) << 56
+	switch {
+	case n >= 8:
+		h ^= binary.LittleEndian.Uint64(name) ^ bits.RotateLeft64(binary.LittleEndian.Uint64(name[n-8:]), 29)
+	case n >= 4:
+		h ^= uint64(binary.LittleEndian.Uint32(name)) | uint64(binary.LittleEndian.Uint32(name[n-4:]))<<24
+	case n > 0:
+		h ^= uint64(name[0]) | uint64(name[n/2])<<8 | uint64(name[n-1])<<16
+	}
+	return h * hashPrime >> 58
 }
 
 // nameOf is where the name that ends at the last word begins.

@@ -52,15 +52,27 @@ type form struct {
 	rec                   *compiled
 	mustDigit, mustLetter uint64 // a bit for each character
 	gaps                  uint64 // a bit for each character that has a separator before it
-	separators            string
+	separators            uint64 // as a candidate has them
 	alone                 float64
+}
+
+// fits reports whether digits and letters of a candidate stand where the form
+// has them.
+func (f *form) fits(c *candidate) bool {
+	return c.letters&f.mustDigit == 0 && c.letters&f.mustLetter == f.mustLetter
 }
 
 // formList are the forms of one length.
 type formList struct {
-	lone   []*form       // that need no hint
+	alone  []aloneForms  // that need no hint, by how they are separated
 	hinted []entityForms // all of them, by entity
 	of     set           // the entities of hinted
+}
+
+// aloneForms are the forms of a list with the same separators.
+type aloneForms struct {
+	gaps, separators uint64
+	forms            []*form
 }
 
 // entityForms are the forms of an entity in a list.
@@ -71,7 +83,7 @@ type entityForms struct {
 
 func (l *formList) add(f *form, minScore float64) {
 	if f.alone >= minScore {
-		l.lone = append(l.lone, f)
+		l.addAlone(f)
 	}
 	id := f.rec.id
 	if !l.of.has(id) {
@@ -83,6 +95,16 @@ func (l *formList) add(f *form, minScore float64) {
 			l.hinted[i].forms = append(l.hinted[i].forms, f)
 		}
 	}
+}
+
+func (l *formList) addAlone(f *form) {
+	for i := range l.alone {
+		if e := &l.alone[i]; e.gaps == f.gaps && e.separators == f.separators {
+			e.forms = append(e.forms, f)
+			return
+		}
+	}
+	l.alone = append(l.alone, aloneForms{f.gaps, f.separators, []*form{f}})
 }
 
 // compiled is a recogniser with its entity's number.
@@ -113,11 +135,11 @@ func (r *recogniser) compile(id uint8) *compiled {
 				n++
 			default:
 				f.gaps |= 1 << n
-				f.separators += sh.text[i : i+1]
+				f.separators = f.separators<<8 | uint64(sh.text[i])
 			}
 		}
-		if n > longest || bits.OnesCount64(f.gaps) != len(f.separators) {
-			panic("detect: a shape of " + string(r.entity) + " is too long or has two separators in a row")
+		if seps := len(sh.text) - n; n > longest || seps > 8 || bits.OnesCount64(f.gaps) != seps {
+			panic("detect: a shape of " + string(r.entity) + " is too long, or has too many separators or two in a row")
 		}
 		c.forms = append(c.forms, f)
 	}

@@ -1,11 +1,17 @@
 package detect
 
-import "math"
+import (
+	"math"
+	"math/bits"
+)
 
 // group is a run of letters and digits without anything between them.
 type group struct {
 	start, end int
 	kinds      uint8
+	// separator is what stands between the group before and this one, where
+	// that is one byte; 0 otherwise.
+	separator byte
 }
 
 func (g group) len() int { return g.end - g.start }
@@ -17,11 +23,8 @@ const maxGroups = 20
 
 // isSeparator is what may stand between the groups of one number.
 func isSeparator(c byte) bool {
-	switch c {
-	case ' ', '-', '.', '(', ')', '/':
-		return true
-	}
-	return false
+	const all = 1<<' ' | 1<<'-' | 1<<'.' | 1<<'(' | 1<<')' | 1<<'/'
+	return uint64(all)>>c&1 != 0
 }
 
 // run is groups with separators between them: what numbers are written in.
@@ -30,6 +33,8 @@ type run struct {
 	n         int
 	extension group // of a telephone number: x123
 	end       int   // of what was looked at
+	// total is how many characters the groups have.
+	total int
 }
 
 // digitAt looks at the word with the digit at i, and what numbers it begins.
@@ -38,11 +43,12 @@ func (s *scan) digitAt(i int) int {
 	start, ok := s.wordStart(i)
 	end := i + 1
 	under, kind := false, digitKind
-	for end < len(s.text) {
-		c := s.text[end]
+	text := s.text
+	for end < len(text) {
+		c := text[end]
 		k := kinds[c]
 		if k == 0 {
-			if c == '_' || c >= 0x80 && c < 0xE2 && c != 0xC2 && s.text[end-1] < 0x80 {
+			if c == '_' || c >= 0x80 && c < 0xE2 && c != 0xC2 && text[end-1] < 0x80 {
 				under = true
 			} else if c < 0x80 || !under {
 				break
@@ -55,11 +61,11 @@ func (s *scan) digitAt(i int) int {
 		s.touch(i, end)
 		return end
 	}
-	for _, c := range s.text[start:i] {
+	for _, c := range text[start:i] {
 		under = under || c == '_' || c >= 0x80
 		kind |= kinds[c]
 	}
-	if kinds[s.text[start]]&digitKind == 0 || end-start >= 20 {
+	if kinds[text[start]]&digitKind == 0 || end-start >= 20 {
 		if e := s.provider(s.tokenStart(start)); e > 0 {
 			return e
 		}
@@ -71,7 +77,7 @@ func (s *scan) digitAt(i int) int {
 	}
 	mixed := kind != digitKind
 	if mixed || s.table != nil {
-		if text := s.text; end-start == 5 && text[end-1] == 'Q' && end < len(text) && text[end] == '~' && isDigit(text[start+3]) {
+		if end-start == 5 && text[end-1] == 'Q' && end < len(text) && text[end] == '~' && isDigit(text[start+3]) {
 			if e := s.azure(start); e > 0 {
 				return e
 			}
@@ -112,6 +118,9 @@ func (s *scan) tokenStart(i int) int {
 // where that is before the text, or too far off.
 func (s *scan) wordStart(i int) (int, bool) {
 	start := i
+	if c := s.at(i - 1); kinds[c] == 0 && c != '_' && c < 0x80 {
+		return i, i >= 0
+	}
 	for {
 		c := s.at(start - 1)
 		if kinds[c] == 0 && c != '_' && (c < 0x80 || c >= 0xE2 || s.beginsWord(start)) {
@@ -139,7 +148,7 @@ func (s *scan) wordStart(i int) (int, bool) {
 // end.
 func (s *scan) number(start, end int) int {
 	r := &s.run
-	r.n, r.extension, r.end = 0, group{}, 0
+	r.n, r.extension, r.end, r.total = 0, group{}, 0, 0
 	text := s.text
 	// Up to four capitals before the digits may be of the number: AP 34 01 13 A.
 	if k := start - 1; k > 0 && (text[k] == ' ' || text[k] == '-') {
@@ -148,8 +157,8 @@ func (s *scan) number(start, end int) int {
 			j--
 		}
 		if j < k && (k-j <= 4 || k-j <= 8 && text[k] == '-') && s.beginsWord(j) {
-			r.groups[0] = group{j, k, upperKind}
-			r.n = 1
+			r.groups[0] = group{start: j, end: k, kinds: upperKind}
+			r.n, r.total = 1, k-j
 		}
 	}
 	s.groupsOf(r, start)
@@ -173,30 +182,32 @@ func (s *scan) number(start, end int) int {
 func (s *scan) groupsOf(r *run, start int) {
 	text := s.text
 	j := start
+	var separator byte
+	if r.n > 0 {
+		separator = text[start-1]
+	}
 	for r.n < maxGroups && j-start < maxRun {
-		g := group{start: j}
-		letters := 0
-		for j < len(text) {
-			k := kinds[text[j]]
-			if k == 0 {
-				break
-			}
-			if k == lowerKind && text[j] == 'x' && g.kinds == digitKind && r.n > 0 && j-g.start >= 3 {
-				// 555-0143x16: an extension.
-				if e := s.extension(j); e > j {
-					r.extension = group{j, e, digitKind}
-					break
-				}
-			}
-			if k != digitKind {
-				letters++
-			}
-			g.kinds |= k
+		g := group{start: j, separator: separator}
+		for j < len(text) && isDigit(text[j]) {
 			j++
 		}
-		g.end = j
-		r.end = j
-		if g.len() == 0 || r.n > 0 && g.kinds&digitKind == 0 && (g.kinds != upperKind || letters > 4) {
+		if j > g.start {
+			g.kinds = digitKind
+		}
+		if j < len(text) && kinds[text[j]] != 0 {
+			if text[j] == 'x' && r.n > 0 && j-g.start >= 3 {
+				// 555-0143x16: an extension.
+				if e := s.extension(j); e > j {
+					r.extension = group{start: j, end: e, kinds: digitKind}
+				}
+			}
+			for r.extension.end == 0 && j < len(text) && kinds[text[j]] != 0 {
+				g.kinds |= kinds[text[j]]
+				j++
+			}
+		}
+		g.end, r.end = j, j
+		if g.len() == 0 || r.n > 0 && g.kinds&digitKind == 0 && (g.kinds != upperKind || g.len() > 4) {
 			return
 		}
 		if j < len(text) && r.extension.end == 0 {
@@ -210,6 +221,7 @@ func (s *scan) groupsOf(r *run, start int) {
 		}
 		r.groups[r.n] = g
 		r.n++
+		r.total += g.len()
 		if r.extension.end > 0 {
 			return
 		}
@@ -218,13 +230,13 @@ func (s *scan) groupsOf(r *run, start int) {
 		for k < len(text) && k-j < 3 && isSeparator(text[k]) {
 			k++
 		}
-		if k == j || k < len(text) && kinds[text[k]] == 0 || k-j == 3 && !hasBracket(text[j:k]) {
+		if k == j || k == len(text) || kinds[text[k]] == 0 || k-j == 3 && !hasBracket(text[j:k]) {
 			r.end = k
 			return
 		}
-		if k == len(text) {
-			r.end = k
-			return
+		separator = 0
+		if k-j == 1 {
+			separator = text[j]
 		}
 		j = k
 	}
@@ -242,10 +254,7 @@ func hasBracket(b []byte) bool {
 
 // gap returns the separator before group a where it is one byte; 0 otherwise.
 func (s *scan) gap(r *run, a int) byte {
-	if r.groups[a].start-r.groups[a-1].end != 1 {
-		return 0
-	}
-	return s.text[r.groups[a-1].end]
+	return r.groups[a].separator
 }
 
 // opensNumber reports whether a number may begin with group a: nothing that
@@ -296,13 +305,48 @@ func (s *scan) endsNumber(r *run, b int) bool {
 
 // candidate is groups that may be one number.
 type candidate struct {
-	chars      [longest + 1]byte
+	chars      []byte // without separators, letters as capitals
 	n          int
 	letters    uint64 // a bit for each character that is one
 	gaps       uint64 // a bit for each character with a separator before it
-	separators [maxGroups]byte
+	separators uint64 // the last eight of them, the last one lowest
 	lower      bool
+	spaced     bool
 	start, end int
+}
+
+// spelling is the characters of a run, as candidates have them.
+type spelling struct {
+	chars [maxRun + longest]byte
+	// Of each group: where its characters begin in chars, and a bit for each
+	// that is a letter. A group with more than longest has none.
+	from    [maxGroups]int
+	letters [maxGroups]uint64
+	lower   [maxGroups]bool
+}
+
+func (s *scan) spell(r *run) {
+	w := &s.spelling
+	n := 0
+	for a, g := range r.groups[:r.n] {
+		w.from[a], w.letters[a], w.lower[a] = n, 0, g.kinds&lowerKind != 0
+		if g.len() > longest {
+			continue
+		}
+		chars := w.chars[n : n+g.len()]
+		n += copy(chars, s.text[g.start:g.end])
+		if g.digits() {
+			continue
+		}
+		for i, x := range chars {
+			if k := kinds[x]; k != digitKind {
+				w.letters[a] |= 1 << i
+				if k == lowerKind {
+					chars[i] = x - ('a' - 'A')
+				}
+			}
+		}
+	}
 }
 
 // numbers looks for numbers in the groups of a run.
@@ -318,39 +362,40 @@ func (s *scan) numbers(r *run) {
 	if first == 0 {
 		s.hintsAt = math.MinInt
 	}
-	total := 0
-	for _, g := range r.groups[:r.n] {
-		total += g.len()
-	}
-	if total <= 8 {
+	if r.total <= 8 {
 		s.shortNumber(r, first)
 	}
 	if r.n >= 4 {
 		s.ipv4(r)
 	}
-	if total >= 12 {
+	if r.total >= 12 {
 		s.cards(r)
 	}
 	// What takes all of the run and is hardly wrong settles it.
-	whole := func() bool {
-		return s.covered.end >= r.groups[r.n-1].end && s.covered.start <= r.groups[first].start
-	}
-	if whole() {
+	begin, end := r.groups[first].start, r.groups[r.n-1].end
+	if s.covered.end >= end && s.covered.start <= begin {
 		return
 	}
-	if total >= 7 {
+	if r.total >= 7 {
 		s.phones(r, first)
-		if whole() {
+		if s.covered.end >= end && s.covered.start <= begin {
 			return
 		}
 		s.longGroups(r)
 	}
 	s.dates(r, first)
 	s.coordinates(r, first)
-	c := &s.candidate
+	s.candidates(r)
+}
+
+// candidates looks at each row of groups that may be one number.
+func (s *scan) candidates(r *run) {
+	s.spell(r)
+	w := &s.spelling
 	for a := range r.n {
 		// What is inside of a finding that is hardly wrong is not looked at.
-		if start := r.groups[a].start; start >= s.covered.end {
+		start := r.groups[a].start
+		if start >= s.covered.end {
 			s.covered = span{start, start}
 		} else if start > s.covered.start {
 			continue
@@ -358,34 +403,25 @@ func (s *scan) numbers(r *run) {
 		if !s.opensNumber(r, a) {
 			continue
 		}
-		c.n, c.letters, c.gaps, c.lower, c.start = 0, 0, 0, false, r.groups[a].start
-		seps := 0
+		c := candidate{start: start}
 		for b := a; b < r.n; b++ {
-			g := r.groups[b]
+			g := &r.groups[b]
 			if b > a {
-				if g.start-r.groups[b-1].end != 1 {
+				if g.separator == 0 {
 					break
 				}
 				c.gaps |= 1 << c.n
-				c.separators[seps] = s.text[g.start-1]
-				seps++
+				c.separators = c.separators<<8 | uint64(g.separator)
+				c.spaced = c.spaced || g.separator == ' '
 			}
 			if c.n+g.len() > longest {
 				break
 			}
-			for _, x := range s.text[g.start:g.end] {
-				if k := kinds[x]; k != digitKind {
-					c.letters |= 1 << c.n
-					if k == lowerKind {
-						c.lower = true
-						x -= 'a' - 'A'
-					}
-				}
-				c.chars[c.n] = x
-				c.n++
-			}
+			c.letters |= w.letters[b] << c.n
+			c.lower = c.lower || w.lower[b]
+			c.n += g.len()
 			c.end = g.end
-			if seps > 0 && c.separators[seps-1] == '(' {
+			if b > a && g.separator == '(' {
 				// A123456(7)
 				if s.at(c.end) != ')' {
 					break
@@ -393,14 +429,16 @@ func (s *scan) numbers(r *run) {
 				c.end++
 			}
 			if (c.n >= 4 || c.n == 3 && c.letters != 0) && c.letters != 1<<c.n-1 && s.endsNumber(r, b) {
-				s.match(c, c.separators[:seps])
+				from := w.from[a]
+				c.chars = w.chars[from : from+c.n : from+c.n]
+				s.match(&c)
 			}
 		}
 	}
 }
 
 // match tries the shapes that fit the candidate.
-func (s *scan) match(c *candidate, separators []byte) {
+func (s *scan) match(c *candidate) {
 	list := &s.mixed[c.n]
 	if c.letters == 0 {
 		list = &s.digits[c.n]
@@ -411,31 +449,35 @@ func (s *scan) match(c *candidate, separators []byte) {
 	clues := s.around(max(c.start, s.hintsAt))
 	said := clues.own
 	said.or(&clues.shared)
-	fits := func(f *form) bool { return c.letters&f.mustDigit == 0 && c.letters&f.mustLetter == f.mustLetter }
-	for _, f := range list.lone {
-		if fits(f) && !said.has(f.rec.id) {
-			s.matchForm(c, f, separators, clues)
+	for i := range list.alone {
+		if e := &list.alone[i]; e.gaps == c.gaps && e.separators == c.separators {
+			for _, f := range e.forms {
+				if f.fits(c) && !said.has(f.rec.id) {
+					s.matchForm(c, f, clues)
+				}
+			}
+			break
 		}
 	}
 	if said.overlaps(&list.of) {
 		for i := range list.hinted {
 			if e := &list.hinted[i]; said.has(e.id) {
 				for _, f := range e.forms {
-					if fits(f) {
-						s.matchForm(c, f, separators, clues)
+					if f.fits(c) {
+						s.matchForm(c, f, clues)
 					}
 				}
 			}
 		}
 	}
-	if clues.own.overlaps(&s.openSet) {
+	if c.n <= s.longestOpen && clues.own.overlaps(&s.openSet) {
 		s.matchOpen(c, clues)
 	}
 }
 
 // matchForm scores a candidate that has digits and letters where the form has
 // them.
-func (s *scan) matchForm(c *candidate, f *form, separators []byte, k *clues) {
+func (s *scan) matchForm(c *candidate, f *form, k *clues) {
 	id, alone := f.rec.id, f.alone
 	own, shared := k.own.has(id), k.shared.has(id)
 	if own && k.near.has(flagNumber) && !k.near.has(id) && !k.key.has(id) {
@@ -444,7 +486,7 @@ func (s *scan) matchForm(c *candidate, f *form, separators []byte, k *clues) {
 	if !own && !shared && alone < s.minScore {
 		return
 	}
-	exact := c.gaps == f.gaps && string(separators) == f.separators
+	exact := c.gaps == f.gaps && c.separators == f.separators
 	if !exact && c.gaps == 0 && alone > 0 {
 		return
 	}
@@ -454,7 +496,7 @@ func (s *scan) matchForm(c *candidate, f *form, separators []byte, k *clues) {
 	if !own && (!shared || !exact) && alone < s.minScore {
 		return
 	}
-	holds := f.rec.check == nil || f.rec.check(c.chars[:c.n:c.n])
+	holds := f.rec.check == nil || f.rec.check(c.chars)
 	score := 0.0
 	switch {
 	case own && holds && f.rec.check != nil:
@@ -484,16 +526,10 @@ func (s *scan) matchForm(c *candidate, f *form, separators []byte, k *clues) {
 
 // matchOpen tries the recognisers that need a hint and no shape.
 func (s *scan) matchOpen(c *candidate, k *clues) {
-	digits := 0
-	for i := range c.n {
-		if c.letters>>i&1 == 0 {
-			digits++
-		}
-	}
-	spaces := c.gaps != 0 && s.hasSpace(c.start, c.end)
+	digits := c.n - bits.OnesCount64(c.letters)
 	for _, r := range s.opens {
 		o := &r.open
-		if c.n < o.min || c.n > o.max || digits < o.digits || spaces && (!o.spaces || c.letters != 0 && o.min > 4) {
+		if !k.own.has(r.id) || c.n < o.min || c.n > o.max || digits < o.digits || c.spaced && (!o.spaces || c.letters != 0 && o.min > 4) {
 			continue
 		}
 		score := o.score
@@ -508,15 +544,6 @@ func (s *scan) matchOpen(c *candidate, k *clues) {
 		}
 		s.add(c.start, c.end, r.id, score)
 	}
-}
-
-func (s *scan) hasSpace(from, to int) bool {
-	for _, c := range s.text[from:to] {
-		if c == ' ' {
-			return true
-		}
-	}
-	return false
 }
 
 // ipv4 looks for four numbers of a byte with dots between them.

@@ -157,6 +157,7 @@ type scan struct {
 	known   bool // clues is filled
 	key     field
 	keyRead bool
+	keyText [2 * nameWindow]byte // of Context.Key
 	// fieldsSeen are names that were read before, with the dictionary seenBy;
 	// longName is one that is too long for them.
 	fieldsSeen [64]namedField
@@ -170,11 +171,11 @@ type scan struct {
 
 	values int // values before are done with
 
-	run       run
-	candidate candidate
-	window    []byte // of a custom pattern
-	hintsAt   int    // clues of a run are not of before
-	covered   span   // of a finding of the run that is hardly wrong
+	run      run
+	spelling spelling
+	window   []byte // of a custom pattern
+	hintsAt  int    // clues of a run are not of before
+	covered  span   // of a finding of the run that is hardly wrong
 
 	found   []names.Span
 	extents []names.Extent // that are not to be cut
@@ -189,7 +190,6 @@ type span struct{ start, end int }
 // at or before settled.
 func (s *Scanner) Scan(dst []Finding, ctx Context, text []byte, more bool) (findings []Finding, settled int) {
 	sc := scans.Get().(*scan)
-	defer sc.free()
 	sc.begin(s, ctx, text, more)
 	sc.out, sc.from = dst, len(dst)
 	for _, r := range s.readers {
@@ -204,7 +204,9 @@ func (s *Scanner) Scan(dst []Finding, ctx Context, text []byte, more bool) (find
 	sc.findNames()
 	sc.pass()
 	sc.addNames()
-	return sc.settle()
+	findings, settled = sc.settle()
+	sc.free()
+	return findings, settled
 }
 
 // keep moves a reader's findings that are wanted to the front, and returns how
@@ -233,7 +235,6 @@ func (s *scan) begin(sc *Scanner, ctx Context, text []byte, more bool) {
 		}
 	}
 	s.reader.begun, s.known, s.keyRead = false, false, false
-	s.key = field{}
 	s.table, s.cellAt, s.cell, s.quoted = nil, 0, 0, false
 }
 
@@ -377,9 +378,12 @@ func (s *scan) endsWord(i, start int) bool {
 // touch notes that text[start:end] was looked at as one. Where it reaches the
 // end, more text may change it.
 func (s *scan) touch(start, end int) {
-	if !s.more {
-		return
+	if s.more {
+		s.mayCut(start, end)
 	}
+}
+
+func (s *scan) mayCut(start, end int) {
 	if end >= len(s.text) {
 		s.live = min(s.live, start)
 	}
