@@ -107,6 +107,17 @@ func (l *formList) addAlone(f *form) {
 	l.alone = append(l.alone, aloneForms{f.gaps, f.separators, []*form{f}})
 }
 
+// aloneLike returns the forms that need no hint and have the separators of the
+// candidate.
+func (l *formList) aloneLike(c *candidate) []*form {
+	for i := range l.alone {
+		if e := &l.alone[i]; e.gaps == c.gaps && e.separators == c.separators {
+			return e.forms
+		}
+	}
+	return nil
+}
+
 // compiled is a recogniser with its entity's number.
 type compiled struct {
 	*recogniser

@@ -3,6 +3,7 @@ package detect
 import (
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // group is a run of letters and digits without anything between them.
@@ -446,17 +447,19 @@ func (s *scan) match(c *candidate) {
 	if len(list.hinted) == 0 && c.n > s.longestOpen {
 		return
 	}
-	clues := s.around(max(c.start, s.hintsAt))
+	at, open := max(c.start, s.hintsAt), c.n <= s.longestOpen
+	alone := list.aloneLike(c)
+	if !slices.ContainsFunc(alone, func(f *form) bool { return f.fits(c) }) {
+		if h := s.mayHear(at); !h.overlaps(&list.of) && (!open || !h.overlaps(&s.openSet)) {
+			return
+		}
+	}
+	clues := s.around(at)
 	said := clues.own
 	said.or(&clues.shared)
-	for i := range list.alone {
-		if e := &list.alone[i]; e.gaps == c.gaps && e.separators == c.separators {
-			for _, f := range e.forms {
-				if f.fits(c) && !said.has(f.rec.id) {
-					s.matchForm(c, f, clues)
-				}
-			}
-			break
+	for _, f := range alone {
+		if f.fits(c) && !said.has(f.rec.id) {
+			s.matchForm(c, f, clues)
 		}
 	}
 	if said.overlaps(&list.of) {
@@ -470,7 +473,7 @@ func (s *scan) match(c *candidate) {
 			}
 		}
 	}
-	if c.n <= s.longestOpen && clues.own.overlaps(&s.openSet) {
+	if open && clues.own.overlaps(&s.openSet) {
 		s.matchOpen(c, clues)
 	}
 }

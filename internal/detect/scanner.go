@@ -50,12 +50,14 @@ type Scanner struct {
 	// openSet are the entities of opens, valueSet those that a field's name
 	// alone makes of a value.
 	openSet, valueSet set
-	readers           []Reader
-	model             *names.Model // nil where no names are wanted
-	nameBias          float64
-	only              []Entity // of a reader's findings; all where empty
-	custom            []*customRecogniser
-	terms             terms
+	// shortSet are those that a short number is by a hint only.
+	shortSet set
+	readers  []Reader
+	model    *names.Model // nil where no names are wanted
+	nameBias float64
+	only     []Entity // of a reader's findings; all where empty
+	custom   []*customRecogniser
+	terms    terms
 }
 
 // valueEntities are found in the value of a field whose name says so.
@@ -106,6 +108,9 @@ func New(opt Options) (*Scanner, error) {
 			s.valueSet.add(ids[e])
 		}
 	}
+	for _, e := range []Entity{CVV, PIN, CardExpiry} {
+		s.shortSet.add(ids[e])
+	}
 	var err error
 	if s.plans, err = plansOf(opt.PhoneRegions); err != nil {
 		return nil, err
@@ -155,6 +160,9 @@ type scan struct {
 	reader  reader
 	clues   clues
 	known   bool // clues is filled
+	heard   set  // of mayHear, where hears is set
+	hears   bool
+	heardAt int
 	key     field
 	keyRead bool
 	keyText [2 * nameWindow]byte // of Context.Key
@@ -234,7 +242,9 @@ func (s *scan) begin(sc *Scanner, ctx Context, text []byte, more bool) {
 			s.fieldsSeen[i].n = 0
 		}
 	}
-	s.reader.begun, s.known, s.keyRead = false, false, false
+	s.reader.begun, s.reader.atStart = false, false
+	s.known, s.hears, s.keyRead = false, false, false
+	s.reader.json.kind, s.reader.line.kind = noKey, noKey
 	s.table, s.cellAt, s.cell, s.quoted = nil, 0, 0, false
 }
 
