@@ -8,6 +8,14 @@ func (s *scan) extension(i int) int {
 		j++
 	}
 	from := j
+	if j == len(s.text) {
+		return i
+	}
+	switch s.text[j] | 0x20 {
+	case 'e', 'x', '#':
+	default:
+		return i
+	}
 	for _, w := range [...]string{"extension", "ext.", "ext", "x.", "x", "#"} {
 		if len(s.text)-j >= len(w) && equalFold(s.text[j:j+len(w)], w) {
 			j += len(w)
@@ -235,13 +243,7 @@ func (s *scan) phoneScore(d []byte, r *run, first, count int, plus, hinted, usua
 		}
 		return 0
 	}
-	valid, north := false, false
-	for _, p := range s.plans {
-		if p.national(d) {
-			valid, north = true, p.code == "1"
-			break
-		}
-	}
+	valid, north := s.dialling.national(d)
 	weak := k.near.has(flagNumber) || k.key.has(flagNumber) || k.near.has(flagVersion)
 	switch {
 	case hinted && valid && len(d) >= 7:

@@ -49,6 +49,9 @@ func (s *scan) digitAt(i int) int {
 		c := text[end]
 		k := kinds[c]
 		if k == 0 {
+			if c == ' ' || c == '"' {
+				break
+			}
 			if c == '_' || c >= 0x80 && c < 0xE2 && c != 0xC2 && text[end-1] < 0x80 {
 				under = true
 			} else if c < 0x80 || !under {
@@ -87,7 +90,7 @@ func (s *scan) digitAt(i int) int {
 	} else if isSymbol(s.at(end)) || isSymbol(s.at(start-1)) {
 		s.spoken(start, end)
 	}
-	return s.number(start, end)
+	return s.number(start, end, kind)
 }
 
 // isSymbol is what stands in passwords and seldom beside numbers.
@@ -122,6 +125,9 @@ func (s *scan) wordStart(i int) (int, bool) {
 	if c := s.at(i - 1); kinds[c] == 0 && c != '_' && c < 0x80 {
 		return i, i >= 0
 	}
+	for start > 0 && i-start < maxWord && kinds[s.text[start-1]] != 0 {
+		start--
+	}
 	for {
 		c := s.at(start - 1)
 		if kinds[c] == 0 && c != '_' && (c < 0x80 || c >= 0xE2 || s.beginsWord(start)) {
@@ -146,8 +152,8 @@ func (s *scan) wordStart(i int) (int, bool) {
 }
 
 // number looks for numbers in the run that begins with the word from start to
-// end.
-func (s *scan) number(start, end int) int {
+// end, of letters and digits of these kinds.
+func (s *scan) number(start, end int, kind uint8) int {
 	r := &s.run
 	r.n, r.extension, r.end, r.total = 0, group{}, 0, 0
 	text := s.text
@@ -162,7 +168,7 @@ func (s *scan) number(start, end int) int {
 			r.n, r.total = 1, k-j
 		}
 	}
-	s.groupsOf(r, start)
+	s.groupsOf(r, start, end, kind)
 	from := start
 	if r.n > 0 {
 		from = r.groups[0].start
@@ -179,13 +185,20 @@ func (s *scan) number(start, end int) int {
 	return max(last, r.extension.end, start+1)
 }
 
-// groupsOf reads the groups from start on.
-func (s *scan) groupsOf(r *run, start int) {
+// groupsOf reads the groups from start on. The word there ends at end.
+func (s *scan) groupsOf(r *run, start, end int, kind uint8) {
 	text := s.text
 	j := start
 	var separator byte
 	if r.n > 0 {
 		separator = text[start-1]
+	} else {
+		// The first group is the word.
+		r.groups[0] = group{start: start, end: end, kinds: kind}
+		r.n, r.total = 1, end-start
+		if j, separator = r.gapAt(text, end); j == end {
+			return
+		}
 	}
 	for r.n < maxGroups && j-start < maxRun {
 		g := group{start: j, separator: separator}
@@ -226,22 +239,29 @@ func (s *scan) groupsOf(r *run, start int) {
 		if r.extension.end > 0 {
 			return
 		}
-		// Up to two separators, and three where one is a bracket.
-		k := j
-		for k < len(text) && k-j < 3 && isSeparator(text[k]) {
-			k++
-		}
-		if k == j || k == len(text) || kinds[text[k]] == 0 || k-j == 3 && !hasBracket(text[j:k]) {
-			r.end = k
+		if j, separator = r.gapAt(text, g.end); j == g.end {
 			return
 		}
-		separator = 0
-		if k-j == 1 {
-			separator = text[j]
-		}
-		j = k
 	}
 	r.end = j
+}
+
+// gapAt returns where the next group begins behind one that ends at j, and
+// what is between where that is one byte: up to two separators, and three
+// where one is a bracket. It returns j where there is no other group.
+func (r *run) gapAt(text []byte, j int) (next int, separator byte) {
+	k := j
+	for k < len(text) && k-j < 3 && isSeparator(text[k]) {
+		k++
+	}
+	if k == j || k == len(text) || kinds[text[k]] == 0 || k-j == 3 && !hasBracket(text[j:k]) {
+		r.end = k
+		return j, 0
+	}
+	if k-j == 1 {
+		separator = text[j]
+	}
+	return k, separator
 }
 
 func hasBracket(b []byte) bool {

@@ -40,7 +40,7 @@ type Scanner struct {
 	want     set // by number
 	dict     *dictionary
 	names    []Entity
-	plans    []*plan // of the regions that are tried for numbers without a country code
+	dialling *dialling // of the regions that are tried for numbers without a country code
 	// The recognisers that are wanted, by how many characters they have.
 	digits [longest + 1]formList // all of them digits
 	mixed  [longest + 1]formList
@@ -112,7 +112,7 @@ func New(opt Options) (*Scanner, error) {
 		s.shortSet.add(ids[e])
 	}
 	var err error
-	if s.plans, err = plansOf(opt.PhoneRegions); err != nil {
+	if s.dialling, err = diallingOf(opt.PhoneRegions); err != nil {
 		return nil, err
 	}
 	return s, s.useNames(opt.NameBias)
@@ -406,9 +406,17 @@ func (s *scan) mayCut(start, end int) {
 
 // add notes a finding of the entity with the number.
 func (s *scan) add(start, end int, id uint8, score float64) {
-	if score >= s.minScore && end > start && start >= 0 && s.want.has(id) {
-		s.out = append(s.out, Finding{start, end, s.names[id], min(score, 1)})
+	if score < s.minScore || end <= start || start < 0 || !s.want.has(id) {
+		return
 	}
+	score = min(score, 1)
+	if n := len(s.out); n > s.from {
+		if last := &s.out[n-1]; last.Start == start && last.End == end && last.Entity == s.names[id] {
+			last.Score = max(last.Score, score) // of another form
+			return
+		}
+	}
+	s.out = append(s.out, Finding{start, end, s.names[id], score})
 }
 
 // settle resolves overlaps and decides how much is settled.
@@ -487,15 +495,7 @@ func (s *scan) wordHeld(i int) int {
 // resolve keeps of findings that overlap the one with the better score, then
 // the longer one, then the first, and sorts them.
 func resolve(fs []Finding) []Finding {
-	order := func(a, b Finding) int {
-		if a.Start != b.Start {
-			return a.Start - b.Start
-		}
-		return b.End - a.End
-	}
-	if !slices.IsSortedFunc(fs, order) {
-		slices.SortStableFunc(fs, order)
-	}
+	sortFindings(fs, byPlace)
 	// A group is a run of findings that overlap one another; most are alone.
 	kept := fs[:0]
 	for i := 0; i < len(fs); {
@@ -516,24 +516,51 @@ func resolve(fs []Finding) []Finding {
 
 // best picks from findings that overlap.
 func best(fs []Finding) []Finding {
-	slices.SortStableFunc(fs, func(a, b Finding) int {
-		switch {
-		case a.Score != b.Score:
-			if a.Score > b.Score {
-				return -1
-			}
-			return 1
-		case a.End-a.Start != b.End-b.Start:
-			return (b.End - b.Start) - (a.End - a.Start)
-		}
-		return a.Start - b.Start
-	})
+	sortFindings(fs, byScore)
 	kept := fs[:0]
 	for _, f := range fs {
 		if !slices.ContainsFunc(kept, func(k Finding) bool { return k.Start < f.End && f.Start < k.End }) {
 			kept = append(kept, f)
 		}
 	}
-	slices.SortFunc(kept, func(a, b Finding) int { return a.Start - b.Start })
+	sortFindings(kept, byPlace)
 	return kept
+}
+
+func byPlace(a, b Finding) int {
+	if a.Start != b.Start {
+		return a.Start - b.Start
+	}
+	return b.End - a.End
+}
+
+func byScore(a, b Finding) int {
+	switch {
+	case a.Score != b.Score:
+		if a.Score > b.Score {
+			return -1
+		}
+		return 1
+	case a.End-a.Start != b.End-b.Start:
+		return (b.End - b.Start) - (a.End - a.Start)
+	}
+	return a.Start - b.Start
+}
+
+// sortFindings is stable. Most findings are in order already, and few are not.
+func sortFindings(fs []Finding, order func(a, b Finding) int) {
+	for i := 1; i < len(fs); i++ {
+		if order(fs[i-1], fs[i]) <= 0 {
+			continue
+		}
+		if len(fs) > 16 {
+			slices.SortStableFunc(fs, order)
+			return
+		}
+		f, j := fs[i], i
+		for ; j > 0 && order(fs[j-1], f) > 0; j-- {
+			fs[j] = fs[j-1]
+		}
+		fs[j] = f
+	}
 }
