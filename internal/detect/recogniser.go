@@ -56,12 +56,6 @@ type form struct {
 	alone                 float64
 }
 
-// fits reports whether digits and letters of a candidate stand where the form
-// has them.
-func (f *form) fits(c *candidate) bool {
-	return c.letters&f.mustDigit == 0 && c.letters&f.mustLetter == f.mustLetter
-}
-
 // formList are the forms of one length.
 type formList struct {
 	alone  []aloneForms  // that need no hint, by how they are separated

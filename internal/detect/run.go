@@ -3,7 +3,6 @@ package detect
 import (
 	"math"
 	"math/bits"
-	"slices"
 )
 
 // group is a run of letters and digits without anything between them.
@@ -36,6 +35,7 @@ type run struct {
 	end       int   // of what was looked at
 	// total is how many characters the groups have.
 	total int
+	spelt bool
 }
 
 // digitAt looks at the word with the digit at i, and what numbers it begins.
@@ -155,7 +155,7 @@ func (s *scan) wordStart(i int) (int, bool) {
 // end, of letters and digits of these kinds.
 func (s *scan) number(start, end int, kind uint8) int {
 	r := &s.run
-	r.n, r.extension, r.end, r.total = 0, group{}, 0, 0
+	r.n, r.extension, r.end, r.total, r.spelt = 0, group{}, 0, 0, false
 	text := s.text
 	// Up to four capitals before the digits may be of the number: AP 34 01 13 A.
 	if k := start - 1; k > 0 && (text[k] == ' ' || text[k] == '-') {
@@ -196,7 +196,9 @@ func (s *scan) groupsOf(r *run, start, end int, kind uint8) {
 		// The first group is the word.
 		r.groups[0] = group{start: start, end: end, kinds: kind}
 		r.n, r.total = 1, end-start
-		if j, separator = r.gapAt(text, end); j == end {
+		if k := end + 1; k < len(text) && isSeparator(text[end]) && kinds[text[k]] != 0 {
+			j, separator = k, text[end]
+		} else if j, separator = r.gapAt(text, end); j == end {
 			return
 		}
 	}
@@ -239,7 +241,9 @@ func (s *scan) groupsOf(r *run, start, end int, kind uint8) {
 		if r.extension.end > 0 {
 			return
 		}
-		if j, separator = r.gapAt(text, g.end); j == g.end {
+		if k := j + 1; k < len(text) && isSeparator(text[j]) && kinds[text[k]] != 0 {
+			j, separator = k, text[j]
+		} else if j, separator = r.gapAt(text, g.end); j == g.end {
 			return
 		}
 	}
@@ -326,48 +330,63 @@ func (s *scan) endsNumber(r *run, b int) bool {
 
 // candidate is groups that may be one number.
 type candidate struct {
-	chars      []byte // without separators, letters as capitals
-	n          int
-	letters    uint64 // a bit for each character that is one
-	gaps       uint64 // a bit for each character with a separator before it
-	separators uint64 // the last eight of them, the last one lowest
-	lower      bool
-	spaced     bool
-	start, end int
+	first, last int // groups
+	start, end  int
+	n           int    // characters, without separators
+	kinds       uint8  // of the characters
+	gaps        uint64 // a bit for each character with a separator before it
+	separators  uint64 // the last eight of them, the last one lowest
+	spaced      bool
+	// chars are the characters, letters as capitals, and letters has a bit for
+	// each that is one. They are there once it was spelt.
+	chars   []byte
+	letters uint64
+	// holds is what the check of checked said.
+	checked *recogniser
+	holds   bool
 }
 
-// spelling is the characters of a run, as candidates have them.
+// spelling is the characters of the groups of a run, letters as capitals.
 type spelling struct {
 	chars [maxRun + longest]byte
 	// Of each group: where its characters begin in chars, and a bit for each
 	// that is a letter. A group with more than longest has none.
 	from    [maxGroups]int
 	letters [maxGroups]uint64
-	lower   [maxGroups]bool
 }
 
-func (s *scan) spell(r *run) {
+// spell reads the characters of a run, once.
+func (s *scan) spell(r *run) *spelling {
 	w := &s.spelling
+	if r.spelt {
+		return w
+	}
+	r.spelt = true
 	n := 0
-	for a, g := range r.groups[:r.n] {
-		w.from[a], w.letters[a], w.lower[a] = n, 0, g.kinds&lowerKind != 0
+	for a := range r.n {
+		g := &r.groups[a]
+		w.from[a], w.letters[a] = n, 0
 		if g.len() > longest {
 			continue
 		}
-		chars := w.chars[n : n+g.len()]
-		n += copy(chars, s.text[g.start:g.end])
+		text := s.text[g.start:g.end]
+		chars := w.chars[n : n+len(text)]
+		n += len(text)
 		if g.digits() {
+			for i, x := range text {
+				chars[i] = x
+			}
 			continue
 		}
-		for i, x := range chars {
+		for i, x := range text {
 			if k := kinds[x]; k != digitKind {
 				w.letters[a] |= 1 << i
-				if k == lowerKind {
-					chars[i] = x - ('a' - 'A')
-				}
+				x &^= k & lowerKind << 3
 			}
+			chars[i] = x
 		}
 	}
+	return w
 }
 
 // numbers looks for numbers in the groups of a run.
@@ -411,8 +430,6 @@ func (s *scan) numbers(r *run) {
 
 // candidates looks at each row of groups that may be one number.
 func (s *scan) candidates(r *run) {
-	s.spell(r)
-	w := &s.spelling
 	for a := range r.n {
 		// What is inside of a finding that is hardly wrong is not looked at.
 		start := r.groups[a].start
@@ -424,7 +441,7 @@ func (s *scan) candidates(r *run) {
 		if !s.opensNumber(r, a) {
 			continue
 		}
-		c := candidate{start: start}
+		c := candidate{first: a, start: start}
 		for b := a; b < r.n; b++ {
 			g := &r.groups[b]
 			if b > a {
@@ -438,10 +455,9 @@ func (s *scan) candidates(r *run) {
 			if c.n+g.len() > longest {
 				break
 			}
-			c.letters |= w.letters[b] << c.n
-			c.lower = c.lower || w.lower[b]
+			c.kinds |= g.kinds
 			c.n += g.len()
-			c.end = g.end
+			c.last, c.end = b, g.end
 			if b > a && g.separator == '(' {
 				// A123456(7)
 				if s.at(c.end) != ')' {
@@ -449,47 +465,44 @@ func (s *scan) candidates(r *run) {
 				}
 				c.end++
 			}
-			if (c.n >= 4 || c.n == 3 && c.letters != 0) && c.letters != 1<<c.n-1 && s.endsNumber(r, b) {
-				from := w.from[a]
-				c.chars = w.chars[from : from+c.n : from+c.n]
-				s.match(&c)
+			if (c.n >= 4 || c.n == 3 && c.kinds != digitKind) && c.kinds&digitKind != 0 && s.endsNumber(r, b) {
+				s.match(r, &c)
 			}
 		}
 	}
 }
 
 // match tries the shapes that fit the candidate.
-func (s *scan) match(c *candidate) {
+func (s *scan) match(r *run, c *candidate) {
 	list := &s.mixed[c.n]
-	if c.letters == 0 {
+	if c.kinds == digitKind {
 		list = &s.digits[c.n]
 	}
-	if len(list.hinted) == 0 && c.n > s.longestOpen {
+	open := c.n <= s.longestOpen
+	if len(list.hinted) == 0 && !open {
 		return
 	}
-	at, open := max(c.start, s.hintsAt), c.n <= s.longestOpen
+	at := max(c.start, s.hintsAt)
 	alone := list.aloneLike(c)
-	if !slices.ContainsFunc(alone, func(f *form) bool { return f.fits(c) }) {
+	if len(alone) == 0 || c.kinds != digitKind && !c.spelt(s.spell(r)).fitsOne(alone) {
 		if h := s.mayHear(at); !h.overlaps(&list.of) && (!open || !h.overlaps(&s.openSet)) {
 			return
 		}
 	}
+	c.spelt(s.spell(r))
+	c.checked = nil
 	clues := s.around(at)
 	said := clues.own
 	said.or(&clues.shared)
 	for _, f := range alone {
-		if f.fits(c) && !said.has(f.rec.id) {
-			s.matchForm(c, f, clues)
+		if c.fits(f) && !said.has(f.rec.id) {
+			s.matched(c, f.rec.id, s.formScore(c, f, clues, false, false))
 		}
 	}
 	if said.overlaps(&list.of) {
 		for i := range list.hinted {
 			if e := &list.hinted[i]; said.has(e.id) {
-				for _, f := range e.forms {
-					if f.fits(c) {
-						s.matchForm(c, f, clues)
-					}
-				}
+				s.matchHinted(c, e, clues)
 			}
 		}
 	}
@@ -498,28 +511,81 @@ func (s *scan) match(c *candidate) {
 	}
 }
 
-// matchForm scores a candidate that has digits and letters where the form has
-// them.
-func (s *scan) matchForm(c *candidate, f *form, k *clues) {
-	id, alone := f.rec.id, f.alone
-	own, shared := k.own.has(id), k.shared.has(id)
-	if own && k.near.has(flagNumber) && !k.near.has(id) && !k.key.has(id) {
+// spelt fills in the characters.
+func (c *candidate) spelt(w *spelling) *candidate {
+	from := w.from[c.first]
+	c.chars, c.letters = w.chars[from:from+c.n:from+c.n], 0
+	if c.kinds != digitKind {
+		for g := c.first; g <= c.last; g++ {
+			c.letters |= w.letters[g] << (w.from[g] - from)
+		}
+	}
+	return c
+}
+
+// fits reports whether the digits and letters stand where the form has them.
+func (c *candidate) fits(f *form) bool {
+	return c.letters&f.mustDigit == 0 && c.letters&f.mustLetter == f.mustLetter
+}
+
+func (c *candidate) fitsOne(forms []*form) bool {
+	for _, f := range forms {
+		if c.fits(f) {
+			return true
+		}
+	}
+	return false
+}
+
+// check reports whether the check of a recogniser holds, if there is one.
+func (c *candidate) check(r *recogniser) bool {
+	if c.checked != r {
+		c.checked, c.holds = r, r.check == nil || r.check(c.chars)
+	}
+	return c.holds
+}
+
+// matchHinted scores a candidate as an entity that a hint speaks for.
+func (s *scan) matchHinted(c *candidate, e *entityForms, k *clues) {
+	own, shared := k.own.has(e.id), k.shared.has(e.id)
+	if own && k.near.has(flagNumber) && !k.near.has(e.id) && !k.key.has(e.id) {
 		own = false // "NHS number 943 476 5919 … ticket 1519495308"
 	}
+	best := 0.0
+	for _, f := range e.forms {
+		if c.fits(f) {
+			best = max(best, s.formScore(c, f, k, own, shared))
+		}
+	}
+	s.matched(c, e.id, best)
+}
+
+// matched notes a finding of a candidate, with its score.
+func (s *scan) matched(c *candidate, id uint8, score float64) {
+	s.add(c.start, c.end, id, score)
+	if score >= 0.85 && c.start == s.covered.start {
+		s.covered.end = max(s.covered.end, c.end)
+	}
+}
+
+// formScore scores a candidate that has digits and letters where the form has
+// them. own and shared are what hints say.
+func (s *scan) formScore(c *candidate, f *form, k *clues, own, shared bool) float64 {
+	alone := f.alone
 	if !own && !shared && alone < s.minScore {
-		return
+		return 0
 	}
 	exact := c.gaps == f.gaps && c.separators == f.separators
 	if !exact && c.gaps == 0 && alone > 0 {
-		return
+		return 0
 	}
-	if !exact || c.lower && !f.rec.lower {
+	if !exact || c.kinds&lowerKind != 0 && !f.rec.lower {
 		alone = 0
 	}
 	if !own && (!shared || !exact) && alone < s.minScore {
-		return
+		return 0
 	}
-	holds := f.rec.check == nil || f.rec.check(c.chars)
+	id, holds := f.rec.id, c.check(f.rec.recogniser)
 	score := 0.0
 	switch {
 	case own && holds && f.rec.check != nil:
@@ -541,10 +607,7 @@ func (s *scan) matchForm(c *candidate, f *form, k *clues) {
 	if !exact {
 		score -= 0.05
 	}
-	s.add(c.start, c.end, id, score)
-	if score >= 0.85 && c.start == s.covered.start {
-		s.covered.end = max(s.covered.end, c.end)
-	}
+	return score
 }
 
 // matchOpen tries the recognisers that need a hint and no shape.
@@ -623,26 +686,33 @@ func (s *scan) cards(r *run) {
 		return
 	}
 	for a := range r.n {
-		if !r.groups[a].digits() || !s.opensNumber(r, a) {
+		if g := &r.groups[a]; !g.digits() || g.len() < 4 || !s.opensNumber(r, a) {
 			continue
 		}
-		var d [19]byte
 		n, last := 0, -1
 		var sep byte
 		for b := a; b < r.n && r.groups[b].digits(); b++ {
+			g := &r.groups[b]
 			if b > a {
-				c := s.gap(r, b)
-				if c != ' ' && c != '-' && c != '.' || sep != 0 && c != sep {
+				c := g.separator
+				if c != ' ' && c != '-' && c != '.' || sep != 0 && c != sep || g.len() < 3 {
 					break
 				}
 				sep = c
 			}
-			g := r.groups[b]
-			if n+g.len() > len(d) || b > a && g.len() < 3 || b == a && g.len() < 4 {
+			if n += g.len(); n > 19 {
 				break
 			}
-			n += copy(d[n:], s.text[g.start:g.end])
-			if (s.endsNumber(r, b) || b+1 < r.n && s.gap(r, b+1) != sep) && isCard(d[:n]) && (b == a || b+1 == r.n || s.gap(r, b+1) != sep || !r.groups[b+1].digits()) {
+			if n < 12 {
+				continue
+			}
+			if more := b+1 < r.n; !more || r.groups[b+1].separator == sep {
+				if more && b > a && r.groups[b+1].digits() || !s.endsNumber(r, b) {
+					continue
+				}
+			}
+			w := s.spell(r)
+			if d := w.chars[w.from[a]:]; isCard(d[:n]) {
 				last = b
 			}
 		}
