@@ -108,13 +108,16 @@ func (s *scan) dates(r *run, first int) {
 	if !s.want.has(idDateOfBirth) {
 		return
 	}
-	heard := r.groups[first].start
+	// Digits alone say nothing: what was said is the same for all groups up to
+	// the first with letters.
+	silent := !s.more && !s.mayHear(r.groups[first].start).has(idDateOfBirth)
 	for a := first; a < r.n; a++ {
 		g := r.groups[a]
-		if a > first && !r.groups[a-1].digits() {
-			heard = g.start // letters between may say something
+		if silent {
+			silent = g.digits()
+			continue
 		}
-		if kinds[s.text[g.start]] != digitKind || !s.more && !s.mayHear(heard).has(idDateOfBirth) {
+		if kinds[s.text[g.start]] != digitKind {
 			continue
 		}
 		start, end := s.date(r, a)

@@ -148,8 +148,8 @@ func ddmmyy(d []byte) bool { return date(two(d, 2), two(d, 0)) }
 // isSSN: what the Social Security Administration never issues is not one: no
 // area 000, 666 or 900 and above, no group 00, no serial 0000.
 func isSSN(d []byte) bool {
-	area := decimal(d[:3])
-	return area > 0 && area != 666 && area < 900 && two(d, 3) > 0 && decimal(d[5:]) > 0 && !same(d) && string(d) != "123456789"
+	area := two(d, 0)*10 + digit(d[2])
+	return area > 0 && area != 666 && area < 900 && two(d, 3) > 0 && two(d, 5)+two(d, 7) > 0 && !same(d) && string(d) != "123456789"
 }
 
 // isITIN: 9, and group 50 to 65, 70 to 88, 90 to 92 or 94 to 99 (IRS).

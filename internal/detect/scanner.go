@@ -211,7 +211,9 @@ func (s *Scanner) Scan(dst []Finding, ctx Context, text []byte, more bool) (find
 	}
 	sc.findNames()
 	sc.pass()
-	sc.addNames()
+	if len(sc.found) > 0 {
+		sc.addNames()
+	}
 	findings, settled = sc.settle()
 	sc.free()
 	return findings, settled
@@ -314,7 +316,9 @@ func (s *scan) pass() {
 			i++
 		}
 	}
-	s.runCustom()
+	if len(s.custom) > 0 {
+		s.runCustom()
+	}
 }
 
 // at returns the byte at i, which may lie before the text; 0 outside.
@@ -441,17 +445,16 @@ func (s *scan) settle() ([]Finding, int) {
 			}
 		}
 	}
-	mine := s.out[s.from:]
-	kept := mine[:0]
-	for _, f := range mine {
-		if f.Start < settled || !s.more {
-			kept = append(kept, f)
-		}
+	kept := s.out[s.from:]
+	if s.more {
+		kept = slices.DeleteFunc(kept, func(f Finding) bool { return f.Start >= settled })
 	}
 	if len(kept) > 1 {
 		kept = resolve(kept)
 	}
-	s.leave(settled)
+	if s.table != nil {
+		s.leave(settled)
+	}
 	if s.ctx.Memory != nil {
 		s.ctx.Memory.names.Settle(settled)
 	}

@@ -153,9 +153,6 @@ func (s *scan) column(p int) *field {
 
 // leave remembers the column that the next piece begins in.
 func (s *scan) leave(settled int) {
-	if s.table == nil {
-		return
-	}
 	s.column(settled)
 	s.table.column, s.table.quoted = s.cell, s.quoted
 }
