@@ -1,6 +1,9 @@
 package detect
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // recogniser says how an entity that is made of digits and letters looks, what
 // has to hold for it, and which words speak for it. An entity may have more
@@ -59,7 +62,7 @@ type form struct {
 // formList are the forms of one length.
 type formList struct {
 	alone  []aloneForms  // that need no hint, by how they are separated
-	hinted []entityForms // all of them, by entity
+	hinted []entityForms // all of them, by entity in ascending order
 	of     set           // the entities of hinted
 }
 
@@ -81,15 +84,16 @@ func (l *formList) add(f *form, minScore float64) {
 	}
 	id := f.rec.id
 	if !l.of.has(id) {
+		at := l.of.below(id)
 		l.of.add(id)
-		l.hinted = append(l.hinted, entityForms{id: id})
+		l.hinted = slices.Insert(l.hinted, at, entityForms{id: id})
 	}
-	for i := range l.hinted {
-		if l.hinted[i].id == id {
-			l.hinted[i].forms = append(l.hinted[i].forms, f)
-		}
-	}
+	e := l.formsOf(id)
+	e.forms = append(e.forms, f)
 }
+
+// formsOf returns the forms of an entity that has some.
+func (l *formList) formsOf(id uint8) *entityForms { return &l.hinted[l.of.below(id)] }
 
 func (l *formList) addAlone(f *form) {
 	for i := range l.alone {
@@ -167,6 +171,15 @@ type set [3]uint64
 func (s *set) add(id uint8) { s[id>>6] |= 1 << (id & 63) }
 
 func (s *set) has(id uint8) bool { return s[id>>6]>>(id&63)&1 != 0 }
+
+// below is how many numbers below id are in the set.
+func (s *set) below(id uint8) int {
+	n := bits.OnesCount64(s[id>>6] & (1<<(id&63) - 1))
+	for w := range id >> 6 {
+		n += bits.OnesCount64(s[w])
+	}
+	return n
+}
 
 func (s *set) or(o *set) {
 	s[0] |= o[0]

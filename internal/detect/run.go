@@ -499,11 +499,9 @@ func (s *scan) match(r *run, c *candidate) {
 			s.matched(c, f.rec.id, s.formScore(c, f, clues, false, false))
 		}
 	}
-	if said.overlaps(&list.of) {
-		for i := range list.hinted {
-			if e := &list.hinted[i]; said.has(e.id) {
-				s.matchHinted(c, e, clues)
-			}
+	for w := range said {
+		for of := said[w] & list.of[w]; of != 0; of &= of - 1 {
+			s.matchHinted(c, list.formsOf(uint8(w<<6+bits.TrailingZeros64(of))), clues)
 		}
 	}
 	if open && clues.own.overlaps(&s.openSet) {

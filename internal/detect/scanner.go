@@ -197,6 +197,13 @@ type span struct{ start, end int }
 // behind it, and with what stood before it in ctx.Before; every finding ends
 // at or before settled.
 func (s *Scanner) Scan(dst []Finding, ctx Context, text []byte, more bool) (findings []Finding, settled int) {
+	first := nextAnchor(text, 0)
+	if first == len(text) && !more && ctx.Key == "" && s.byAnchors(&ctx) {
+		if ctx.Memory != nil {
+			ctx.Memory.names.Settle(len(text))
+		}
+		return dst, len(text)
+	}
 	sc := scans.Get().(*scan)
 	sc.begin(s, ctx, text, more)
 	sc.out, sc.from = dst, len(dst)
@@ -210,13 +217,18 @@ func (s *Scanner) Scan(dst []Finding, ctx Context, text []byte, more bool) (find
 		}
 	}
 	sc.findNames()
-	sc.pass()
+	sc.pass(first)
 	if len(sc.found) > 0 {
 		sc.addNames()
 	}
 	findings, settled = sc.settle()
 	sc.free()
 	return findings, settled
+}
+
+// byAnchors reports whether nothing is found in a text without an anchor.
+func (s *Scanner) byAnchors(ctx *Context) bool {
+	return len(s.readers) == 0 && len(s.custom) == 0 && (s.model == nil || ctx.Name) && ctx.Table == nil
 }
 
 // keep moves a reader's findings that are wanted to the front, and returns how
@@ -276,10 +288,9 @@ var isAnchor = func() (t [256]bool) {
 	return t
 }()
 
-// next returns where the next anchor is from i on; the end where there is
-// none.
-func (s *scan) next(i int) int {
-	text := s.text
+// nextAnchor returns where the next anchor is from i on; the end where there
+// is none.
+func nextAnchor(text []byte, i int) int {
 	for ; i+8 <= len(text); i += 8 {
 		if m := anchors(binary.LittleEndian.Uint64(text[i:])); m != 0 {
 			return i + bits.TrailingZeros64(m)>>3
@@ -291,14 +302,14 @@ func (s *scan) next(i int) int {
 	return i
 }
 
-// pass goes over the text once.
-func (s *scan) pass() {
+// pass goes over the text once, from the first anchor on.
+func (s *scan) pass(first int) {
 	text := s.text
 	if len(s.ctx.Before) == 0 {
 		s.wholeValue()
 	}
 	s.openTable()
-	for i := s.next(0); i < len(text); i = s.next(i) {
+	for i := first; i < len(text); i = nextAnchor(text, i) {
 		switch c := text[i]; {
 		case isDigit(c):
 			i = max(i+1, s.digitAt(i))
@@ -415,8 +426,12 @@ func (s *scan) add(start, end int, id uint8, score float64) {
 	}
 	score = min(score, 1)
 	if n := len(s.out); n > s.from {
-		if last := &s.out[n-1]; last.Start == start && last.End == end && last.Entity == s.names[id] {
-			last.Score = max(last.Score, score) // of another form
+		// Of two that stand in the same place the better one counts, or the
+		// first.
+		if last := &s.out[n-1]; last.Start == start && last.End == end {
+			if score > last.Score {
+				last.Entity, last.Score = s.names[id], score
+			}
 			return
 		}
 	}
