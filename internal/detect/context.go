@@ -332,16 +332,18 @@ func (s *scan) readOn(p int) {
 			continue
 		}
 		r.at++
+		if c == ' ' {
+			if r.line.kind == equalsKey && r.opened {
+				r.line.kind = noKey
+			}
+			r.digitsAfterSpace = true
+			continue
+		}
 		switch c {
 		case '_', '-', '\'', '#', '/':
 			if r.line.kind == equalsKey && c == '/' {
 				continue
 			}
-		case ' ':
-			if r.line.kind == equalsKey && r.opened {
-				r.line.kind = noKey
-			}
-			r.digitsAfterSpace = true
 		case '.':
 			if i+2 < len(s.text) && s.at(i+1) == ' ' && r.end == i && r.lastWordLetters >= 4 {
 				if n := s.at(i + 2); n >= 'A' && n <= 'Z' && i+2 < p {
@@ -423,9 +425,11 @@ func (s *scan) readOn(p int) {
 				if r.digitsAfterSpace && r.end < i-1 && !isDigit(s.at(i-1)) {
 					r.clean = false
 				}
-				for r.at < p && r.at >= 0 && isDigit(s.text[r.at]) {
-					r.at++
+				j := r.at
+				for j < p && j >= 0 && isDigit(s.text[j]) {
+					j++
 				}
+				r.at = j
 			} else {
 				r.clean = false
 				r.words[0] = 0
@@ -453,7 +457,7 @@ func (s *scan) readWord(i, p int) {
 	if !joined {
 		r.words[0] = 0
 	}
-	if i != r.end && !s.inName(r.end, i) {
+	if i != r.end && (i == r.end+1 && i > 0 && s.text[i-1] == ' ' || !s.inName(r.end, i)) {
 		r.nameStart = i
 	}
 	if h == hashString || h == hashStr {

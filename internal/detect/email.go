@@ -20,7 +20,7 @@ func (s *scan) email(i int) {
 		return
 	}
 	start := i
-	for start > 0 && i-start <= maxLocal && localChars[s.text[start-1]] {
+	for low := max(0, i-maxLocal-1); start > low && localChars[s.text[start-1]]; {
 		start--
 	}
 	for start <= 0 && start > -len(s.ctx.Before) && i-start <= maxLocal && localChars[s.at(start-1)] {

@@ -89,12 +89,12 @@ func (s *scan) phones(r *run, first int) {
 	if n < 7 && last-first < 2 || last-first == 1 && n > 15 {
 		return
 	}
-	usual := s.usualForm(r, first, start)
+	usual := !plus && s.usualForm(r, first, start)
 	trunk := last-first >= 2 && s.text[r.groups[first].start] == '0'
 	k := s.around(start)
 	id := idPhone
 	hinted := k.key.has(id) || k.near.has(id) && !k.near.has(flagNumber) || k.own.has(id) && !k.near.has(flagNumber) && !k.near.has(flagDate) && !k.near.overlaps(&s.openSet) && (!k.keyed || k.key.empty())
-	bracket := start < r.groups[first].start && s.bracketed(r, first)
+	bracket := !plus && start < r.groups[first].start && s.bracketed(r, first)
 	label := s.labelBehind(r.groups[last-1].end, r, last)
 	hinted = hinted || label
 	if !plus && !hinted && !usual && !trunk && !bracket || !hinted && k.key.has(flagNumber) && !plus {

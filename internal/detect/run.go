@@ -41,33 +41,48 @@ type run struct {
 // digitAt looks at the word with the digit at i, and what numbers it begins.
 // It returns the end of what was looked at.
 func (s *scan) digitAt(i int) int {
-	start, ok := s.wordStart(i)
-	end := i + 1
-	under, kind := false, digitKind
 	text := s.text
-	for end < len(text) {
-		c := text[end]
-		k := kinds[c]
-		if k == 0 {
-			if c == ' ' || c == '"' {
-				break
-			}
-			if c == '_' || c >= 0x80 && c < 0xE2 && c != 0xC2 && text[end-1] < 0x80 {
-				under = true
-			} else if c < 0x80 || !under {
-				break
-			}
-		}
-		kind |= k
+	start, end, kind := i, i+1, digitKind
+	for start > 0 && i-start < maxWord && kinds[text[start-1]] != 0 {
+		start--
+		kind |= kinds[text[start]]
+	}
+	for end < len(text) && kinds[text[end]] != 0 {
+		kind |= kinds[text[end]]
 		end++
 	}
-	if !ok {
-		s.touch(i, end)
-		return end
+	before, after := s.at(start-1), byte(0)
+	if end < len(text) {
+		after = text[end]
 	}
-	for _, c := range text[start:i] {
-		under = under || c == '_' || c >= 0x80
-		kind |= kinds[c]
+	under := false
+	if kinds[before] != 0 || mayBeWord(before) || before == '\\' || mayBeWord(after) {
+		// The word has other characters, or begins in an escape or before.
+		var ok bool
+		start, ok = s.wordStart(i)
+		for end < len(text) {
+			c := text[end]
+			if kinds[c] == 0 {
+				if c == '_' || c >= 0x80 && c < 0xE2 && c != 0xC2 && text[end-1] < 0x80 {
+					under = true
+				} else if c < 0x80 || !under {
+					break
+				}
+			}
+			end++
+		}
+		if !ok {
+			s.touch(i, end)
+			return end
+		}
+		kind = 0
+		for _, c := range text[start:end] {
+			kind |= kinds[c]
+		}
+		for _, c := range text[start:i] {
+			under = under || c == '_' || c >= 0x80
+		}
+		before, after = s.at(start-1), s.at(end)
 	}
 	if kinds[text[start]]&digitKind == 0 || end-start >= 20 {
 		if e := s.provider(s.tokenStart(start)); e > 0 {
@@ -87,7 +102,7 @@ func (s *scan) digitAt(i int) int {
 			}
 		}
 		s.spoken(start, end)
-	} else if isSymbol(s.at(end)) || isSymbol(s.at(start-1)) {
+	} else if isSymbol(after) || isSymbol(before) {
 		s.spoken(start, end)
 	}
 	return s.number(start, end, kind)
@@ -95,12 +110,12 @@ func (s *scan) digitAt(i int) int {
 
 // isSymbol is what stands in passwords and seldom beside numbers.
 func isSymbol(c byte) bool {
-	switch c {
-	case '!', '@', '#', '$', '%', '&', '*', '^':
-		return true
-	}
-	return false
+	const low = 1<<'!' | 1<<'#' | 1<<'$' | 1<<'%' | 1<<'&' | 1<<'*'
+	return uint64(low)>>c&1 != 0 || c == '@' || c == '^'
 }
+
+// mayBeWord is what words have beside letters and digits, perhaps.
+func mayBeWord(c byte) bool { return c == '_' || c >= 0x80 }
 
 // tokenStart goes back over the . of a key: SG.x, dp.pt.x.
 func (s *scan) tokenStart(i int) int {
@@ -122,9 +137,6 @@ func (s *scan) tokenStart(i int) int {
 // where that is before the text, or too far off.
 func (s *scan) wordStart(i int) (int, bool) {
 	start := i
-	if c := s.at(i - 1); kinds[c] == 0 && c != '_' && c < 0x80 {
-		return i, i >= 0
-	}
 	for start > 0 && i-start < maxWord && kinds[s.text[start-1]] != 0 {
 		start--
 	}
@@ -169,16 +181,12 @@ func (s *scan) number(start, end int, kind uint8) int {
 		}
 	}
 	s.groupsOf(r, start, end, kind)
-	from := start
-	if r.n > 0 {
-		from = r.groups[0].start
-	}
-	for k := 0; k < 3 && from > 0 && (text[from-1] == '+' || text[from-1] == '(' || text[from-1] == '-'); k++ {
-		from--
-	}
-	s.touch(from, r.end)
-	if r.n == 0 {
-		return max(end, start+1)
+	if s.more {
+		from := r.groups[0].start
+		for k := 0; k < 3 && from > 0 && (text[from-1] == '+' || text[from-1] == '(' || text[from-1] == '-'); k++ {
+			from--
+		}
+		s.touch(from, r.end)
 	}
 	last := r.groups[r.n-1].end
 	s.numbers(r)

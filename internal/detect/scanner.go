@@ -296,6 +296,14 @@ func nextAnchor(text []byte, i int) int {
 			return i + bits.TrailingZeros64(m)>>3
 		}
 	}
+	if i < len(text) && len(text) >= 8 {
+		// The last bytes, moved to the beginning of eight.
+		m := anchors(binary.LittleEndian.Uint64(text[len(text)-8:]) >> (8 * (8 - (len(text) - i))))
+		if m == 0 {
+			return len(text)
+		}
+		return i + bits.TrailingZeros64(m)>>3
+	}
 	for i < len(text) && !isAnchor[text[i]] {
 		i++
 	}
@@ -308,7 +316,9 @@ func (s *scan) pass(first int) {
 	if len(s.ctx.Before) == 0 {
 		s.wholeValue()
 	}
-	s.openTable()
+	if first < len(text) || s.ctx.Table != nil {
+		s.openTable()
+	}
 	for i := first; i < len(text); i = nextAnchor(text, i) {
 		switch c := text[i]; {
 		case isDigit(c):
