@@ -118,6 +118,43 @@ func BenchmarkScan(b *testing.B) {
 	}
 }
 
+// BenchmarkValue scans values of JSON one by one, as a filter does.
+func BenchmarkValue(b *testing.B) {
+	r := rand.New(rand.NewPCG(9, 9))
+	for _, v := range []struct {
+		name, key string
+		text      func() string
+	}{
+		{"empty", "note", func() string { return "" }},
+		{"email", "email", func() string { return fmt.Sprintf("customer%d@example.com", r.IntN(1e4)) }},
+		{"phone", "phone", func() string { return fmt.Sprintf("+1 202 555 %04d", r.IntN(1e4)) }},
+		{"card", "card", func() string { c := card(r); return c[:4] + " " + c[4:8] + " " + c[8:12] + " " + c[12:] }},
+		{"ssn", "ssn", func() string { return fmt.Sprintf("078-05-%04d", 1000+r.IntN(9000)) }},
+		{"ip", "ip", func() string { return fmt.Sprintf("192.0.2.%d", r.IntN(250)) }},
+		{"iban", "account", func() string { return "DE89 3704 0044 0532 0130 00" }},
+		{"enum", "tier", func() string { return "gold" }},
+		{"number", "balance", func() string { return fmt.Sprintf("%d.50", 1000+r.IntN(9000)) }},
+		{"integer", "id", func() string { return fmt.Sprint(r.IntN(1e5)) }},
+		{"uuid", "id", func() string { return fmt.Sprintf("%s-1234-4000-8000-%012x", "3f2a6c1e", r.Uint64()>>16) }},
+		{"date", "createdAt", func() string { return fmt.Sprintf("2026-0%d-1%dT10:%d:00Z", 1+r.IntN(9), r.IntN(10), 10+r.IntN(50)) }},
+		{"note", "notes", func() string { return fmt.Sprintf("Prefers letters, renewed in spring, order A-%d.", r.IntN(1e4)) }},
+		{"prose", "notes", func() string { return string(prose(r, 200)) }},
+	} {
+		b.Run(v.name, func(b *testing.B) {
+			s := scanner(b, options("patterns"))
+			var texts [64][]byte
+			for i := range texts {
+				texts[i] = []byte(v.text())
+			}
+			fs := make([]detect.Finding, 0, 16)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				fs, _ = s.Scan(fs[:0], detect.Context{Key: v.key}, texts[i%len(texts)], false)
+			}
+		})
+	}
+}
+
 // options are for the recognisers of patterns alone, or for everything.
 func options(which string) (opt detect.Options) {
 	if which == "all" {

@@ -18,6 +18,9 @@ func (s *scan) shortNumber(r *run, first int) {
 	if n > 8 || alone && n < 3 || !alone && n > 2 {
 		return
 	}
+	if !s.mayHear(g.start).overlaps(&s.shortSet) {
+		return
+	}
 	k := s.around(g.start)
 	says := func(id uint8) bool { return k.key.has(id) || k.near.has(id) }
 	switch {
@@ -39,6 +42,17 @@ func (s *scan) shortNumber(r *run, first int) {
 // yearsOld are what stands behind an age.
 var yearsOld = [...]string{" years old", "-year-old", " year old", " yrs old", " years of age", " y/o", "yo ", " jahre alt", " ans ", " años", " anos de", " anni "}
 
+// maySayYears reports whether one of yearsOld may begin with two bytes.
+func maySayYears(a, b byte) bool {
+	switch b |= 0x20; a {
+	case ' ':
+		return b == 'y' || b == 'j' || b == 'a'
+	case '-', 'y', 'Y':
+		return b == 'y' || b == 'o'
+	}
+	return false
+}
+
 // age looks at a number up to 120.
 func (s *scan) age(g group) {
 	v := decimal(s.text[g.start:g.end])
@@ -47,11 +61,16 @@ func (s *scan) age(g group) {
 	}
 	behind := s.text[g.end:min(len(s.text), g.end+16)]
 	s.touch(g.start, g.end+16)
-	for _, w := range yearsOld {
-		if len(behind) >= len(w) && equalFold(behind[:len(w)], w) {
-			s.add(g.start, g.end, idAge, 0.8)
-			return
+	if len(behind) > 2 && maySayYears(behind[0], behind[1]) {
+		for _, w := range yearsOld {
+			if len(behind) >= len(w) && equalFold(behind[:len(w)], w) {
+				s.add(g.start, g.end, idAge, 0.8)
+				return
+			}
 		}
+	}
+	if !s.mayHear(g.start).has(idAge) {
+		return
 	}
 	k, id := s.around(g.start), idAge
 	switch {
@@ -89,8 +108,15 @@ func (s *scan) dates(r *run, first int) {
 	if !s.want.has(idDateOfBirth) {
 		return
 	}
+	// Digits alone say nothing: what was said is the same for all groups up to
+	// the first with letters.
+	silent := !s.more && !s.mayHear(r.groups[first].start).has(idDateOfBirth)
 	for a := first; a < r.n; a++ {
 		g := r.groups[a]
+		if silent {
+			silent = g.digits()
+			continue
+		}
 		if kinds[s.text[g.start]] != digitKind {
 			continue
 		}

@@ -11,18 +11,18 @@ import "slices"
 func luhn(d []byte) bool { return luhnSum(d)%10 == 0 && !same(d) }
 
 func luhnSum(d []byte) int {
-	sum := 0
-	for i := range d {
-		v := int(d[len(d)-1-i] - '0')
-		if i%2 == 1 {
-			if v *= 2; v > 9 {
-				v -= 9
-			}
-		}
-		sum += v
+	sum, i := 0, len(d)-1
+	for ; i > 0; i -= 2 {
+		sum += int(d[i]-'0') + int(luhnDouble[(d[i-1]-'0')&15])
+	}
+	if i == 0 {
+		sum += int(d[0] - '0')
 	}
 	return sum
 }
+
+// luhnDouble has the sum of the digits of twice a digit.
+var luhnDouble = [16]uint8{0, 2, 4, 6, 8, 1, 3, 5, 7, 9}
 
 // same reports whether all characters are the same.
 func same(d []byte) bool {
@@ -148,8 +148,8 @@ func ddmmyy(d []byte) bool { return date(two(d, 2), two(d, 0)) }
 // isSSN: what the Social Security Administration never issues is not one: no
 // area 000, 666 or 900 and above, no group 00, no serial 0000.
 func isSSN(d []byte) bool {
-	area := decimal(d[:3])
-	return area > 0 && area != 666 && area < 900 && two(d, 3) > 0 && decimal(d[5:]) > 0 && !same(d) && string(d) != "123456789"
+	area := two(d, 0)*10 + digit(d[2])
+	return area > 0 && area != 666 && area < 900 && two(d, 3) > 0 && two(d, 5)+two(d, 7) > 0 && !same(d) && string(d) != "123456789"
 }
 
 // isITIN: 9, and group 50 to 65, 70 to 88, 90 to 92 or 94 to 99 (IRS).

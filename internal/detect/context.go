@@ -48,6 +48,9 @@ type field struct {
 // and reads each byte once.
 type reader struct {
 	begun bool
+	// atStart is true where clues were asked for at the beginning of the text,
+	// and reading is to begin there.
+	atStart bool
 	// whole is false where it began too late for the words of a candidate, for
 	// the name of a field only.
 	whole bool
@@ -72,6 +75,10 @@ type reader struct {
 	lastWordLetters  int
 	lastPhrase       uint16
 	digitsAfterSpace bool
+	// told is all that phrases and names have said since epoch, and
+	// toldBefore in the epoch before: each is longer than what clues are of.
+	told, toldBefore set
+	epoch            int
 }
 
 // clues are what the surroundings of a candidate say.
@@ -95,17 +102,57 @@ func (r *reader) reset(at int) {
 	far := at - 2*readWindow
 	r.end, r.nameStart, r.beforeType, r.quotes, r.tag, r.callQuote = far, far, far, far, far, far
 	r.lastWordLetters = 0
+	r.told, r.toldBefore, r.epoch = set{}, set{}, at
+}
+
+// tell notes what a phrase or a name says.
+func (r *reader) tell(own, shared *set) {
+	r.told.or(own)
+	r.told.or(shared)
+}
+
+// mayHear returns all that the clues for a candidate at p may say, and perhaps
+// more: it takes less than the clues do.
+func (s *scan) mayHear(p int) *set {
+	if s.hears && s.heardAt == p {
+		return &s.heard
+	}
+	s.hears, s.heardAt = true, p
+	h := &s.heard
+	if s.table != nil {
+		*h = set{1<<64 - 1, 1<<64 - 1, 1<<64 - 1}
+		return h
+	}
+	k := s.fieldName()
+	*h = k.own
+	h.or(&k.shared)
+	if p == 0 && len(s.ctx.Before) == 0 {
+		s.reader.atStart = true
+	} else {
+		s.read(p)
+		h.or(&s.reader.told)
+		h.or(&s.reader.toldBefore)
+	}
+	return h
 }
 
 // around returns the clues for a candidate at p.
 func (s *scan) around(p int) *clues {
-	if s.known && s.clues.at == p {
-		return &s.clues
+	c := &s.clues
+	if s.known && c.at == p {
+		return c
+	}
+	c.at, s.known = p, true
+	if p == 0 && len(s.ctx.Before) == 0 && s.table == nil {
+		// Nothing is before it but the name of the field.
+		s.reader.atStart = true
+		k := s.fieldName()
+		c.own, c.shared, c.near, c.key = k.own, k.shared, k.own, k.own
+		c.keyed, c.about = k.kind != noKey, k.about
+		return c
 	}
 	s.read(p)
 	r := &s.reader
-	c := &s.clues
-	c.at, s.known = p, true
 	c.own, c.shared, c.near, c.key, c.keyed, c.about = set{}, set{}, set{}, set{}, false, false
 	words := false
 	for i := r.n - 1; i >= 0 && r.n-i <= len(r.marks); i-- {
@@ -165,9 +212,10 @@ func (s *scan) around(p int) *clues {
 func (s *scan) fieldName() *field {
 	if !s.keyRead {
 		s.keyRead = true
-		if s.ctx.Key != "" {
-			var buf [2 * nameWindow]byte
-			s.key = *s.nameField(buf[:copy(buf[:], s.ctx.Key)])
+		if s.ctx.Key == "" {
+			s.key = field{}
+		} else {
+			s.key = *s.nameField(s.keyText[:copy(s.keyText[:], s.ctx.Key)])
 		}
 	}
 	return &s.key
@@ -248,11 +296,20 @@ func camel(before, c, after byte) bool {
 
 // read reads the text up to p, from so far before it that all clues are seen.
 func (s *scan) read(p int) {
-	r := &s.reader
+	r := s.awake()
 	if !r.begun || !r.whole || r.at > p || r.at < p-readWindow {
 		r.reset(max(-len(s.ctx.Before), p-readWindow))
 	}
 	s.readOn(p)
+}
+
+// awake returns the reader, which has begun where it was to.
+func (s *scan) awake() *reader {
+	r := &s.reader
+	if r.atStart && !r.begun {
+		r.reset(0)
+	}
+	return r
 }
 
 // readOn reads from where reader is to p.
@@ -275,16 +332,18 @@ func (s *scan) readOn(p int) {
 			continue
 		}
 		r.at++
+		if c == ' ' {
+			if r.line.kind == equalsKey && r.opened {
+				r.line.kind = noKey
+			}
+			r.digitsAfterSpace = true
+			continue
+		}
 		switch c {
 		case '_', '-', '\'', '#', '/':
 			if r.line.kind == equalsKey && c == '/' {
 				continue
 			}
-		case ' ':
-			if r.line.kind == equalsKey && r.opened {
-				r.line.kind = noKey
-			}
-			r.digitsAfterSpace = true
 		case '.':
 			if i+2 < len(s.text) && s.at(i+1) == ' ' && r.end == i && r.lastWordLetters >= 4 {
 				if n := s.at(i + 2); n >= 'A' && n <= 'Z' && i+2 < p {
@@ -366,9 +425,11 @@ func (s *scan) readOn(p int) {
 				if r.digitsAfterSpace && r.end < i-1 && !isDigit(s.at(i-1)) {
 					r.clean = false
 				}
-				for r.at < p && r.at >= 0 && isDigit(s.text[r.at]) {
-					r.at++
+				j := r.at
+				for j < p && j >= 0 && isDigit(s.text[j]) {
+					j++
 				}
+				r.at = j
 			} else {
 				r.clean = false
 				r.words[0] = 0
@@ -396,7 +457,7 @@ func (s *scan) readWord(i, p int) {
 	if !joined {
 		r.words[0] = 0
 	}
-	if i != r.end && !s.inName(r.end, i) {
+	if i != r.end && (i == r.end+1 && i > 0 && s.text[i-1] == ' ' || !s.inName(r.end, i)) {
 		r.nameStart = i
 	}
 	if h == hashString || h == hashStr {
@@ -408,13 +469,13 @@ func (s *scan) readWord(i, p int) {
 	d := s.dict
 	r.lastPhrase = d.lookup(h)
 	if r.lastPhrase != 0 {
-		r.mark(i, r.lastPhrase)
+		s.mark(i, r.lastPhrase)
 	}
 	if r.words[0] != 0 && d.ends(h) {
 		phrases, n := phrasesBefore(&r.words, h)
 		for x, ph := range phrases[:n] {
 			if k := d.lookup(ph); k != 0 {
-				r.mark(r.starts[x], k)
+				s.mark(r.starts[x], k)
 			}
 		}
 	}
@@ -484,7 +545,13 @@ func (s *scan) inName(from, to int) bool {
 	return true
 }
 
-func (r *reader) mark(at int, phrase uint16) {
+func (s *scan) mark(at int, phrase uint16) {
+	r := &s.reader
+	if at > r.epoch {
+		r.toldBefore, r.told, r.epoch = r.told, set{}, at+readWindow+nameWindow
+	}
+	ph := &s.dict.phrases[phrase-1]
+	r.tell(&ph.own, &ph.shared)
 	r.marks[r.n%len(r.marks)] = mark{at, phrase}
 	r.n++
 }
@@ -575,6 +642,7 @@ func (s *scan) setName(quote, end, at int) {
 	}
 	r.json = *f
 	r.json.kind, r.json.at = jsonKey, at
+	r.tell(&f.own, &f.shared)
 	r.line.kind = noKey
 	r.tag, r.callQuote = at-2*readWindow, at-2*readWindow
 	r.opened, r.clean = false, false
@@ -595,19 +663,29 @@ func (s *scan) nameField(name []byte) *field {
 		s.longName = s.readName(name)
 		return &s.longName
 	}
-	h := uint64(len(name))
-	for i := 0; i < len(name); i += 8 {
-		var chunk [8]byte
-		copy(chunk[:], name[i:])
-		h = hashChunk(h, binary.LittleEndian.Uint64(chunk[:]))
-	}
-	e := &s.fieldsSeen[h>>58]
+	e := &s.fieldsSeen[nameSlot(name)]
 	if e.n != len(name)+1 || string(e.name[:len(name)]) != string(name) {
 		e.n = len(name) + 1
 		copy(e.name[:], name)
 		e.field = s.readName(name)
 	}
 	return &e.field
+}
+
+// nameSlot is where a name is remembered: by its length, its beginning and its
+// end.
+func nameSlot(name []byte) uint64 {
+	n := len(name)
+	h := uint64(n) << 56
+	switch {
+	case n >= 8:
+		h ^= binary.LittleEndian.Uint64(name) ^ bits.RotateLeft64(binary.LittleEndian.Uint64(name[n-8:]), 29)
+	case n >= 4:
+		h ^= uint64(binary.LittleEndian.Uint32(name)) | uint64(binary.LittleEndian.Uint32(name[n-4:]))<<24
+	case n > 0:
+		h ^= uint64(name[0]) | uint64(name[n/2])<<8 | uint64(name[n-1])<<16
+	}
+	return h * hashPrime >> 58
 }
 
 // nameOf is where the name that ends at the last word begins.

@@ -20,7 +20,10 @@ func (s *scan) email(i int) {
 		return
 	}
 	start := i
-	for start > -len(s.ctx.Before) && i-start <= maxLocal && localChars[s.at(start-1)] {
+	for low := max(0, i-maxLocal-1); start > low && localChars[s.text[start-1]]; {
+		start--
+	}
+	for start <= 0 && start > -len(s.ctx.Before) && i-start <= maxLocal && localChars[s.at(start-1)] {
 		start--
 	}
 	if i-start > maxLocal {
@@ -37,17 +40,19 @@ func (s *scan) email(i int) {
 		return
 	}
 	end, dot := i+1, -1
-	for end < len(s.text) && end-i <= maxDomain {
-		c := s.text[end]
+	for text := s.text; end < len(text) && end-i <= maxDomain; end++ {
+		c := text[end]
+		if kinds[c] != 0 {
+			continue
+		}
 		if c == '.' {
-			if end == i+1 || s.text[end-1] == '.' || s.text[end-1] == '-' {
+			if end == i+1 || text[end-1] == '.' || text[end-1] == '-' {
 				break
 			}
 			dot = end
-		} else if !isAlnum(c) && c != '-' && c < 0x80 {
+		} else if c != '-' && c < 0x80 {
 			break
 		}
-		end++
 	}
 	s.touch(start, end)
 	for end > i+1 && (s.text[end-1] == '.' || s.text[end-1] == '-') {

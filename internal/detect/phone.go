@@ -1,5 +1,8 @@
 package detect
 
+// maxDialled is how many digits are looked at as a telephone number.
+const maxDialled = 24
+
 // extension returns the end of an extension at i: x123, ext. 123, #123. It
 // returns i where there is none.
 func (s *scan) extension(i int) int {
@@ -8,6 +11,14 @@ func (s *scan) extension(i int) int {
 		j++
 	}
 	from := j
+	if j == len(s.text) {
+		return i
+	}
+	switch s.text[j] | 0x20 {
+	case 'e', 'x', '#':
+	default:
+		return i
+	}
 	for _, w := range [...]string{"extension", "ext.", "ext", "x.", "x", "#"} {
 		if len(s.text)-j >= len(w) && equalFold(s.text[j:j+len(w)], w) {
 			j += len(w)
@@ -66,26 +77,24 @@ func (s *scan) phones(r *run, first int) {
 	if start < 0 {
 		return
 	}
-	var digits [24]byte
-	var ends [maxGroups]int // digits up to the end of each group
 	n := 0
-	for i, g := range r.groups[first:last] {
-		if n+g.len() > len(digits) {
-			last = first + i
+	for i := first; i < last; i++ {
+		g := &r.groups[i]
+		if n+g.len() > maxDialled {
+			last = i
 			break
 		}
-		n += copy(digits[n:], s.text[g.start:g.end])
-		ends[i] = n
+		n += g.len()
 	}
 	if n < 7 && last-first < 2 || last-first == 1 && n > 15 {
 		return
 	}
-	usual := s.usualForm(r, first, start)
-	trunk := digits[0] == '0' && last-first >= 2
+	usual := !plus && s.usualForm(r, first, start)
+	trunk := last-first >= 2 && s.text[r.groups[first].start] == '0'
 	k := s.around(start)
 	id := idPhone
 	hinted := k.key.has(id) || k.near.has(id) && !k.near.has(flagNumber) || k.own.has(id) && !k.near.has(flagNumber) && !k.near.has(flagDate) && !k.near.overlaps(&s.openSet) && (!k.keyed || k.key.empty())
-	bracket := start < r.groups[first].start && s.bracketed(r, first)
+	bracket := !plus && start < r.groups[first].start && s.bracketed(r, first)
 	label := s.labelBehind(r.groups[last-1].end, r, last)
 	hinted = hinted || label
 	if !plus && !hinted && !usual && !trunk && !bracket || !hinted && k.key.has(flagNumber) && !plus {
@@ -93,8 +102,9 @@ func (s *scan) phones(r *run, first int) {
 	}
 	// Groups at the end that make it no number are left: "+1 202 555 0143 4".
 	score, count := 0.0, 0
+	w := s.spell(r)
 	for c := last - first; c > 0; c-- {
-		d := digits[:ends[c-1]]
+		d := w.chars[w.from[first] : w.from[first+c-1]+r.groups[first+c-1].len()]
 		if len(d) < 6 {
 			break
 		}
@@ -235,13 +245,7 @@ func (s *scan) phoneScore(d []byte, r *run, first, count int, plus, hinted, usua
 		}
 		return 0
 	}
-	valid, north := false, false
-	for _, p := range s.plans {
-		if p.national(d) {
-			valid, north = true, p.code == "1"
-			break
-		}
-	}
+	valid, north := s.dialling.national(d)
 	weak := k.near.has(flagNumber) || k.key.has(flagNumber) || k.near.has(flagVersion)
 	switch {
 	case hinted && valid && len(d) >= 7:

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -76,21 +77,110 @@ var phonePlans = sync.OnceValue(func() *phonePlan {
 // defaultRegions are tried for numbers without a country code.
 var defaultRegions = []string{"US", "GB", "DE", "FR", "ES", "IT", "NL", "IN", "AU", "BR", "MX", "JP", "CN", "ZA", "SE", "PL", "CH", "AT", "BE", "IE", "NZ", "SG", "AE", "TR", "KR", "PT", "DK", "NO", "FI"}
 
-// plansOf returns the plans of regions, once each.
-func plansOf(regions []string) ([]*plan, error) {
+// dialling says which national numbers are of the plans of some regions. It
+// has them by the length of a number and its first three digits.
+type dialling struct {
+	plans []*plan
+	// plain are numbers as they are, trunks those behind a national prefix:
+	// the place of the first plan that they are of, and 1; 0 is none. North
+	// America's have a digit more to look at: north are the places of theirs.
+	plain  diallingTable
+	trunks []trunkTable
+	north  []uint8
+}
+
+type diallingTable [14][1000]uint8
+
+type trunkTable struct {
+	prefix string
+	table  diallingTable
+}
+
+// northAmerica is its calling code.
+const northAmerica = "1"
+
+// diallingOf is for regions, or for defaultRegions where there are none.
+func diallingOf(regions []string) (*dialling, error) {
 	if len(regions) == 0 {
-		regions = defaultRegions
+		return defaultDialling()
 	}
+	return newDialling(regions)
+}
+
+var defaultDialling = sync.OnceValues(func() (*dialling, error) { return newDialling(defaultRegions) })
+
+func newDialling(regions []string) (*dialling, error) {
 	all := phonePlans()
-	var out []*plan
+	d := &dialling{}
 	for _, r := range regions {
 		p := all.regions[strings.ToUpper(r)]
 		if p == nil {
 			return nil, fmt.Errorf("there is no region %s", r)
 		}
-		out = append(out, p)
+		if !slices.Contains(d.plans, p) {
+			d.plans = append(d.plans, p)
+		}
 	}
-	return out, nil
+	for i, p := range d.plans {
+		at := uint8(i + 1)
+		if p.code == northAmerica {
+			d.north = append(d.north, at)
+			continue
+		}
+		p.fill(&d.plain, at, p.trunk == "0")
+		if p.trunk == "" {
+			continue
+		}
+		k := slices.IndexFunc(d.trunks, func(t trunkTable) bool { return t.prefix == p.trunk })
+		if k < 0 {
+			k = len(d.trunks)
+			d.trunks = append(d.trunks, trunkTable{prefix: p.trunk})
+		}
+		p.fill(&d.trunks[k].table, at, false)
+	}
+	return d, nil
+}
+
+// fill puts the plan with a place where a table has none yet. With notZero,
+// numbers that begin with 0 are none.
+func (p *plan) fill(t *diallingTable, at uint8, notZero bool) {
+	for n, first := range p.lengths {
+		for d := 0; first != nil && d < 1000; d++ {
+			if t[n][d] == 0 && first[d/8]>>(d%8)&1 != 0 && !(notZero && d < 100) {
+				t[n][d] = at
+			}
+		}
+	}
+}
+
+func (t *diallingTable) of(d []byte) uint8 {
+	if len(d) < 4 || len(d) >= len(t) {
+		return 0
+	}
+	return t[len(d)][decimal(d[:3])]
+}
+
+// national reports whether digits are a number as it is dialled in one of the
+// regions, with the national prefix or as it is, and whether the first of them
+// is in North America.
+func (l *dialling) national(d []byte) (valid, north bool) {
+	at := l.plain.of(d)
+	for i := range l.trunks {
+		if t := &l.trunks[i]; hasPrefix(d, t.prefix) {
+			if k := t.table.of(d[len(t.prefix):]); k != 0 && (at == 0 || k < at) {
+				at = k
+			}
+		}
+	}
+	for _, k := range l.north {
+		if at != 0 && at < k {
+			break
+		}
+		if l.plans[k-1].national(d) {
+			return true, true
+		}
+	}
+	return at != 0, false
 }
 
 // valid reports whether a national number is one of the plan.
@@ -103,7 +193,7 @@ func (p *plan) valid(d []byte) bool {
 		return false
 	}
 	// In North America an exchange begins with 2 to 9.
-	return p.code != "1" || len(d) != 10 || d[3] >= '2'
+	return p.code != northAmerica || len(d) != 10 || d[3] >= '2'
 }
 
 // national reports whether the digits are a number as it is dialled in the

@@ -131,6 +131,25 @@ var keysBy = func() (t [256][]*key) {
 	return t
 }()
 
+// keyPairs are the first two bytes of the keys, and of tokens: most words
+// begin with others.
+var keyPairs = func() (t [1 << 10]uint64) {
+	add := func(prefix string) {
+		k := pair(prefix[0], prefix[1])
+		t[k>>6] |= 1 << (k & 63)
+	}
+	for _, k := range keys {
+		add(k.prefix)
+	}
+	add("eyJ")
+	return t
+}()
+
+func beginsKey(a, b byte) bool {
+	k := pair(a, b)
+	return keyPairs[k>>6]>>(k&63)&1 != 0
+}
+
 // keySet says for each kind of characters which bytes are of it.
 var keySet = func() map[string]*[256]bool {
 	of := map[byte]string{
@@ -159,10 +178,10 @@ var keySet = func() map[string]*[256]bool {
 // provider looks at a word at i, which may be a key of a provider. It returns
 // its end; 0 where it is none.
 func (s *scan) provider(i int) int {
-	if i < 0 || s.at(i-1) == '.' {
+	text := s.text
+	if i < 0 || i+1 >= len(text) || !beginsKey(text[i], text[i+1]) || s.at(i-1) == '.' {
 		return 0
 	}
-	text := s.text
 	if text[i] == 'e' && hasPrefix(text[i:], "eyJ") && s.want.has(idJWT) {
 		if e := s.token(i); e > 0 {
 			return e

@@ -1,6 +1,9 @@
 package detect
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // recogniser says how an entity that is made of digits and letters looks, what
 // has to hold for it, and which words speak for it. An entity may have more
@@ -52,15 +55,21 @@ type form struct {
 	rec                   *compiled
 	mustDigit, mustLetter uint64 // a bit for each character
 	gaps                  uint64 // a bit for each character that has a separator before it
-	separators            string
+	separators            uint64 // as a candidate has them
 	alone                 float64
 }
 
 // formList are the forms of one length.
 type formList struct {
-	lone   []*form       // that need no hint
-	hinted []entityForms // all of them, by entity
+	alone  []aloneForms  // that need no hint, by how they are separated
+	hinted []entityForms // all of them, by entity in ascending order
 	of     set           // the entities of hinted
+}
+
+// aloneForms are the forms of a list with the same separators.
+type aloneForms struct {
+	gaps, separators uint64
+	forms            []*form
 }
 
 // entityForms are the forms of an entity in a list.
@@ -71,18 +80,40 @@ type entityForms struct {
 
 func (l *formList) add(f *form, minScore float64) {
 	if f.alone >= minScore {
-		l.lone = append(l.lone, f)
+		l.addAlone(f)
 	}
 	id := f.rec.id
 	if !l.of.has(id) {
+		at := l.of.below(id)
 		l.of.add(id)
-		l.hinted = append(l.hinted, entityForms{id: id})
+		l.hinted = slices.Insert(l.hinted, at, entityForms{id: id})
 	}
-	for i := range l.hinted {
-		if l.hinted[i].id == id {
-			l.hinted[i].forms = append(l.hinted[i].forms, f)
+	e := l.formsOf(id)
+	e.forms = append(e.forms, f)
+}
+
+// formsOf returns the forms of an entity that has some.
+func (l *formList) formsOf(id uint8) *entityForms { return &l.hinted[l.of.below(id)] }
+
+func (l *formList) addAlone(f *form) {
+	for i := range l.alone {
+		if e := &l.alone[i]; e.gaps == f.gaps && e.separators == f.separators {
+			e.forms = append(e.forms, f)
+			return
 		}
 	}
+	l.alone = append(l.alone, aloneForms{f.gaps, f.separators, []*form{f}})
+}
+
+// aloneLike returns the forms that need no hint and have the separators of the
+// candidate.
+func (l *formList) aloneLike(c *candidate) []*form {
+	for i := range l.alone {
+		if e := &l.alone[i]; e.gaps == c.gaps && e.separators == c.separators {
+			return e.forms
+		}
+	}
+	return nil
 }
 
 // compiled is a recogniser with its entity's number.
@@ -113,11 +144,11 @@ func (r *recogniser) compile(id uint8) *compiled {
 				n++
 			default:
 				f.gaps |= 1 << n
-				f.separators += sh.text[i : i+1]
+				f.separators = f.separators<<8 | uint64(sh.text[i])
 			}
 		}
-		if n > longest || bits.OnesCount64(f.gaps) != len(f.separators) {
-			panic("detect: a shape of " + string(r.entity) + " is too long or has two separators in a row")
+		if seps := len(sh.text) - n; n > longest || seps > 8 || bits.OnesCount64(f.gaps) != seps {
+			panic("detect: a shape of " + string(r.entity) + " is too long, or has too many separators or two in a row")
 		}
 		c.forms = append(c.forms, f)
 	}
@@ -140,6 +171,15 @@ type set [3]uint64
 func (s *set) add(id uint8) { s[id>>6] |= 1 << (id & 63) }
 
 func (s *set) has(id uint8) bool { return s[id>>6]>>(id&63)&1 != 0 }
+
+// below is how many numbers below id are in the set.
+func (s *set) below(id uint8) int {
+	n := bits.OnesCount64(s[id>>6] & (1<<(id&63) - 1))
+	for w := range id >> 6 {
+		n += bits.OnesCount64(s[w])
+	}
+	return n
+}
 
 func (s *set) or(o *set) {
 	s[0] |= o[0]

@@ -1,11 +1,17 @@
 package detect
 
-import "math"
+import (
+	"math"
+	"math/bits"
+)
 
 // group is a run of letters and digits without anything between them.
 type group struct {
 	start, end int
 	kinds      uint8
+	// separator is what stands between the group before and this one, where
+	// that is one byte; 0 otherwise.
+	separator byte
 }
 
 func (g group) len() int { return g.end - g.start }
@@ -17,11 +23,8 @@ const maxGroups = 20
 
 // isSeparator is what may stand between the groups of one number.
 func isSeparator(c byte) bool {
-	switch c {
-	case ' ', '-', '.', '(', ')', '/':
-		return true
-	}
-	return false
+	const all = 1<<' ' | 1<<'-' | 1<<'.' | 1<<'(' | 1<<')' | 1<<'/'
+	return uint64(all)>>c&1 != 0
 }
 
 // run is groups with separators between them: what numbers are written in.
@@ -30,36 +33,58 @@ type run struct {
 	n         int
 	extension group // of a telephone number: x123
 	end       int   // of what was looked at
+	// total is how many characters the groups have.
+	total int
+	spelt bool
 }
 
 // digitAt looks at the word with the digit at i, and what numbers it begins.
 // It returns the end of what was looked at.
 func (s *scan) digitAt(i int) int {
-	start, ok := s.wordStart(i)
-	end := i + 1
-	under, kind := false, digitKind
-	for end < len(s.text) {
-		c := s.text[end]
-		k := kinds[c]
-		if k == 0 {
-			if c == '_' || c >= 0x80 && c < 0xE2 && c != 0xC2 && s.text[end-1] < 0x80 {
-				under = true
-			} else if c < 0x80 || !under {
-				break
-			}
-		}
-		kind |= k
+	text := s.text
+	start, end, kind := i, i+1, digitKind
+	for start > 0 && i-start < maxWord && kinds[text[start-1]] != 0 {
+		start--
+		kind |= kinds[text[start]]
+	}
+	for end < len(text) && kinds[text[end]] != 0 {
+		kind |= kinds[text[end]]
 		end++
 	}
-	if !ok {
-		s.touch(i, end)
-		return end
+	before, after := s.at(start-1), byte(0)
+	if end < len(text) {
+		after = text[end]
 	}
-	for _, c := range s.text[start:i] {
-		under = under || c == '_' || c >= 0x80
-		kind |= kinds[c]
+	under := false
+	if kinds[before] != 0 || mayBeWord(before) || before == '\\' || mayBeWord(after) {
+		// The word has other characters, or begins in an escape or before.
+		var ok bool
+		start, ok = s.wordStart(i)
+		for end < len(text) {
+			c := text[end]
+			if kinds[c] == 0 {
+				if c == '_' || c >= 0x80 && c < 0xE2 && c != 0xC2 && text[end-1] < 0x80 {
+					under = true
+				} else if c < 0x80 || !under {
+					break
+				}
+			}
+			end++
+		}
+		if !ok {
+			s.touch(i, end)
+			return end
+		}
+		kind = 0
+		for _, c := range text[start:end] {
+			kind |= kinds[c]
+		}
+		for _, c := range text[start:i] {
+			under = under || c == '_' || c >= 0x80
+		}
+		before, after = s.at(start-1), s.at(end)
 	}
-	if kinds[s.text[start]]&digitKind == 0 || end-start >= 20 {
+	if kinds[text[start]]&digitKind == 0 || end-start >= 20 {
 		if e := s.provider(s.tokenStart(start)); e > 0 {
 			return e
 		}
@@ -71,26 +96,26 @@ func (s *scan) digitAt(i int) int {
 	}
 	mixed := kind != digitKind
 	if mixed || s.table != nil {
-		if text := s.text; end-start == 5 && text[end-1] == 'Q' && end < len(text) && text[end] == '~' && isDigit(text[start+3]) {
+		if end-start == 5 && text[end-1] == 'Q' && end < len(text) && text[end] == '~' && isDigit(text[start+3]) {
 			if e := s.azure(start); e > 0 {
 				return e
 			}
 		}
 		s.spoken(start, end)
-	} else if isSymbol(s.at(end)) || isSymbol(s.at(start-1)) {
+	} else if isSymbol(after) || isSymbol(before) {
 		s.spoken(start, end)
 	}
-	return s.number(start, end)
+	return s.number(start, end, kind)
 }
 
 // isSymbol is what stands in passwords and seldom beside numbers.
 func isSymbol(c byte) bool {
-	switch c {
-	case '!', '@', '#', '$', '%', '&', '*', '^':
-		return true
-	}
-	return false
+	const low = 1<<'!' | 1<<'#' | 1<<'$' | 1<<'%' | 1<<'&' | 1<<'*'
+	return uint64(low)>>c&1 != 0 || c == '@' || c == '^'
 }
+
+// mayBeWord is what words have beside letters and digits, perhaps.
+func mayBeWord(c byte) bool { return c == '_' || c >= 0x80 }
 
 // tokenStart goes back over the . of a key: SG.x, dp.pt.x.
 func (s *scan) tokenStart(i int) int {
@@ -112,6 +137,9 @@ func (s *scan) tokenStart(i int) int {
 // where that is before the text, or too far off.
 func (s *scan) wordStart(i int) (int, bool) {
 	start := i
+	for start > 0 && i-start < maxWord && kinds[s.text[start-1]] != 0 {
+		start--
+	}
 	for {
 		c := s.at(start - 1)
 		if kinds[c] == 0 && c != '_' && (c < 0x80 || c >= 0xE2 || s.beginsWord(start)) {
@@ -136,10 +164,10 @@ func (s *scan) wordStart(i int) (int, bool) {
 }
 
 // number looks for numbers in the run that begins with the word from start to
-// end.
-func (s *scan) number(start, end int) int {
+// end, of letters and digits of these kinds.
+func (s *scan) number(start, end int, kind uint8) int {
 	r := &s.run
-	r.n, r.extension, r.end = 0, group{}, 0
+	r.n, r.extension, r.end, r.total, r.spelt = 0, group{}, 0, 0, false
 	text := s.text
 	// Up to four capitals before the digits may be of the number: AP 34 01 13 A.
 	if k := start - 1; k > 0 && (text[k] == ' ' || text[k] == '-') {
@@ -148,55 +176,62 @@ func (s *scan) number(start, end int) int {
 			j--
 		}
 		if j < k && (k-j <= 4 || k-j <= 8 && text[k] == '-') && s.beginsWord(j) {
-			r.groups[0] = group{j, k, upperKind}
-			r.n = 1
+			r.groups[0] = group{start: j, end: k, kinds: upperKind}
+			r.n, r.total = 1, k-j
 		}
 	}
-	s.groupsOf(r, start)
-	from := start
-	if r.n > 0 {
-		from = r.groups[0].start
-	}
-	for k := 0; k < 3 && from > 0 && (text[from-1] == '+' || text[from-1] == '(' || text[from-1] == '-'); k++ {
-		from--
-	}
-	s.touch(from, r.end)
-	if r.n == 0 {
-		return max(end, start+1)
+	s.groupsOf(r, start, end, kind)
+	if s.more {
+		from := r.groups[0].start
+		for k := 0; k < 3 && from > 0 && (text[from-1] == '+' || text[from-1] == '(' || text[from-1] == '-'); k++ {
+			from--
+		}
+		s.touch(from, r.end)
 	}
 	last := r.groups[r.n-1].end
 	s.numbers(r)
 	return max(last, r.extension.end, start+1)
 }
 
-// groupsOf reads the groups from start on.
-func (s *scan) groupsOf(r *run, start int) {
+// groupsOf reads the groups from start on. The word there ends at end.
+func (s *scan) groupsOf(r *run, start, end int, kind uint8) {
 	text := s.text
 	j := start
+	var separator byte
+	if r.n > 0 {
+		separator = text[start-1]
+	} else {
+		// The first group is the word.
+		r.groups[0] = group{start: start, end: end, kinds: kind}
+		r.n, r.total = 1, end-start
+		if k := end + 1; k < len(text) && isSeparator(text[end]) && kinds[text[k]] != 0 {
+			j, separator = k, text[end]
+		} else if j, separator = r.gapAt(text, end); j == end {
+			return
+		}
+	}
 	for r.n < maxGroups && j-start < maxRun {
-		g := group{start: j}
-		letters := 0
-		for j < len(text) {
-			k := kinds[text[j]]
-			if k == 0 {
-				break
-			}
-			if k == lowerKind && text[j] == 'x' && g.kinds == digitKind && r.n > 0 && j-g.start >= 3 {
-				// 555-0143x16: an extension.
-				if e := s.extension(j); e > j {
-					r.extension = group{j, e, digitKind}
-					break
-				}
-			}
-			if k != digitKind {
-				letters++
-			}
-			g.kinds |= k
+		g := group{start: j, separator: separator}
+		for j < len(text) && isDigit(text[j]) {
 			j++
 		}
-		g.end = j
-		r.end = j
-		if g.len() == 0 || r.n > 0 && g.kinds&digitKind == 0 && (g.kinds != upperKind || letters > 4) {
+		if j > g.start {
+			g.kinds = digitKind
+		}
+		if j < len(text) && kinds[text[j]] != 0 {
+			if text[j] == 'x' && r.n > 0 && j-g.start >= 3 {
+				// 555-0143x16: an extension.
+				if e := s.extension(j); e > j {
+					r.extension = group{start: j, end: e, kinds: digitKind}
+				}
+			}
+			for r.extension.end == 0 && j < len(text) && kinds[text[j]] != 0 {
+				g.kinds |= kinds[text[j]]
+				j++
+			}
+		}
+		g.end, r.end = j, j
+		if g.len() == 0 || r.n > 0 && g.kinds&digitKind == 0 && (g.kinds != upperKind || g.len() > 4) {
 			return
 		}
 		if j < len(text) && r.extension.end == 0 {
@@ -210,25 +245,35 @@ func (s *scan) groupsOf(r *run, start int) {
 		}
 		r.groups[r.n] = g
 		r.n++
+		r.total += g.len()
 		if r.extension.end > 0 {
 			return
 		}
-		// Up to two separators, and three where one is a bracket.
-		k := j
-		for k < len(text) && k-j < 3 && isSeparator(text[k]) {
-			k++
-		}
-		if k == j || k < len(text) && kinds[text[k]] == 0 || k-j == 3 && !hasBracket(text[j:k]) {
-			r.end = k
+		if k := j + 1; k < len(text) && isSeparator(text[j]) && kinds[text[k]] != 0 {
+			j, separator = k, text[j]
+		} else if j, separator = r.gapAt(text, g.end); j == g.end {
 			return
 		}
-		if k == len(text) {
-			r.end = k
-			return
-		}
-		j = k
 	}
 	r.end = j
+}
+
+// gapAt returns where the next group begins behind one that ends at j, and
+// what is between where that is one byte: up to two separators, and three
+// where one is a bracket. It returns j where there is no other group.
+func (r *run) gapAt(text []byte, j int) (next int, separator byte) {
+	k := j
+	for k < len(text) && k-j < 3 && isSeparator(text[k]) {
+		k++
+	}
+	if k == j || k == len(text) || kinds[text[k]] == 0 || k-j == 3 && !hasBracket(text[j:k]) {
+		r.end = k
+		return j, 0
+	}
+	if k-j == 1 {
+		separator = text[j]
+	}
+	return k, separator
 }
 
 func hasBracket(b []byte) bool {
@@ -242,10 +287,7 @@ func hasBracket(b []byte) bool {
 
 // gap returns the separator before group a where it is one byte; 0 otherwise.
 func (s *scan) gap(r *run, a int) byte {
-	if r.groups[a].start-r.groups[a-1].end != 1 {
-		return 0
-	}
-	return s.text[r.groups[a-1].end]
+	return r.groups[a].separator
 }
 
 // opensNumber reports whether a number may begin with group a: nothing that
@@ -296,13 +338,63 @@ func (s *scan) endsNumber(r *run, b int) bool {
 
 // candidate is groups that may be one number.
 type candidate struct {
-	chars      [longest + 1]byte
-	n          int
-	letters    uint64 // a bit for each character that is one
-	gaps       uint64 // a bit for each character with a separator before it
-	separators [maxGroups]byte
-	lower      bool
-	start, end int
+	first, last int // groups
+	start, end  int
+	n           int    // characters, without separators
+	kinds       uint8  // of the characters
+	gaps        uint64 // a bit for each character with a separator before it
+	separators  uint64 // the last eight of them, the last one lowest
+	spaced      bool
+	// chars are the characters, letters as capitals, and letters has a bit for
+	// each that is one. They are there once it was spelt.
+	chars   []byte
+	letters uint64
+	// holds is what the check of checked said.
+	checked *recogniser
+	holds   bool
+}
+
+// spelling is the characters of the groups of a run, letters as capitals.
+type spelling struct {
+	chars [maxRun + longest]byte
+	// Of each group: where its characters begin in chars, and a bit for each
+	// that is a letter. A group with more than longest has none.
+	from    [maxGroups]int
+	letters [maxGroups]uint64
+}
+
+// spell reads the characters of a run, once.
+func (s *scan) spell(r *run) *spelling {
+	w := &s.spelling
+	if r.spelt {
+		return w
+	}
+	r.spelt = true
+	n := 0
+	for a := range r.n {
+		g := &r.groups[a]
+		w.from[a], w.letters[a] = n, 0
+		if g.len() > longest {
+			continue
+		}
+		text := s.text[g.start:g.end]
+		chars := w.chars[n : n+len(text)]
+		n += len(text)
+		if g.digits() {
+			for i, x := range text {
+				chars[i] = x
+			}
+			continue
+		}
+		for i, x := range text {
+			if k := kinds[x]; k != digitKind {
+				w.letters[a] |= 1 << i
+				x &^= k & lowerKind << 3
+			}
+			chars[i] = x
+		}
+	}
+	return w
 }
 
 // numbers looks for numbers in the groups of a run.
@@ -318,39 +410,38 @@ func (s *scan) numbers(r *run) {
 	if first == 0 {
 		s.hintsAt = math.MinInt
 	}
-	total := 0
-	for _, g := range r.groups[:r.n] {
-		total += g.len()
-	}
-	if total <= 8 {
+	if r.total <= 8 {
 		s.shortNumber(r, first)
 	}
 	if r.n >= 4 {
 		s.ipv4(r)
 	}
-	if total >= 12 {
+	if r.total >= 12 {
 		s.cards(r)
 	}
 	// What takes all of the run and is hardly wrong settles it.
-	whole := func() bool {
-		return s.covered.end >= r.groups[r.n-1].end && s.covered.start <= r.groups[first].start
-	}
-	if whole() {
+	begin, end := r.groups[first].start, r.groups[r.n-1].end
+	if s.covered.end >= end && s.covered.start <= begin {
 		return
 	}
-	if total >= 7 {
+	if r.total >= 7 {
 		s.phones(r, first)
-		if whole() {
+		if s.covered.end >= end && s.covered.start <= begin {
 			return
 		}
 		s.longGroups(r)
 	}
 	s.dates(r, first)
 	s.coordinates(r, first)
-	c := &s.candidate
+	s.candidates(r)
+}
+
+// candidates looks at each row of groups that may be one number.
+func (s *scan) candidates(r *run) {
 	for a := range r.n {
 		// What is inside of a finding that is hardly wrong is not looked at.
-		if start := r.groups[a].start; start >= s.covered.end {
+		start := r.groups[a].start
+		if start >= s.covered.end {
 			s.covered = span{start, start}
 		} else if start > s.covered.start {
 			continue
@@ -358,103 +449,149 @@ func (s *scan) numbers(r *run) {
 		if !s.opensNumber(r, a) {
 			continue
 		}
-		c.n, c.letters, c.gaps, c.lower, c.start = 0, 0, 0, false, r.groups[a].start
-		seps := 0
+		c := candidate{first: a, start: start}
 		for b := a; b < r.n; b++ {
-			g := r.groups[b]
+			g := &r.groups[b]
 			if b > a {
-				if g.start-r.groups[b-1].end != 1 {
+				if g.separator == 0 {
 					break
 				}
 				c.gaps |= 1 << c.n
-				c.separators[seps] = s.text[g.start-1]
-				seps++
+				c.separators = c.separators<<8 | uint64(g.separator)
+				c.spaced = c.spaced || g.separator == ' '
 			}
 			if c.n+g.len() > longest {
 				break
 			}
-			for _, x := range s.text[g.start:g.end] {
-				if k := kinds[x]; k != digitKind {
-					c.letters |= 1 << c.n
-					if k == lowerKind {
-						c.lower = true
-						x -= 'a' - 'A'
-					}
-				}
-				c.chars[c.n] = x
-				c.n++
-			}
-			c.end = g.end
-			if seps > 0 && c.separators[seps-1] == '(' {
+			c.kinds |= g.kinds
+			c.n += g.len()
+			c.last, c.end = b, g.end
+			if b > a && g.separator == '(' {
 				// A123456(7)
 				if s.at(c.end) != ')' {
 					break
 				}
 				c.end++
 			}
-			if (c.n >= 4 || c.n == 3 && c.letters != 0) && c.letters != 1<<c.n-1 && s.endsNumber(r, b) {
-				s.match(c, c.separators[:seps])
+			if (c.n >= 4 || c.n == 3 && c.kinds != digitKind) && c.kinds&digitKind != 0 && s.endsNumber(r, b) {
+				s.match(r, &c)
 			}
 		}
 	}
 }
 
 // match tries the shapes that fit the candidate.
-func (s *scan) match(c *candidate, separators []byte) {
+func (s *scan) match(r *run, c *candidate) {
 	list := &s.mixed[c.n]
-	if c.letters == 0 {
+	if c.kinds == digitKind {
 		list = &s.digits[c.n]
 	}
-	if len(list.hinted) == 0 && c.n > s.longestOpen {
+	open := c.n <= s.longestOpen
+	if len(list.hinted) == 0 && !open {
 		return
 	}
-	clues := s.around(max(c.start, s.hintsAt))
+	at := max(c.start, s.hintsAt)
+	alone := list.aloneLike(c)
+	if len(alone) == 0 || c.kinds != digitKind && !c.spelt(s.spell(r)).fitsOne(alone) {
+		if h := s.mayHear(at); !h.overlaps(&list.of) && (!open || !h.overlaps(&s.openSet)) {
+			return
+		}
+	}
+	c.spelt(s.spell(r))
+	c.checked = nil
+	clues := s.around(at)
 	said := clues.own
 	said.or(&clues.shared)
-	fits := func(f *form) bool { return c.letters&f.mustDigit == 0 && c.letters&f.mustLetter == f.mustLetter }
-	for _, f := range list.lone {
-		if fits(f) && !said.has(f.rec.id) {
-			s.matchForm(c, f, separators, clues)
+	for _, f := range alone {
+		if c.fits(f) && !said.has(f.rec.id) {
+			s.matched(c, f.rec.id, s.formScore(c, f, clues, false, false))
 		}
 	}
-	if said.overlaps(&list.of) {
-		for i := range list.hinted {
-			if e := &list.hinted[i]; said.has(e.id) {
-				for _, f := range e.forms {
-					if fits(f) {
-						s.matchForm(c, f, separators, clues)
-					}
-				}
-			}
+	for w := range said {
+		for of := said[w] & list.of[w]; of != 0; of &= of - 1 {
+			s.matchHinted(c, list.formsOf(uint8(w<<6+bits.TrailingZeros64(of))), clues)
 		}
 	}
-	if clues.own.overlaps(&s.openSet) {
+	if open && clues.own.overlaps(&s.openSet) {
 		s.matchOpen(c, clues)
 	}
 }
 
-// matchForm scores a candidate that has digits and letters where the form has
-// them.
-func (s *scan) matchForm(c *candidate, f *form, separators []byte, k *clues) {
-	id, alone := f.rec.id, f.alone
-	own, shared := k.own.has(id), k.shared.has(id)
-	if own && k.near.has(flagNumber) && !k.near.has(id) && !k.key.has(id) {
+// spelt fills in the characters.
+func (c *candidate) spelt(w *spelling) *candidate {
+	from := w.from[c.first]
+	c.chars, c.letters = w.chars[from:from+c.n:from+c.n], 0
+	if c.kinds != digitKind {
+		for g := c.first; g <= c.last; g++ {
+			c.letters |= w.letters[g] << (w.from[g] - from)
+		}
+	}
+	return c
+}
+
+// fits reports whether the digits and letters stand where the form has them.
+func (c *candidate) fits(f *form) bool {
+	return c.letters&f.mustDigit == 0 && c.letters&f.mustLetter == f.mustLetter
+}
+
+func (c *candidate) fitsOne(forms []*form) bool {
+	for _, f := range forms {
+		if c.fits(f) {
+			return true
+		}
+	}
+	return false
+}
+
+// check reports whether the check of a recogniser holds, if there is one.
+func (c *candidate) check(r *recogniser) bool {
+	if c.checked != r {
+		c.checked, c.holds = r, r.check == nil || r.check(c.chars)
+	}
+	return c.holds
+}
+
+// matchHinted scores a candidate as an entity that a hint speaks for.
+func (s *scan) matchHinted(c *candidate, e *entityForms, k *clues) {
+	own, shared := k.own.has(e.id), k.shared.has(e.id)
+	if own && k.near.has(flagNumber) && !k.near.has(e.id) && !k.key.has(e.id) {
 		own = false // "NHS number 943 476 5919 … ticket 1519495308"
 	}
+	best := 0.0
+	for _, f := range e.forms {
+		if c.fits(f) {
+			best = max(best, s.formScore(c, f, k, own, shared))
+		}
+	}
+	s.matched(c, e.id, best)
+}
+
+// matched notes a finding of a candidate, with its score.
+func (s *scan) matched(c *candidate, id uint8, score float64) {
+	s.add(c.start, c.end, id, score)
+	if score >= 0.85 && c.start == s.covered.start {
+		s.covered.end = max(s.covered.end, c.end)
+	}
+}
+
+// formScore scores a candidate that has digits and letters where the form has
+// them. own and shared are what hints say.
+func (s *scan) formScore(c *candidate, f *form, k *clues, own, shared bool) float64 {
+	alone := f.alone
 	if !own && !shared && alone < s.minScore {
-		return
+		return 0
 	}
-	exact := c.gaps == f.gaps && string(separators) == f.separators
+	exact := c.gaps == f.gaps && c.separators == f.separators
 	if !exact && c.gaps == 0 && alone > 0 {
-		return
+		return 0
 	}
-	if !exact || c.lower && !f.rec.lower {
+	if !exact || c.kinds&lowerKind != 0 && !f.rec.lower {
 		alone = 0
 	}
 	if !own && (!shared || !exact) && alone < s.minScore {
-		return
+		return 0
 	}
-	holds := f.rec.check == nil || f.rec.check(c.chars[:c.n:c.n])
+	id, holds := f.rec.id, c.check(f.rec.recogniser)
 	score := 0.0
 	switch {
 	case own && holds && f.rec.check != nil:
@@ -476,24 +613,15 @@ func (s *scan) matchForm(c *candidate, f *form, separators []byte, k *clues) {
 	if !exact {
 		score -= 0.05
 	}
-	s.add(c.start, c.end, id, score)
-	if score >= 0.85 && c.start == s.covered.start {
-		s.covered.end = max(s.covered.end, c.end)
-	}
+	return score
 }
 
 // matchOpen tries the recognisers that need a hint and no shape.
 func (s *scan) matchOpen(c *candidate, k *clues) {
-	digits := 0
-	for i := range c.n {
-		if c.letters>>i&1 == 0 {
-			digits++
-		}
-	}
-	spaces := c.gaps != 0 && s.hasSpace(c.start, c.end)
+	digits := c.n - bits.OnesCount64(c.letters)
 	for _, r := range s.opens {
 		o := &r.open
-		if c.n < o.min || c.n > o.max || digits < o.digits || spaces && (!o.spaces || c.letters != 0 && o.min > 4) {
+		if !k.own.has(r.id) || c.n < o.min || c.n > o.max || digits < o.digits || c.spaced && (!o.spaces || c.letters != 0 && o.min > 4) {
 			continue
 		}
 		score := o.score
@@ -508,15 +636,6 @@ func (s *scan) matchOpen(c *candidate, k *clues) {
 		}
 		s.add(c.start, c.end, r.id, score)
 	}
-}
-
-func (s *scan) hasSpace(from, to int) bool {
-	for _, c := range s.text[from:to] {
-		if c == ' ' {
-			return true
-		}
-	}
-	return false
 }
 
 // ipv4 looks for four numbers of a byte with dots between them.
@@ -573,26 +692,33 @@ func (s *scan) cards(r *run) {
 		return
 	}
 	for a := range r.n {
-		if !r.groups[a].digits() || !s.opensNumber(r, a) {
+		if g := &r.groups[a]; !g.digits() || g.len() < 4 || !s.opensNumber(r, a) {
 			continue
 		}
-		var d [19]byte
 		n, last := 0, -1
 		var sep byte
 		for b := a; b < r.n && r.groups[b].digits(); b++ {
+			g := &r.groups[b]
 			if b > a {
-				c := s.gap(r, b)
-				if c != ' ' && c != '-' && c != '.' || sep != 0 && c != sep {
+				c := g.separator
+				if c != ' ' && c != '-' && c != '.' || sep != 0 && c != sep || g.len() < 3 {
 					break
 				}
 				sep = c
 			}
-			g := r.groups[b]
-			if n+g.len() > len(d) || b > a && g.len() < 3 || b == a && g.len() < 4 {
+			if n += g.len(); n > 19 {
 				break
 			}
-			n += copy(d[n:], s.text[g.start:g.end])
-			if (s.endsNumber(r, b) || b+1 < r.n && s.gap(r, b+1) != sep) && isCard(d[:n]) && (b == a || b+1 == r.n || s.gap(r, b+1) != sep || !r.groups[b+1].digits()) {
+			if n < 12 {
+				continue
+			}
+			if more := b+1 < r.n; !more || r.groups[b+1].separator == sep {
+				if more && b > a && r.groups[b+1].digits() || !s.endsNumber(r, b) {
+					continue
+				}
+			}
+			w := s.spell(r)
+			if d := w.chars[w.from[a]:]; isCard(d[:n]) {
 				last = b
 			}
 		}

@@ -40,7 +40,7 @@ type Scanner struct {
 	want     set // by number
 	dict     *dictionary
 	names    []Entity
-	plans    []*plan // of the regions that are tried for numbers without a country code
+	dialling *dialling // of the regions that are tried for numbers without a country code
 	// The recognisers that are wanted, by how many characters they have.
 	digits [longest + 1]formList // all of them digits
 	mixed  [longest + 1]formList
@@ -50,12 +50,14 @@ type Scanner struct {
 	// openSet are the entities of opens, valueSet those that a field's name
 	// alone makes of a value.
 	openSet, valueSet set
-	readers           []Reader
-	model             *names.Model // nil where no names are wanted
-	nameBias          float64
-	only              []Entity // of a reader's findings; all where empty
-	custom            []*customRecogniser
-	terms             terms
+	// shortSet are those that a short number is by a hint only.
+	shortSet set
+	readers  []Reader
+	model    *names.Model // nil where no names are wanted
+	nameBias float64
+	only     []Entity // of a reader's findings; all where empty
+	custom   []*customRecogniser
+	terms    terms
 }
 
 // valueEntities are found in the value of a field whose name says so.
@@ -106,8 +108,11 @@ func New(opt Options) (*Scanner, error) {
 			s.valueSet.add(ids[e])
 		}
 	}
+	for _, e := range []Entity{CVV, PIN, CardExpiry} {
+		s.shortSet.add(ids[e])
+	}
 	var err error
-	if s.plans, err = plansOf(opt.PhoneRegions); err != nil {
+	if s.dialling, err = diallingOf(opt.PhoneRegions); err != nil {
 		return nil, err
 	}
 	return s, s.useNames(opt.NameBias)
@@ -155,8 +160,12 @@ type scan struct {
 	reader  reader
 	clues   clues
 	known   bool // clues is filled
+	heard   set  // of mayHear, where hears is set
+	hears   bool
+	heardAt int
 	key     field
 	keyRead bool
+	keyText [2 * nameWindow]byte // of Context.Key
 	// fieldsSeen are names that were read before, with the dictionary seenBy;
 	// longName is one that is too long for them.
 	fieldsSeen [64]namedField
@@ -170,11 +179,11 @@ type scan struct {
 
 	values int // values before are done with
 
-	run       run
-	candidate candidate
-	window    []byte // of a custom pattern
-	hintsAt   int    // clues of a run are not of before
-	covered   span   // of a finding of the run that is hardly wrong
+	run      run
+	spelling spelling
+	window   []byte // of a custom pattern
+	hintsAt  int    // clues of a run are not of before
+	covered  span   // of a finding of the run that is hardly wrong
 
 	found   []names.Span
 	extents []names.Extent // that are not to be cut
@@ -188,8 +197,14 @@ type span struct{ start, end int }
 // behind it, and with what stood before it in ctx.Before; every finding ends
 // at or before settled.
 func (s *Scanner) Scan(dst []Finding, ctx Context, text []byte, more bool) (findings []Finding, settled int) {
+	first := nextAnchor(text, 0)
+	if first == len(text) && !more && ctx.Key == "" && s.byAnchors(&ctx) {
+		if ctx.Memory != nil {
+			ctx.Memory.names.Settle(len(text))
+		}
+		return dst, len(text)
+	}
 	sc := scans.Get().(*scan)
-	defer sc.free()
 	sc.begin(s, ctx, text, more)
 	sc.out, sc.from = dst, len(dst)
 	for _, r := range s.readers {
@@ -202,9 +217,18 @@ func (s *Scanner) Scan(dst []Finding, ctx Context, text []byte, more bool) (find
 		}
 	}
 	sc.findNames()
-	sc.pass()
-	sc.addNames()
-	return sc.settle()
+	sc.pass(first)
+	if len(sc.found) > 0 {
+		sc.addNames()
+	}
+	findings, settled = sc.settle()
+	sc.free()
+	return findings, settled
+}
+
+// byAnchors reports whether nothing is found in a text without an anchor.
+func (s *Scanner) byAnchors(ctx *Context) bool {
+	return len(s.readers) == 0 && len(s.custom) == 0 && (s.model == nil || ctx.Name) && ctx.Table == nil
 }
 
 // keep moves a reader's findings that are wanted to the front, and returns how
@@ -232,8 +256,9 @@ func (s *scan) begin(sc *Scanner, ctx Context, text []byte, more bool) {
 			s.fieldsSeen[i].n = 0
 		}
 	}
-	s.reader.begun, s.known, s.keyRead = false, false, false
-	s.key = field{}
+	s.reader.begun, s.reader.atStart = false, false
+	s.known, s.hears, s.keyRead = false, false, false
+	s.reader.json.kind, s.reader.line.kind = noKey, noKey
 	s.table, s.cellAt, s.cell, s.quoted = nil, 0, 0, false
 }
 
@@ -263,14 +288,21 @@ var isAnchor = func() (t [256]bool) {
 	return t
 }()
 
-// next returns where the next anchor is from i on; the end where there is
-// none.
-func (s *scan) next(i int) int {
-	text := s.text
+// nextAnchor returns where the next anchor is from i on; the end where there
+// is none.
+func nextAnchor(text []byte, i int) int {
 	for ; i+8 <= len(text); i += 8 {
 		if m := anchors(binary.LittleEndian.Uint64(text[i:])); m != 0 {
 			return i + bits.TrailingZeros64(m)>>3
 		}
+	}
+	if i < len(text) && len(text) >= 8 {
+		// The last bytes, moved to the beginning of eight.
+		m := anchors(binary.LittleEndian.Uint64(text[len(text)-8:]) >> (8 * (8 - (len(text) - i))))
+		if m == 0 {
+			return len(text)
+		}
+		return i + bits.TrailingZeros64(m)>>3
 	}
 	for i < len(text) && !isAnchor[text[i]] {
 		i++
@@ -278,14 +310,16 @@ func (s *scan) next(i int) int {
 	return i
 }
 
-// pass goes over the text once.
-func (s *scan) pass() {
+// pass goes over the text once, from the first anchor on.
+func (s *scan) pass(first int) {
 	text := s.text
 	if len(s.ctx.Before) == 0 {
 		s.wholeValue()
 	}
-	s.openTable()
-	for i := s.next(0); i < len(text); i = s.next(i) {
+	if first < len(text) || s.ctx.Table != nil {
+		s.openTable()
+	}
+	for i := first; i < len(text); i = nextAnchor(text, i) {
 		switch c := text[i]; {
 		case isDigit(c):
 			i = max(i+1, s.digitAt(i))
@@ -303,7 +337,9 @@ func (s *scan) pass() {
 			i++
 		}
 	}
-	s.runCustom()
+	if len(s.custom) > 0 {
+		s.runCustom()
+	}
 }
 
 // at returns the byte at i, which may lie before the text; 0 outside.
@@ -377,9 +413,12 @@ func (s *scan) endsWord(i, start int) bool {
 // touch notes that text[start:end] was looked at as one. Where it reaches the
 // end, more text may change it.
 func (s *scan) touch(start, end int) {
-	if !s.more {
-		return
+	if s.more {
+		s.mayCut(start, end)
 	}
+}
+
+func (s *scan) mayCut(start, end int) {
 	if end >= len(s.text) {
 		s.live = min(s.live, start)
 	}
@@ -392,9 +431,21 @@ func (s *scan) touch(start, end int) {
 
 // add notes a finding of the entity with the number.
 func (s *scan) add(start, end int, id uint8, score float64) {
-	if score >= s.minScore && end > start && start >= 0 && s.want.has(id) {
-		s.out = append(s.out, Finding{start, end, s.names[id], min(score, 1)})
+	if score < s.minScore || end <= start || start < 0 || !s.want.has(id) {
+		return
 	}
+	score = min(score, 1)
+	if n := len(s.out); n > s.from {
+		// Of two that stand in the same place the better one counts, or the
+		// first.
+		if last := &s.out[n-1]; last.Start == start && last.End == end {
+			if score > last.Score {
+				last.Entity, last.Score = s.names[id], score
+			}
+			return
+		}
+	}
+	s.out = append(s.out, Finding{start, end, s.names[id], score})
 }
 
 // settle resolves overlaps and decides how much is settled.
@@ -419,17 +470,16 @@ func (s *scan) settle() ([]Finding, int) {
 			}
 		}
 	}
-	mine := s.out[s.from:]
-	kept := mine[:0]
-	for _, f := range mine {
-		if f.Start < settled || !s.more {
-			kept = append(kept, f)
-		}
+	kept := s.out[s.from:]
+	if s.more {
+		kept = slices.DeleteFunc(kept, func(f Finding) bool { return f.Start >= settled })
 	}
 	if len(kept) > 1 {
 		kept = resolve(kept)
 	}
-	s.leave(settled)
+	if s.table != nil {
+		s.leave(settled)
+	}
 	if s.ctx.Memory != nil {
 		s.ctx.Memory.names.Settle(settled)
 	}
@@ -473,15 +523,7 @@ func (s *scan) wordHeld(i int) int {
 // resolve keeps of findings that overlap the one with the better score, then
 // the longer one, then the first, and sorts them.
 func resolve(fs []Finding) []Finding {
-	order := func(a, b Finding) int {
-		if a.Start != b.Start {
-			return a.Start - b.Start
-		}
-		return b.End - a.End
-	}
-	if !slices.IsSortedFunc(fs, order) {
-		slices.SortStableFunc(fs, order)
-	}
+	sortFindings(fs, byPlace)
 	// A group is a run of findings that overlap one another; most are alone.
 	kept := fs[:0]
 	for i := 0; i < len(fs); {
@@ -502,24 +544,51 @@ func resolve(fs []Finding) []Finding {
 
 // best picks from findings that overlap.
 func best(fs []Finding) []Finding {
-	slices.SortStableFunc(fs, func(a, b Finding) int {
-		switch {
-		case a.Score != b.Score:
-			if a.Score > b.Score {
-				return -1
-			}
-			return 1
-		case a.End-a.Start != b.End-b.Start:
-			return (b.End - b.Start) - (a.End - a.Start)
-		}
-		return a.Start - b.Start
-	})
+	sortFindings(fs, byScore)
 	kept := fs[:0]
 	for _, f := range fs {
 		if !slices.ContainsFunc(kept, func(k Finding) bool { return k.Start < f.End && f.Start < k.End }) {
 			kept = append(kept, f)
 		}
 	}
-	slices.SortFunc(kept, func(a, b Finding) int { return a.Start - b.Start })
+	sortFindings(kept, byPlace)
 	return kept
+}
+
+func byPlace(a, b Finding) int {
+	if a.Start != b.Start {
+		return a.Start - b.Start
+	}
+	return b.End - a.End
+}
+
+func byScore(a, b Finding) int {
+	switch {
+	case a.Score != b.Score:
+		if a.Score > b.Score {
+			return -1
+		}
+		return 1
+	case a.End-a.Start != b.End-b.Start:
+		return (b.End - b.Start) - (a.End - a.Start)
+	}
+	return a.Start - b.Start
+}
+
+// sortFindings is stable. Most findings are in order already, and few are not.
+func sortFindings(fs []Finding, order func(a, b Finding) int) {
+	for i := 1; i < len(fs); i++ {
+		if order(fs[i-1], fs[i]) <= 0 {
+			continue
+		}
+		if len(fs) > 16 {
+			slices.SortStableFunc(fs, order)
+			return
+		}
+		f, j := fs[i], i
+		for ; j > 0 && order(fs[j-1], f) > 0; j-- {
+			fs[j] = fs[j-1]
+		}
+		fs[j] = f
+	}
 }

@@ -1,5 +1,7 @@
 package detect
 
+import "bytes"
+
 // Table remembers the columns of a table (CSV and its kin) from one piece of a
 // text to the next. The zero value is ready; one is for one text.
 type Table struct {
@@ -30,6 +32,9 @@ func (s *scan) openTable() {
 	t := s.ctx.Table
 	switch {
 	case t == nil && !s.more && len(s.ctx.Before) == 0:
+		if bytes.IndexByte(s.text[:min(len(s.text), maxHeader)], '\n') < 0 {
+			return
+		}
 		if separator, verdict := header(s.text, false); verdict == isTable {
 			t = &Table{state: isTable, separator: separator, columns: s.columns(separator)}
 		}
@@ -148,9 +153,6 @@ func (s *scan) column(p int) *field {
 
 // leave remembers the column that the next piece begins in.
 func (s *scan) leave(settled int) {
-	if s.table == nil {
-		return
-	}
 	s.column(settled)
 	s.table.column, s.table.quoted = s.cell, s.quoted
 }

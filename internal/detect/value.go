@@ -21,7 +21,7 @@ func (s *scan) keyed(p int) {
 		return
 	}
 	// Only the name is read, where the words before it are not already.
-	if r := &s.reader; !r.begun || r.at > p || r.at < p-readWindow {
+	if r := s.awake(); !r.begun || r.at > p || r.at < p-readWindow {
 		r.reset(max(-len(s.ctx.Before), p-nameWindow-16))
 		r.whole = r.at == -len(s.ctx.Before)
 	}
@@ -45,7 +45,7 @@ func (s *scan) keyed(p int) {
 
 // skipTo makes the reader go on behind the quoted name of a member.
 func (s *scan) skipTo(quote, end, at int) {
-	r := &s.reader
+	r := s.awake()
 	if r.begun && r.at > quote {
 		return
 	}
@@ -543,8 +543,11 @@ func (s *scan) spoken(start, end int) {
 	if from < s.values {
 		return
 	}
-	k := s.around(from)
 	line := &s.reader.line
+	if h := s.mayHear(from); s.table == nil && line.kind != callKey && (!h.has(idPassword) || !s.want.has(idPassword)) {
+		return
+	}
+	k := s.around(from)
 	switch {
 	case s.table != nil && k.key.overlaps(&s.valueSet), line.kind == callKey && from-line.at <= 4 && (line.own.overlaps(&s.valueSet) || line.shared.has(idAPIKey)):
 		f := line
