@@ -30,37 +30,13 @@ const (
 	connects      // belongs to one only between others
 )
 
-// roleOf says what a token is. It looks at the characters directly around it.
-func (s *state) roleOf(i int) role {
-	t := &s.toks[i]
-	switch t.kind {
-	case breakToken:
-		return connects
-	case codeToken, longToken:
-		return outside
-	case punctToken:
-		switch t.punct {
-		case ',', '.', '-', '\'', '/', '&', '#':
-			return connects
-		}
-		return outside
-	case numberToken:
-		if t.len() <= 10 && (s.postal || s.postalBefore(i)) {
-			return starts
-		}
+// roleOf says what a word or a number is by itself.
+func roleOf(t *token) role {
+	if t.kind == numberToken {
 		if t.len() <= 6 || t.shape == alnumShape && t.len() <= 8 {
 			return weak
 		}
 		return outside
-	}
-	if t.attrs&Joiner != 0 && t.shape == lowerShape {
-		return connects
-	}
-	if s.glued(t) {
-		return outside
-	}
-	if s.keyed && t.len() > 1 {
-		return starts
 	}
 	switch t.shape {
 	case titleShape, upperShape, mixedShape, initialShape:
@@ -72,9 +48,11 @@ func (s *state) roleOf(i int) role {
 		return starts
 	}
 	switch {
+	case t.attrs&Joiner != 0:
+		return connects
 	case t.attrs&Particle != 0:
 		return weak
-	case t.attrs&(StreetWord|National|Title) != 0, s.mem.has(t.hash):
+	case t.attrs&(StreetWord|National|Title) != 0:
 		return starts
 	case t.attrs.common() == 0 && t.len() > 2:
 		return starts
@@ -86,6 +64,38 @@ func (s *state) roleOf(i int) role {
 	return outside
 }
 
+// roleOf says what a token is where it stands: the characters directly around
+// it, the name of the field and what is remembered are looked at too.
+func (s *state) roleOf(i int) role {
+	t := &s.toks[i]
+	switch {
+	case t.kind == numberToken:
+		if s.zipped() && t.len() <= 10 && (s.postal || s.postalBefore(i)) {
+			return starts
+		}
+	case t.kind != wordToken || t.shape == lowerShape && t.role == connects: // a joiner
+	case s.glued(t):
+		return outside
+	case s.keyed && t.len() > 1:
+		return starts
+	case t.shape == lowerShape && t.attrs&Particle == 0 && s.mem.has(t.hash):
+		return starts
+	}
+	return t.role
+}
+
+// mayStart reports whether a token can have the role starts, at less cost than
+// roleOf.
+func (s *state) mayStart(t *token) bool {
+	return t.role == starts ||
+		t.kind == wordToken && (s.keyed || s.mem.has(t.hash)) ||
+		t.kind == numberToken && s.zipped()
+}
+
+// zipped reports whether there is anything that says that a number is a postal
+// code.
+func (s *state) zipped() bool { return s.postal || s.ts.postal }
+
 // postalBefore reports whether the words directly before a number, or the name
 // of the field before it, say that it is a postal code.
 func (s *state) postalBefore(i int) bool {
@@ -94,7 +104,7 @@ func (s *state) postalBefore(i int) bool {
 		switch t := &s.toks[j]; t.kind {
 		case wordToken, codeToken:
 			words++
-			if t.len() > 2 && s.lex.readKey(s.folder, s.buf[t.start:t.end]).attrs&PostalKey != 0 {
+			if t.postal {
 				return true
 			}
 		case punctToken:
@@ -115,7 +125,7 @@ func (s *state) glued(t *token) bool {
 	if t.start > 0 {
 		before = s.buf[t.start-1]
 	}
-	if t.end < len(s.buf) {
+	if int(t.end) < len(s.buf) {
 		after = s.buf[t.end]
 	}
 	if before == '@' || after == '@' || before == '\\' || before == '$' {
@@ -130,7 +140,7 @@ func (s *state) glued(t *token) bool {
 	if before == '.' {
 		return true
 	}
-	if after == '.' && t.end+1 < len(s.buf) {
+	if after == '.' && int(t.end)+1 < len(s.buf) {
 		c := classOf[s.buf[t.end+1]]
 		return c == lowerClass || c == digitClass
 	}
@@ -142,7 +152,7 @@ func (s *state) glued(t *token) bool {
 // still change it; held is then the token from which on to hold.
 func (s *state) next(i, lim int, end bool) (is island, held int, ok bool) {
 	for k := i; k < lim; k++ {
-		if s.roleOf(k) != starts {
+		if !s.mayStart(&s.toks[k]) || s.roleOf(k) != starts {
 			continue
 		}
 		from := s.leftOf(k, i)

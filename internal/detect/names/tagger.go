@@ -59,10 +59,15 @@ type state struct {
 	sure   [maxIslandTokens]float32
 }
 
+func newState(lex *Lexicon, f folder) *state {
+	return &state{lex: lex, folder: f, ts: tokens{lex: lex, folder: f}}
+}
+
 func (m *Model) state() *state {
 	s, _ := m.states.Get().(*state)
 	if s == nil {
-		s = &state{lex: m.Lexicon, folder: m.folder}
+		s = newState(m.Lexicon, m.folder)
+		s.ts.words = new(vocabulary)
 	}
 	return s
 }
@@ -117,15 +122,11 @@ func (s *state) fill(before, more, text []byte, goesOn bool) (base, first, lim i
 		}
 	}
 	s.buf = append(s.buf, text...)
-	s.toks = s.ts.cut(s.buf[skip:], !goesOn)
-	for i := range s.toks {
-		t := &s.toks[i]
-		t.start += skip
-		t.end += skip
-		s.identify(t)
-		if t.start < base {
-			first = i + 1
-		}
+	n := len(s.buf)
+	s.buf = append(s.buf, make([]byte, padding)...)[:n]
+	s.toks = s.ts.cut(s.buf[:n+padding], skip, n, !goesOn)
+	for first < len(s.toks) && int(s.toks[first].start) < base {
+		first++
 	}
 	lim = len(s.toks)
 	for goesOn && lim > 0 && !s.toks[lim-1].done {
@@ -136,33 +137,6 @@ func (s *state) fill(before, more, text []byte, goesOn bool) (base, first, lim i
 
 func appendTail(dst, b []byte, n int) []byte { return append(dst, b[max(0, len(b)-n):]...) }
 
-// identify looks a token up.
-func (s *state) identify(t *token) {
-	switch t.kind {
-	case wordToken:
-		t.hash, s.scratch = s.folder.hash(s.scratch, s.buf[t.start:t.end])
-		t.attrs = s.lex.lookup(t.hash)
-	case codeToken:
-		t.hash, s.scratch = s.folder.hash(s.scratch, s.buf[t.start:t.end])
-	case numberToken:
-		// 10115 and 22087 are the same to the model; so are SW1A and NW1B.
-		h := uint64(numberHash)
-		for _, c := range s.buf[t.start:t.end] {
-			switch classOf[c] {
-			case digitClass:
-				c = '0'
-			case lowerClass:
-				c = 'a'
-			case upperClass:
-				c = 'A'
-			}
-			h = (h ^ uint64(c)) * prime64
-		}
-		t.hash = mixed(h)
-		t.attrs = 0
-	}
-}
-
 // piece looks at Text[at:end] and returns how many bytes of it are decided.
 func (m *Model) piece(s *state, dst []Span, ext []Extent, in Input, at, end int, more bool) ([]Span, []Extent, int) {
 	base, i, lim := s.fill(in.Before, in.Text[:at], in.Text[at:end], more)
@@ -171,13 +145,13 @@ func (m *Model) piece(s *state, dst []Span, ext []Extent, in Input, at, end int,
 		if !ok {
 			settled := len(s.buf)
 			if more && held < len(s.toks) {
-				settled = max(s.toks[held].start, base)
+				settled = max(int(s.toks[held].start), base)
 			}
 			return dst, ext, settled - base
 		}
 		s.describe(&is)
 		dst = m.decode(s, dst, &is, in.Bias, at-base)
-		ext = append(ext, Extent{s.toks[is.from].start + at - base, s.toks[is.to-1].end + at - base})
+		ext = append(ext, Extent{int(s.toks[is.from].start) + at - base, int(s.toks[is.to-1].end) + at - base})
 		i = is.to
 	}
 }
@@ -343,12 +317,12 @@ func (m *Model) decode(s *state, dst []Span, is *island, bias float64, shift int
 			j++
 		}
 		a, b := &s.toks[is.from+k], &s.toks[is.from+j-1]
-		dst = append(dst, Span{a.start + shift, b.end + shift, kind, float64(score)})
+		dst = append(dst, Span{int(a.start) + shift, int(b.end) + shift, kind, float64(score)})
 		if kind == Person && score >= 0.8 {
 			for x := k; x < j; x++ {
 				t := &s.toks[is.from+x]
 				if t.kind == wordToken && t.len() > 2 && t.attrs.common() == 0 && t.attrs&(Title|Particle|Calendar) == 0 {
-					s.mem.add(t.hash, a.start+shift)
+					s.mem.add(t.hash, int(a.start)+shift)
 				}
 			}
 		}
