@@ -46,6 +46,8 @@ type state struct {
 	ts      tokens
 	toks    []token
 	scratch []byte
+	keys    keys
+	blanks  blanks
 	field   keyWords
 	keyed   bool // the field's name says that there is a name in it
 	postal  bool // or a postal code
@@ -76,30 +78,49 @@ func (m *Model) state() *state {
 // of what was decided on as one to extents. Where the text goes on, settled is
 // up to where it is decided; the rest is to be shown again with what follows.
 func (m *Model) Tag(dst []Span, extents []Extent, in Input) (spans []Span, ext []Extent, settled int) {
+	whole := !in.More && len(in.Before) == 0
+	lettered := !whole || hasLetter(in.Text)
+	if !lettered && in.Key == "" {
+		return dst, extents, len(in.Text)
+	}
 	s := m.state()
 	defer m.states.Put(s)
-	s.begin(in)
+	key := s.begin(in)
+	if !lettered && !s.postal {
+		return dst, extents, len(in.Text)
+	}
+	short := whole && len(in.Text) <= maxBlank
+	var h uint64
+	if short {
+		if h = hashOfValue(key, in.Bias, in.Text); s.isBlank(h) {
+			return dst, extents, len(in.Text)
+		}
+	}
+	had := len(dst)
 	for at := 0; ; {
 		end := min(at+pieceSize, len(in.Text))
 		more := in.More || end < len(in.Text)
 		var n int
 		dst, extents, n = m.piece(s, dst, extents, in, at, end, more)
-		at += n
-		if end == len(in.Text) {
+		if at += n; end == len(in.Text) {
+			if short && len(dst) == had {
+				s.setBlank(h)
+			}
 			return dst, extents, at
 		}
 	}
 }
 
-func (s *state) begin(in Input) {
-	s.mem = in.Memory
-	s.field = keyWords{}
+// begin starts with an input, and returns the hash of its field's name.
+func (s *state) begin(in Input) (key uint64) {
+	s.mem, s.field = in.Memory, keyWords{}
 	if in.Key != "" {
 		s.scratch = append(s.scratch[:0], in.Key...)
-		s.field = s.lex.readKey(s.folder, s.scratch)
+		s.field, key = s.readKey(s.scratch)
 	}
 	s.keyed = s.field.attrs&(PersonKey|PlaceKey) != 0
 	s.postal = s.field.attrs&PostalKey != 0
+	return key
 }
 
 // fill cuts text with what stands before it into tokens, and returns the
@@ -181,7 +202,7 @@ func (s *state) describe(is *island) {
 			if j > 0 && s.toks[j-1].kind == wordToken && from-s.toks[j-1].end == 1 && s.toks[j-1].start >= first.start-keyBack && s.buf[s.toks[j-1].end] != '\n' {
 				from = s.toks[j-1].start
 			}
-			is.key = s.lex.readKey(s.folder, s.buf[from:s.toks[j].end])
+			is.key, _ = s.readKey(s.buf[from:s.toks[j].end])
 			is.keyDist = 1
 			quoted := colon+1 < is.from && s.toks[colon+1].kind == punctToken && colon+2 == is.from
 			if colon+1 == is.from || quoted {
