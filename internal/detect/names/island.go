@@ -16,8 +16,21 @@ type island struct {
 	from, to int // tokens
 	key      keyWords
 	keyDist  int // 0: directly behind its key; 1: further on; 2: no key but the field's
-	lower    bool
-	upper    bool
+	// lower and upper say that all words in it and around it are written so.
+	lower, upper bool
+	// left and right are the hashes of the words next to it.
+	left, right [2]uint64
+}
+
+// form is how the island and what is around it are written.
+func (is *island) form() (f uint64) {
+	if is.lower {
+		f |= 1
+	}
+	if is.upper {
+		f |= 2
+	}
+	return f
 }
 
 // role is what a token is to islands.

@@ -1,10 +1,5 @@
 package names
 
-import (
-	"encoding/binary"
-	"math"
-)
-
 // Bounds of what is looked at around a decision.
 const (
 	lookBack  = 192  // bytes before a text that are looked at
@@ -56,9 +51,13 @@ type state struct {
 	// dropWord hides a word's identity from the model, in training.
 	dropWord func(i int) bool
 
-	scores [maxIslandTokens][Labels]float32
+	owns   owns
+	scores [maxIslandTokens][Labels]int32 // in steps of the model's scale
+	back   [maxIslandTokens][Labels]uint8
 	label  [maxIslandTokens]uint8
-	sure   [maxIslandTokens]float32
+	sure   [maxIslandTokens]float32 // that a token is of a name
+	alpha  [maxIslandTokens][Labels]float32
+	emit   [maxIslandTokens][Labels]float32
 }
 
 func newState(lex *Lexicon, f folder) *state {
@@ -177,7 +176,7 @@ func (m *Model) piece(s *state, dst []Span, ext []Extent, in Input, at, end int,
 	}
 }
 
-// describe finds the island's key and form.
+// describe finds the island's key and form, and what is next to it.
 func (s *state) describe(is *island) {
 	is.key, is.keyDist = s.field, 2
 	first := &s.toks[is.from]
@@ -229,212 +228,5 @@ func (s *state) describe(is *island) {
 	}
 	for j := is.from; j < is.to+reach && see(j); j++ {
 	}
-}
-
-// rowBytes is the weights of a feature: one byte a label, and one to spare.
-const rowBytes = Labels + 1
-
-// emissions sums the weights of the token's features up. Weights are bytes, 128
-// more than they count; four of them are added at once, in lanes of 16 bits,
-// which hold the sum of 257.
-func (m *Model) emissions(e *[Labels]float32, feats []uint32) {
-	const lanes = 0x00FF00FF00FF00FF
-	var even, odd, last uint64
-	for _, f := range feats {
-		row := m.rows[int(f)*rowBytes:]
-		a := binary.LittleEndian.Uint64(row)
-		even += a & lanes
-		odd += a >> 8 & lanes
-		b := uint64(binary.LittleEndian.Uint32(row[8:rowBytes]))
-		last += b&0x00FF00FF | (b>>8&0xFF)<<32
-	}
-	off := int32(len(feats)) * 128
-	for k := range 4 {
-		e[2*k] = float32(int32(even>>(16*k)&0xFFFF)-off) * m.Scale
-		e[2*k+1] = float32(int32(odd>>(16*k)&0xFFFF)-off) * m.Scale
-	}
-	e[8] = float32(int32(last&0xFFFF)-off) * m.Scale
-	e[9] = float32(int32(last>>32&0xFFFF)-off) * m.Scale
-	e[10] = float32(int32(last>>16&0xFFFF)-off) * m.Scale
-}
-
-// decode finds the names in an island. Offsets are moved by shift.
-func (m *Model) decode(s *state, dst []Span, is *island, bias float64, shift int) []Span {
-	n := is.to - is.from
-	plain := true
-	for k := range n {
-		s.feats = s.features(s.feats[:0], is, is.from+k)
-		e := &s.scores[k]
-		m.emissions(e, s.feats)
-		e[0] -= float32(bias)
-		if bias < 0 {
-			// What is not to be taken for a name is not either because it was
-			// taken for a product before.
-			e[BeginLabel(Other)] -= float32(bias)
-			e[BeginLabel(Other)+1] -= float32(bias)
-		}
-		if s.mem.has(s.toks[is.from+k].hash) {
-			e[BeginLabel(Person)] += rememberedBonus
-			e[BeginLabel(Person)+1] += rememberedBonus
-		}
-		for _, v := range e[1:] {
-			plain = plain && v < e[0]-m.margin
-		}
-	}
-	if plain {
-		// No way through any other label can be worth more than what two steps
-		// between labels differ by.
-		return dst
-	}
-	var back [maxIslandTokens][Labels]uint8
-	best := m.Move[Labels]
-	for l := range best {
-		best[l] += s.scores[0][l]
-	}
-	for k := 1; k < n; k++ {
-		var now [Labels]float32
-		for l := range now {
-			from, score := 0, float32(math.Inf(-1))
-			lo, hi := 0, Labels-1
-			if l > 0 && l%2 == 0 { // goes on: only behind the same kind
-				lo, hi = l-1, l
-			}
-			for p := lo; p <= hi; p++ {
-				if v := best[p] + m.Move[p][l]; v > score {
-					from, score = p, v
-				}
-			}
-			now[l] = score + s.scores[k][l]
-			back[k][l] = uint8(from)
-		}
-		best = now
-	}
-	last := 0
-	for l := range best {
-		if best[l] > best[last] {
-			last = l
-		}
-	}
-	any := false
-	for k := n - 1; k >= 0; k-- {
-		s.label[k] = uint8(last)
-		any = any || last != 0
-		last = int(back[k][last])
-	}
-	if !any {
-		return dst
-	}
-	m.marginals(s, n)
-	for k := 0; k < n; {
-		l := int(s.label[k])
-		kind := KindOf(l)
-		if kind == None || kind == Other {
-			k++
-			continue
-		}
-		j, score := k+1, s.sure[k]
-		for j < n && int(s.label[j]) == BeginLabel(kind)+1 {
-			score = min(score, s.sure[j])
-			j++
-		}
-		a, b := &s.toks[is.from+k], &s.toks[is.from+j-1]
-		dst = append(dst, Span{int(a.start) + shift, int(b.end) + shift, kind, float64(score)})
-		if kind == Person && score >= 0.8 {
-			for x := k; x < j; x++ {
-				t := &s.toks[is.from+x]
-				if t.kind == wordToken && t.len() > 2 && t.attrs.common() == 0 && t.attrs&(Title|Particle|Calendar) == 0 {
-					s.mem.add(t.hash, int(a.start)+shift)
-				}
-			}
-		}
-		k = j
-	}
-	return dst
-}
-
-// rememberedBonus is added for a word of a name that was found before.
-const rememberedBonus = 2.5
-
-// marginals works out, with the forward and backward sums, how likely each
-// token is to be a part of a name of any kind.
-func (m *Model) marginals(s *state, n int) {
-	var alpha, emit [maxIslandTokens][Labels]float32
-	for k := range n {
-		top := s.scores[k][0]
-		for _, v := range s.scores[k][1:] {
-			top = max(top, v)
-		}
-		for l, v := range s.scores[k] {
-			if d := v - top; d > -20 {
-				emit[k][l] = float32(math.Exp(float64(d)))
-			}
-		}
-	}
-	move := &m.moveExp
-	for k := range n {
-		sum := float32(0)
-		for l := range Labels {
-			v := float32(0)
-			switch {
-			case k == 0:
-				v = move[Labels][l]
-			case l > 0 && l%2 == 0:
-				v = alpha[k-1][l-1]*move[l-1][l] + alpha[k-1][l]*move[l][l]
-			default:
-				for p := range Labels {
-					v += alpha[k-1][p] * move[p][l]
-				}
-			}
-			v *= emit[k][l]
-			alpha[k][l] = v
-			sum += v
-		}
-		for l := range Labels {
-			alpha[k][l] /= sum
-		}
-	}
-	var beta [Labels]float32
-	for l := range beta {
-		beta[l] = 1
-	}
-	for k := n - 1; k >= 0; k-- {
-		if k < n-1 {
-			var next [Labels]float32
-			for q := range next {
-				next[q] = emit[k+1][q] * beta[q]
-			}
-			sum := float32(0)
-			for l := range Labels {
-				v := move[l][0] * next[0]
-				for q := 1; q < Labels; q += 2 {
-					v += move[l][q] * next[q]
-				}
-				if l > 0 {
-					on := l + l%2 // the label that goes on with this kind
-					v += move[l][on] * next[on]
-				}
-				beta[l] = v
-				sum += v
-			}
-			for l := range Labels {
-				beta[l] /= sum
-			}
-		}
-		total := float32(0)
-		for l := range Labels {
-			total += alpha[k][l] * beta[l]
-		}
-		other := BeginLabel(Other)
-		none := alpha[k][0]*beta[0] + alpha[k][other]*beta[other] + alpha[k][other+1]*beta[other+1]
-		s.sure[k] = tempered(1 - none/total)
-	}
-}
-
-// temperature is by how much the model is too sure of itself on texts of other
-// kinds than those that it was trained on.
-const temperature = 1.3
-
-func tempered(p float32) float32 {
-	odds := math.Pow(float64(p)/max(1-float64(p), 1e-9), 1/temperature)
-	return float32(odds / (1 + odds))
+	s.cues(is)
 }

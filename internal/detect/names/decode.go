@@ -1,0 +1,210 @@
+package names
+
+import "math"
+
+// rememberedBonus is added for a word of a name that was found before.
+const rememberedBonus = 2.5
+
+// decode finds the names in an island. Offsets are moved by shift.
+func (m *Model) decode(s *state, dst []Span, is *island, bias float64, shift int) []Span {
+	n := is.to - is.from
+	m.score(s, is, bias)
+	if !m.path(s, n) {
+		return dst
+	}
+	m.marginals(s, n)
+	for k := 0; k < n; {
+		l := int(s.label[k])
+		kind := KindOf(l)
+		if kind == None || kind == Other {
+			k++
+			continue
+		}
+		j, sure := k+1, s.sure[k]
+		for j < n && int(s.label[j]) == BeginLabel(kind)+1 {
+			sure = min(sure, s.sure[j])
+			j++
+		}
+		score := tempered(sure)
+		a, b := &s.toks[is.from+k], &s.toks[is.from+j-1]
+		dst = append(dst, Span{int(a.start) + shift, int(b.end) + shift, kind, float64(score)})
+		if kind == Person && score >= 0.8 {
+			for x := k; x < j; x++ {
+				t := &s.toks[is.from+x]
+				if t.kind == wordToken && t.len() > 2 && t.attrs.common() == 0 && t.attrs&(Title|Particle|Calendar) == 0 {
+					s.mem.add(t.hash, int(a.start)+shift)
+				}
+			}
+		}
+		k = j
+	}
+	return dst
+}
+
+// score sums up what speaks for each label of the tokens of an island.
+func (m *Model) score(s *state, is *island, bias float64) {
+	var shared sum
+	s.feats = s.islandFeatures(s.feats[:0], is)
+	m.add(&shared, s.feats)
+	against := m.steps(bias)
+	for k := range is.to - is.from {
+		t := &s.toks[is.from+k]
+		all := *m.own(s, is, t)
+		all.join(&shared)
+		s.feats = s.nearFeatures(s.feats[:0], is, is.from+k)
+		m.add(&all, s.feats)
+		e := &s.scores[k]
+		all.labels(e)
+		e[0] -= against
+		if bias < 0 {
+			// What is not to be taken for a name is not either because it was
+			// taken for a product before.
+			e[BeginLabel(Other)] -= against
+			e[BeginLabel(Other)+1] -= against
+		}
+		if s.mem.has(t.hash) {
+			e[BeginLabel(Person)] += m.bonus
+			e[BeginLabel(Person)+1] += m.bonus
+		}
+	}
+}
+
+// The best way to a token and a label is worth a whole number, so that the
+// label that it came by fits in behind it, and the greatest of several is found
+// together with that label. Labels are counted from the end: of ways that are
+// worth the same, that by the first label is taken.
+const (
+	labelBits = 4
+	pathScale = 256 // of a step of the model's scale
+	pathUnit  = pathScale << labelBits
+	lastLabel = 1<<labelBits - 1
+)
+
+// path finds the best labels of the n tokens, and reports whether there is any
+// but 0 among them.
+func (m *Model) path(s *state, n int) bool {
+	var best [Labels]int32
+	for l := range best {
+		best[l] = m.way[Labels][l] + s.scores[0][l]*pathUnit + lastLabel - int32(l)
+	}
+	for k := 1; k < n; k++ {
+		e, back := &s.scores[k], &s.back[k]
+		var now [Labels]int32
+		for l := 0; l < Labels; l++ {
+			var top int32
+			if l > 0 && l%2 == 0 { // goes on: only behind the same kind
+				top = max(best[l-1]+m.way[l][l-1], best[l]+m.way[l][l])
+			} else {
+				way := &m.way[l]
+				top = best[0] + way[0]
+				for p := 1; p < Labels; p++ {
+					top = max(top, best[p]+way[p])
+				}
+			}
+			back[l] = uint8(lastLabel - top&lastLabel)
+			now[l] = top&^lastLabel + e[l]*pathUnit + lastLabel - int32(l)
+		}
+		best = now
+	}
+	top := best[0]
+	for _, v := range best[1:] {
+		top = max(top, v)
+	}
+	l := uint8(lastLabel - top&lastLabel)
+	any := l
+	for k := n - 1; k >= 0; k-- {
+		s.label[k] = l
+		any |= l
+		l = s.back[k][l]
+	}
+	return any != 0
+}
+
+// marginals works out, with the forward and backward sums, how likely each
+// token of a name is to be one of a name of any kind.
+func (m *Model) marginals(s *state, n int) {
+	move := &m.moveExp
+	for k := range n {
+		e, emit, alpha := &s.scores[k], &s.emit[k], &s.alpha[k]
+		top := e[0]
+		for _, v := range e[1:] {
+			top = max(top, v)
+		}
+		for l, v := range e {
+			emit[l] = m.exp(top - v)
+		}
+		sum := float32(0)
+		if k == 0 {
+			for l := range alpha {
+				alpha[l] = move[Labels][l] * emit[l]
+				sum += alpha[l]
+			}
+		} else {
+			before := &s.alpha[k-1]
+			for l := range alpha {
+				v := float32(0)
+				if l > 0 && l%2 == 0 {
+					v = before[l-1]*move[l-1][l] + before[l]*move[l][l]
+				} else {
+					for p := range before {
+						v += before[p] * move[p][l]
+					}
+				}
+				v *= emit[l]
+				alpha[l] = v
+				sum += v
+			}
+		}
+		sum = 1 / sum
+		for l := range alpha {
+			alpha[l] *= sum
+		}
+	}
+	const other = int(Other)*2 - 1
+	var beta [Labels]float32
+	for l := range beta {
+		beta[l] = 1
+	}
+	for k := n - 1; ; k-- {
+		alpha, total := &s.alpha[k], float32(0)
+		for l := range alpha {
+			total += alpha[l] * beta[l]
+		}
+		none := alpha[0]*beta[0] + alpha[other]*beta[other] + alpha[other+1]*beta[other+1]
+		s.sure[k] = 1 - none/total
+		if k == 0 {
+			return
+		}
+		emit := &s.emit[k]
+		var next [Labels]float32
+		for q := range next {
+			next[q] = emit[q] * beta[q]
+		}
+		sum := float32(0)
+		for l := range beta {
+			v := move[l][0] * next[0]
+			for q := 1; q < Labels; q += 2 {
+				v += move[l][q] * next[q]
+			}
+			if l > 0 {
+				on := l + l%2 // the label that goes on with this kind
+				v += move[l][on] * next[on]
+			}
+			beta[l] = v
+			sum += v
+		}
+		sum = 1 / sum
+		for l := range beta {
+			beta[l] *= sum
+		}
+	}
+}
+
+// temperature is by how much the model is too sure of itself on texts of other
+// kinds than those that it was trained on.
+const temperature = 1.3
+
+func tempered(p float32) float32 {
+	odds := math.Pow(float64(p)/max(1-float64(p), 1e-9), 1/temperature)
+	return float32(odds / (1 + odds))
+}
