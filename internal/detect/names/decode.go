@@ -85,7 +85,7 @@ const (
 func (m *Model) path(s *state, n int) bool {
 	var best [Labels]int32
 	for l := range best {
-		best[l] = m.way[Labels][l] + s.scores[0][l]*pathUnit + lastLabel - int32(l)
+		best[l] = m.way.first[l] + s.scores[0][l]*pathUnit + lastLabel - int32(l)
 	}
 	for k := 1; k < n; k++ {
 		e, back := &s.scores[k], &s.back[k]
@@ -93,13 +93,9 @@ func (m *Model) path(s *state, n int) bool {
 		for l := 0; l < Labels; l++ {
 			var top int32
 			if l > 0 && l%2 == 0 { // goes on: only behind the same kind
-				top = max(best[l-1]+m.way[l][l-1], best[l]+m.way[l][l])
+				top = max(best[l-1]+m.way.from[l][l-1], best[l]+m.way.from[l][l])
 			} else {
-				way := &m.way[l]
-				top = best[0] + way[0]
-				for p := 1; p < Labels; p++ {
-					top = max(top, best[p]+way[p])
-				}
+				top = greatest(&best, &m.way.from[l])
 			}
 			back[l] = uint8(lastLabel - top&lastLabel)
 			now[l] = top&^lastLabel + e[l]*pathUnit + lastLabel - int32(l)
@@ -120,10 +116,28 @@ func (m *Model) path(s *state, n int) bool {
 	return any != 0
 }
 
-// marginals works out, with the forward and backward sums, how likely each
-// token of a name is to be one of a name of any kind.
+// greatest is the greatest sum of two that stand at the same place.
+func greatest(a, b *[Labels]int32) int32 {
+	v := max(a[0]+b[0], a[1]+b[1])
+	w := max(a[2]+b[2], a[3]+b[3])
+	x := max(a[4]+b[4], a[5]+b[5])
+	y := max(a[6]+b[6], a[7]+b[7])
+	z := max(a[8]+b[8], a[9]+b[9])
+	return max(max(v, w), max(x, y), max(z, a[10]+b[10]))
+}
+
+// product is the inner product.
+func product(a, b *[Labels]float32) float32 {
+	v := a[0]*b[0] + a[4]*b[4] + a[8]*b[8]
+	w := a[1]*b[1] + a[5]*b[5] + a[9]*b[9]
+	x := a[2]*b[2] + a[6]*b[6] + a[10]*b[10]
+	y := a[3]*b[3] + a[7]*b[7]
+	return (v + w) + (x + y)
+}
+
+// marginals works out, with the forward and backward sums, how likely each of
+// the n tokens is to be of a name of any kind.
 func (m *Model) marginals(s *state, n int) {
-	move := &m.moveExp
 	for k := range n {
 		e, emit, alpha := &s.scores[k], &s.emit[k], &s.alpha[k]
 		top := e[0]
@@ -134,26 +148,17 @@ func (m *Model) marginals(s *state, n int) {
 			emit[l] = m.exp(top - v)
 		}
 		sum := float32(0)
-		if k == 0 {
-			for l := range alpha {
-				alpha[l] = move[Labels][l] * emit[l]
-				sum += alpha[l]
+		for l := range alpha {
+			switch {
+			case k == 0:
+				alpha[l] = m.odds.first[l] * emit[l]
+			case l > 0 && l%2 == 0: // goes on: only behind the same kind
+				before, odds := &s.alpha[k-1], &m.odds.from[l]
+				alpha[l] = (before[l-1]*odds[l-1] + before[l]*odds[l]) * emit[l]
+			default:
+				alpha[l] = product(&s.alpha[k-1], &m.odds.from[l]) * emit[l]
 			}
-		} else {
-			before := &s.alpha[k-1]
-			for l := range alpha {
-				v := float32(0)
-				if l > 0 && l%2 == 0 {
-					v = before[l-1]*move[l-1][l] + before[l]*move[l][l]
-				} else {
-					for p := range before {
-						v += before[p] * move[p][l]
-					}
-				}
-				v *= emit[l]
-				alpha[l] = v
-				sum += v
-			}
+			sum += alpha[l]
 		}
 		sum = 1 / sum
 		for l := range alpha {
@@ -166,36 +171,25 @@ func (m *Model) marginals(s *state, n int) {
 		beta[l] = 1
 	}
 	for k := n - 1; ; k-- {
-		alpha, total := &s.alpha[k], float32(0)
-		for l := range alpha {
-			total += alpha[l] * beta[l]
-		}
+		alpha := &s.alpha[k]
 		none := alpha[0]*beta[0] + alpha[other]*beta[other] + alpha[other+1]*beta[other+1]
-		s.sure[k] = 1 - none/total
+		s.sure[k] = 1 - none/product(alpha, &beta)
 		if k == 0 {
 			return
 		}
 		emit := &s.emit[k]
-		var next [Labels]float32
-		for q := range next {
-			next[q] = emit[q] * beta[q]
-		}
-		sum := float32(0)
 		for l := range beta {
-			v := move[l][0] * next[0]
-			for q := 1; q < Labels; q += 2 {
-				v += move[l][q] * next[q]
-			}
-			if l > 0 {
-				on := l + l%2 // the label that goes on with this kind
-				v += move[l][on] * next[on]
-			}
-			beta[l] = v
-			sum += v
+			beta[l] *= emit[l]
+		}
+		var before [Labels]float32
+		sum := float32(0)
+		for l := range before {
+			before[l] = product(&beta, &m.odds.to[l])
+			sum += before[l]
 		}
 		sum = 1 / sum
 		for l := range beta {
-			beta[l] *= sum
+			beta[l] = before[l] * sum
 		}
 	}
 }

@@ -48,12 +48,20 @@ type Model struct {
 	// beginning of an island.
 	Move [Labels + 1][Labels]float32
 
-	folder  folder
-	states  sync.Pool
-	rows    []byte // the weights, as the tagger reads them
-	moveExp [Labels + 1][Labels]float32
-	// way is Move as path reads it: by the second label, then by the first.
-	way   [Labels + 1][Labels]int32
+	folder folder
+	states sync.Pool
+	// What the tagger reads of it.
+	rows *[1 << FeatureBits]row
+	// way is Move for path, odds are its powers for marginals: of the first
+	// label, and of label l behind label p as from[l][p] and to[p][l].
+	way struct {
+		first [Labels]int32
+		from  [Labels][Labels]int32
+	}
+	odds struct {
+		first    [Labels]float32
+		from, to [Labels][Labels]float32
+	}
 	exps  [1024]float32 // see exp
 	bonus int32         // rememberedBonus
 }

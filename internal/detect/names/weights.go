@@ -1,18 +1,18 @@
 package names
 
-import (
-	"encoding/binary"
-	"math"
-)
+import "math"
 
-// rowBytes is the weights of a feature: one byte a label, and one to spare.
-const rowBytes = Labels + 1
+// row is the weights of a feature for the labels. Weights are bytes, 128 more
+// than they count.
+type row struct {
+	low  uint64 // those of the first eight labels
+	high uint64 // and of the others, in lanes of 16 bits
+}
 
-// sum is the weights of features, added up label by label. Weights are bytes,
-// 128 more than they count; four of them are added at once, in lanes of 16
-// bits, which hold the sum of 257.
+// sum is the weights of features, added up label by label, in lanes of 16 bits
+// that hold the sum of 257.
 type sum struct {
-	even, odd, last uint64
+	even, odd, high uint64
 	rows            int32
 }
 
@@ -20,17 +20,15 @@ const lanes = 0x00FF00FF00FF00FF
 
 // add adds the weights of features.
 func (m *Model) add(s *sum, feats []uint32) {
-	even, odd, last := s.even, s.odd, s.last
+	rows := m.rows
+	even, odd, high := s.even, s.odd, s.high
 	for _, f := range feats {
-		row := m.rows[int(f)*rowBytes:]
-		row = row[:rowBytes]
-		a := binary.LittleEndian.Uint64(row)
-		even += a & lanes
-		odd += a >> 8 & lanes
-		b := uint64(binary.LittleEndian.Uint32(row[8:]))
-		last += b&0x00FF00FF | (b>>8&0xFF)<<32
+		r := &rows[f%(1<<FeatureBits)]
+		even += r.low & lanes
+		odd += r.low >> 8 & lanes
+		high += r.high
 	}
-	s.even, s.odd, s.last = even, odd, last
+	s.even, s.odd, s.high = even, odd, high
 	s.rows += int32(len(feats))
 }
 
@@ -38,7 +36,7 @@ func (m *Model) add(s *sum, feats []uint32) {
 func (s *sum) join(o *sum) {
 	s.even += o.even
 	s.odd += o.odd
-	s.last += o.last
+	s.high += o.high
 	s.rows += o.rows
 }
 
@@ -49,9 +47,9 @@ func (s *sum) labels(e *[Labels]int32) {
 		e[2*k] = int32(s.even>>(16*k)&0xFFFF) - off
 		e[2*k+1] = int32(s.odd>>(16*k)&0xFFFF) - off
 	}
-	e[8] = int32(s.last&0xFFFF) - off
-	e[9] = int32(s.last>>32&0xFFFF) - off
-	e[10] = int32(s.last>>16&0xFFFF) - off
+	for k := range Labels - 8 {
+		e[8+k] = int32(s.high>>(16*k)&0xFFFF) - off
+	}
 }
 
 // ownBits is the size of owns.
@@ -80,22 +78,26 @@ func (m *Model) own(s *state, is *island, t *token) *sum {
 
 // prepare makes what the tagger reads of what the model is written as.
 func (m *Model) prepare(weights []byte) {
-	m.rows = make([]byte, rowBytes<<FeatureBits)
-	for f := range 1 << FeatureBits {
-		row := m.rows[f*rowBytes:]
+	m.rows = new([1 << FeatureBits]row)
+	for f := range m.rows {
+		r := &m.rows[f]
 		for l, v := range weights[f*Labels : f*Labels+Labels] {
-			row[l] = v ^ 0x80
+			if w := uint64(v ^ 0x80); l < 8 {
+				r.low |= w << (8 * l)
+			} else {
+				r.high |= w << (16 * (l - 8))
+			}
 		}
 	}
 	for p := range m.Move {
 		for l, v := range m.Move[p] {
-			m.moveExp[p][l] = float32(math.Exp(float64(v)))
-			way := int32(math.Round(float64(v/m.Scale)*pathScale)) << labelBits
+			odds, way := float32(math.Exp(float64(v))), int32(math.Round(float64(v/m.Scale)*pathScale))<<labelBits
 			if p == Labels {
-				m.way[Labels][l] = way
-			} else {
-				m.way[l][p] = way
+				m.odds.first[l], m.way.first[l] = odds, way
+				continue
 			}
+			m.odds.from[l][p], m.way.from[l][p] = odds, way
+			m.odds.to[p][l] = odds
 		}
 	}
 	for d := range m.exps {
