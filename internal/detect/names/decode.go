@@ -8,8 +8,7 @@ const rememberedBonus = 2.5
 // decode finds the names in an island. Offsets are moved by shift.
 func (m *Model) decode(s *state, dst []Span, is *island, bias float64, shift int) []Span {
 	n := is.to - is.from
-	m.score(s, is, bias)
-	if !m.path(s, n) {
+	if !m.score(s, is, bias) || !m.path(s, n) {
 		return dst
 	}
 	m.marginals(s, n)
@@ -41,20 +40,47 @@ func (m *Model) decode(s *state, dst []Span, is *island, bias float64, shift int
 	return dst
 }
 
-// score sums up what speaks for each label of the tokens of an island.
-func (m *Model) score(s *state, is *island, bias float64) {
+// plainGap is by how many steps of the model's scale no name at all has to be
+// ahead of the best name, by a part of the features, for a word to be plain. Of
+// the texts for development none loses a name by it.
+const plainGap = 60
+
+// score sums up what speaks for each label of the tokens of an island. Where
+// the words by themselves, or with the field and what stands around the island,
+// are all plain, it reports false: there is no name in it.
+func (m *Model) score(s *state, is *island, bias float64) bool {
+	n := is.to - is.from
+	toks, sums := s.toks[is.from:is.to], s.sums[:is.to-is.from]
+	against := m.steps(bias)
+	plain := true
+	for k := range toks {
+		o := m.own(s, is, &toks[k])
+		sums[k] = o.sum
+		plain = plain && o.gap-against >= plainGap && !s.mem.has(toks[k].hash)
+	}
+	if plain {
+		return false
+	}
 	var shared sum
 	s.feats = s.islandFeatures(s.feats[:0], is)
 	m.add(&shared, s.feats)
-	against := m.steps(bias)
-	for k := range is.to - is.from {
-		t := &s.toks[is.from+k]
-		all := *m.own(s, is, t)
-		all.join(&shared)
+	plain = true
+	for k := range sums {
+		sums[k].join(&shared)
+		if is.key.n > 0 {
+			s.feats = s.fieldFeatures(s.feats[:0], is, is.from+k)
+			m.add(&sums[k], s.feats)
+		}
+		plain = plain && sums[k].gap()-against >= plainGap && !s.mem.has(toks[k].hash)
+	}
+	if plain {
+		return false
+	}
+	for k := range n {
 		s.feats = s.nearFeatures(s.feats[:0], is, is.from+k)
-		m.add(&all, s.feats)
+		m.add(&sums[k], s.feats)
 		e := &s.scores[k]
-		all.labels(e)
+		sums[k].labels(e)
 		e[0] -= against
 		if bias < 0 {
 			// What is not to be taken for a name is not either because it was
@@ -62,11 +88,12 @@ func (m *Model) score(s *state, is *island, bias float64) {
 			e[BeginLabel(Other)] -= against
 			e[BeginLabel(Other)+1] -= against
 		}
-		if s.mem.has(t.hash) {
+		if s.mem.has(toks[k].hash) {
 			e[BeginLabel(Person)] += m.bonus
 			e[BeginLabel(Person)+1] += m.bonus
 		}
 	}
+	return true
 }
 
 // The best way to a token and a label is worth a whole number, so that the

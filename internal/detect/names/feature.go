@@ -53,6 +53,7 @@ const none = 0
 func (s *state) features(dst []uint32, is *island, i int) []uint32 {
 	dst = s.islandFeatures(dst, is)
 	dst = s.ownFeatures(dst, is, &s.toks[i], s.hashOf(i))
+	dst = s.fieldFeatures(dst, is, i)
 	return s.nearFeatures(dst, is, i)
 }
 
@@ -100,6 +101,27 @@ func (s *state) ownFeatures(dst []uint32, is *island, t *token, hash uint64) []u
 		dst = append(dst, feature(27, hashOf(word[:3]), sh), feature(28, hashOf(word[:2]), sh))
 	}
 	return dst
+}
+
+// fieldFeatures are those of a token and of the name of the field.
+func (s *state) fieldFeatures(dst []uint32, is *island, i int) []uint32 {
+	k := &is.key
+	if k.n == 0 {
+		return dst
+	}
+	sh, c := uint64(s.toks[i].shape), class(&s.toks[i])
+	d := uint64(is.keyDist)
+	pos := uint64(min(i-is.from, 3))
+	size := uint64(min(is.to-is.from, 5))
+	return append(dst,
+		feature(31, k.full, d),
+		feature(32, k.last, d),
+		feature(33, k.last, d<<32|c<<2),
+		feature(34, k.first, d),
+		feature(35, k.full, d<<16|sh<<8|pos<<4|size),
+		feature(36, k.last, d<<16|sh<<8|pos),
+		feature(38, uint64(k.attrs), d<<16|sh<<8|pos),
+		feature(39, uint64(k.attrs), c<<2|d))
 }
 
 // nearFeatures are those of a token and of what stands around it.
@@ -154,22 +176,6 @@ func (s *state) nearFeatures(dst []uint32, is *island, i int) []uint32 {
 		glue |= 2 | uint64(n1.punct)<<16
 	}
 	dst = append(dst, feature(30, glue, sh))
-
-	// The field.
-	if k := &is.key; k.n > 0 {
-		d := uint64(is.keyDist)
-		pos := uint64(min(i-is.from, 3))
-		size := uint64(min(is.to-is.from, 5))
-		dst = append(dst,
-			feature(31, k.full, d),
-			feature(32, k.last, d),
-			feature(33, k.last, d<<32|c<<2),
-			feature(34, k.first, d),
-			feature(35, k.full, d<<16|sh<<8|pos<<4|size),
-			feature(36, k.last, d<<16|sh<<8|pos),
-			feature(38, uint64(k.attrs), d<<16|sh<<8|pos),
-			feature(39, uint64(k.attrs), c<<2|d))
-	}
 
 	// Places of several words.
 	if in := s.phrase(i, is); in != 0 {

@@ -52,6 +52,7 @@ type state struct {
 	dropWord func(i int) bool
 
 	owns   owns
+	sums   [maxIslandTokens]sum
 	scores [maxIslandTokens][Labels]int32 // in steps of the model's scale
 	back   [maxIslandTokens][Labels]uint8
 	label  [maxIslandTokens]uint8

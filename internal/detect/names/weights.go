@@ -52,19 +52,33 @@ func (s *sum) labels(e *[Labels]int32) {
 	}
 }
 
+// gap is by how much no name is ahead of the best name.
+func (s *sum) gap() int32 {
+	var e [Labels]int32
+	s.labels(&e)
+	top := e[1]
+	for _, v := range e[2:] {
+		top = max(top, v)
+	}
+	return e[0] - top
+}
+
 // ownBits is the size of owns.
 const ownBits = 9
 
 // owns keeps the sums of the features that are of a token alone, for the tokens
 // that were met last.
-type owns [1 << ownBits]struct {
+type owns [1 << ownBits]ownEntry
+
+type ownEntry struct {
 	hash uint64
 	what uint64 // the rest of what the features are made of
 	sum  sum
+	gap  int32
 }
 
 // own returns the sum of the features that are of the token alone.
-func (m *Model) own(s *state, is *island, t *token) *sum {
+func (m *Model) own(s *state, is *island, t *token) *ownEntry {
 	what := class(t)<<3 | is.form()<<1 | 1
 	what = what<<8 | uint64(t.len())
 	e := &s.owns[(t.hash^what)*0x9E3779B97F4A7C15>>(64-ownBits)]
@@ -72,8 +86,9 @@ func (m *Model) own(s *state, is *island, t *token) *sum {
 		e.hash, e.what, e.sum = t.hash, what, sum{}
 		s.feats = s.ownFeatures(s.feats[:0], is, t, t.hash)
 		m.add(&e.sum, s.feats)
+		e.gap = e.sum.gap()
 	}
-	return &e.sum
+	return e
 }
 
 // prepare makes what the tagger reads of what the model is written as.
