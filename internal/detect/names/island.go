@@ -41,7 +41,12 @@ const (
 	starts        // opens an island
 	weak          // belongs to one if it stands beside it
 	connects      // belongs to one only between others
+	ordinary      // starts, but where it begins a sentence it is weak
+	numbered      // starts beside a number, and is weak elsewhere
 )
+
+// opens reports whether a word by itself may open an island.
+func (r role) opens() bool { return r == starts || r == ordinary || r == numbered }
 
 // roleOf says what a word or a number is by itself.
 func roleOf(t *token) role {
@@ -56,6 +61,12 @@ func roleOf(t *token) role {
 		if t.attrs.common() == 3 && t.attrs.first() < 2 && t.attrs&(Country|StreetWord|OrgWord|National|PlacePart) == 0 {
 			return connects
 		}
+		if t.shape == upperShape && t.attrs&Thing != 0 && t.attrs.common() > 0 && t.attrs.first() == 0 && t.attrs.city() == 0 && t.attrs&(Country|StreetWord|OrgWord|National) == 0 {
+			return weak // SSN, IBAN: what a number is called
+		}
+		if t.shape == titleShape && t.attrs.common() >= 2 && t.attrs.first() < 2 && t.attrs.last() < 3 && t.attrs.city() < 2 && t.attrs&(Country|StreetWord|OrgWord|National) == 0 {
+			return ordinary
+		}
 		return starts
 	case scriptShape:
 		return starts
@@ -65,11 +76,16 @@ func roleOf(t *token) role {
 		return connects
 	case t.attrs&Particle != 0:
 		return weak
-	case t.attrs&(StreetWord|National|Title) != 0:
+	case t.attrs&(National|Title) != 0:
+		return starts
+	case t.attrs&StreetWord != 0:
+		if t.attrs.common() > 0 {
+			return numbered // a box, a house
+		}
 		return starts
 	case t.attrs.common() == 0 && t.len() > 2:
 		return starts
-	case t.attrs.common() < 3 && (t.attrs.first() >= 2 || t.attrs&Country != 0 || t.attrs.city() >= 2 || t.attrs.last() == 3):
+	case t.attrs.common() < 3 && (t.attrs.first() >= 2 || t.attrs&Country != 0), t.attrs.common() < 2 && (t.attrs.city() >= 2 || t.attrs.last() == 3):
 		return starts
 	case t.attrs.common() < 3 && (t.attrs&PlacePart != 0 || t.attrs.first() > 0 || t.attrs.last() > 0):
 		return weak
@@ -93,14 +109,65 @@ func (s *state) roleOf(i int) role {
 		return starts
 	case t.shape == lowerShape && t.attrs&Particle == 0 && s.mem.has(t.hash):
 		return starts
+	case t.role == ordinary:
+		if s.beginsSentence(i) && !s.mem.has(t.hash) {
+			return weak
+		}
+		return starts
+	case t.role == numbered:
+		if s.besideNumber(i) {
+			return starts
+		}
+		return weak
 	}
 	return t.role
 }
 
-// mayStart reports whether a token can have the role starts, at less cost than
-// roleOf.
+// besideNumber reports whether a number stands before the token, or behind it
+// and its dot.
+func (s *state) besideNumber(i int) bool {
+	if i > 0 && s.toks[i-1].kind == numberToken {
+		return true
+	}
+	if i++; i < len(s.toks) && s.toks[i].punct == '.' {
+		i++
+	}
+	return i < len(s.toks) && s.toks[i].kind == numberToken
+}
+
+// beginsSentence reports whether a sentence, or a line, begins with the token.
+func (s *state) beginsSentence(i int) bool {
+	if i == 0 {
+		return true
+	}
+	switch t := &s.toks[i-1]; t.kind {
+	case breakToken:
+		return true
+	case punctToken:
+		return t.punct == '.' || t.punct == '!' || t.punct == '?' || t.punct == '"'
+	}
+	return false
+}
+
+// candidate finds the first token from k on that roleOf may say starts of.
+func (s *state) candidate(k, lim int) int {
+	if s.keyed || s.zipped() || s.mem.any() {
+		for k < lim && !s.mayStart(&s.toks[k]) {
+			k++
+		}
+		return k
+	}
+	for s.cursor < len(s.ts.starts) && int(s.ts.starts[s.cursor]) < k {
+		s.cursor++
+	}
+	if s.cursor == len(s.ts.starts) {
+		return lim
+	}
+	return min(lim, int(s.ts.starts[s.cursor]))
+}
+
 func (s *state) mayStart(t *token) bool {
-	return t.role == starts ||
+	return t.role.opens() ||
 		t.kind == wordToken && (s.keyed || s.mem.has(t.hash)) ||
 		t.kind == numberToken && s.zipped()
 }
@@ -164,8 +231,8 @@ func (s *state) glued(t *token) bool {
 // that are decided on. ok is false where there is none, or where more text may
 // still change it; held is then the token from which on to hold.
 func (s *state) next(i, lim int, end bool) (is island, held int, ok bool) {
-	for k := i; k < lim; k++ {
-		if !s.mayStart(&s.toks[k]) || s.roleOf(k) != starts {
+	for k := s.candidate(i, lim); k < lim; k = s.candidate(k+1, lim) {
+		if s.roleOf(k) != starts {
 			continue
 		}
 		from := s.leftOf(k, i)
@@ -240,6 +307,10 @@ func (s *state) leftOf(k, low int) int {
 			continue
 		case connects:
 			if s.toks[j].kind == punctToken {
+				continue
+			}
+			if s.toks[j].attrs&Particle != 0 {
+				from = j
 				continue
 			}
 		}

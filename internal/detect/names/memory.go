@@ -19,6 +19,8 @@ type Memory struct {
 
 func bitOf(h uint64) uint64 { return 1 << (h >> 58) }
 
+func (m *Memory) any() bool { return m != nil && m.some != 0 }
+
 func (m *Memory) has(h uint64) bool {
 	return m != nil && m.some&bitOf(h) != 0 && slices.Contains(m.words, h)
 }

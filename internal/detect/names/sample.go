@@ -50,6 +50,12 @@ func (sm *Sampler) Samples(dst []Sample, text []byte, key string, gold []Gold, h
 			}
 		}
 	}
+	s.ts.starts = s.ts.starts[:0]
+	for j := range s.toks {
+		if s.toks[j].role.opens() {
+			s.ts.starts = append(s.ts.starts, int32(j))
+		}
+	}
 	s.dropWord = func(i int) bool { return hidden[i] }
 	defer func() { s.dropWord = nil }()
 	covered := 0

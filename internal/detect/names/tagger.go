@@ -40,6 +40,7 @@ type state struct {
 	buf     []byte
 	ts      tokens
 	toks    []token
+	cursor  int // in ts.starts
 	scratch []byte
 	keys    keys
 	blanks  blanks
@@ -145,6 +146,7 @@ func (s *state) fill(before, more, text []byte, goesOn bool) (base, first, lim i
 	s.buf = append(s.buf, text...)
 	n := len(s.buf)
 	s.buf = append(s.buf, make([]byte, padding)...)[:n]
+	s.cursor = 0
 	s.toks = s.ts.cut(s.buf[:n+padding], skip, n, !goesOn)
 	for first < len(s.toks) && int(s.toks[first].start) < base {
 		first++

@@ -93,7 +93,8 @@ type tokens struct {
 	words   *vocabulary
 	scratch []byte
 	list    []token
-	postal  bool // one of list is postal
+	postal  bool    // one of list is postal
+	starts  []int32 // those of list that open islands by themselves
 }
 
 // padding is how many bytes behind a text may be read.
@@ -103,7 +104,7 @@ const padding = 16
 // Where end is false, what comes behind may change the last of them.
 func (ts *tokens) cut(buf []byte, from, n int, end bool) []token {
 	list := ts.list[:0]
-	ts.postal = false
+	ts.starts, ts.postal = ts.starts[:0], false
 	text := buf[:n]
 	space := false
 	for i := from; i < n; {
@@ -136,11 +137,14 @@ func (ts *tokens) cut(buf []byte, from, n int, end bool) []token {
 					ts.learn(w, text[i:i+size])
 				}
 				list = append(list, token{start: int32(i), end: int32(i + size), hash: w.hash, attrs: w.attrs, shape: w.shape, role: w.role, postal: w.postal, space: space, done: true})
+				if w.role.opens() {
+					ts.starts = append(ts.starts, int32(len(list)-1))
+				}
 				ts.postal = ts.postal || w.postal
 				i += size
 				break
 			}
-			list = append(list, ts.word(text, i, end, space))
+			list = ts.push(list, ts.word(text, i, end, space))
 			i = int(list[len(list)-1].end)
 		case digitClass, underClass:
 			list = append(list, ts.word(text, i, end, space))
@@ -161,7 +165,7 @@ func (ts *tokens) cut(buf []byte, from, n int, end bool) []token {
 				continue
 			}
 			if isWordRune(r) {
-				list = append(list, ts.word(text, i, end, space))
+				list = ts.push(list, ts.word(text, i, end, space))
 				i = int(list[len(list)-1].end)
 				break
 			}
@@ -204,6 +208,14 @@ func (ts *tokens) cut(buf []byte, from, n int, end bool) []token {
 	}
 	ts.list = list
 	return list
+}
+
+// push appends a word that was cut by itself.
+func (ts *tokens) push(list []token, t token) []token {
+	if t.role.opens() {
+		ts.starts = append(ts.starts, int32(len(list)))
+	}
+	return append(list, t)
 }
 
 // mark is a token of punctuation.
