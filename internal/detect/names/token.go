@@ -132,17 +132,11 @@ func (ts *tokens) cut(buf []byte, from, n int, end bool) []token {
 			i = j
 			continue
 		case lowerClass, upperClass:
-			if w, size := ts.words.at(buf, i); size > 0 && (end || i+size < n) {
-				if !w.known {
-					ts.learn(w, text[i:i+size])
+			if to := 0; ts.words != nil {
+				if list, to = ts.known(list, buf, i, n, end, space); to > i {
+					i = to
+					break
 				}
-				list = append(list, token{start: int32(i), end: int32(i + size), hash: w.hash, attrs: w.attrs, shape: w.shape, role: w.role, postal: w.postal, space: space, done: true})
-				if w.role.opens() {
-					ts.starts = append(ts.starts, int32(len(list)-1))
-				}
-				ts.postal = ts.postal || w.postal
-				i += size
-				break
 			}
 			list = ts.push(list, ts.word(text, i, end, space))
 			i = int(list[len(list)-1].end)
@@ -210,6 +204,33 @@ func (ts *tokens) cut(buf []byte, from, n int, end bool) []token {
 	return list
 }
 
+// known appends the words from i on that are in the vocabulary, with one space
+// between them, and returns where it stopped.
+func (ts *tokens) known(list []token, buf []byte, i, n int, end, space bool) ([]token, int) {
+	at := i
+	for {
+		w, size := ts.words.at(buf, at)
+		if size == 0 || !end && at+size >= n {
+			return list, i
+		}
+		i = at + size
+		if !w.done {
+			w.token = ts.word(buf[at:i], 0, true, false)
+		}
+		if w.role.opens() {
+			ts.starts = append(ts.starts, int32(len(list)))
+		}
+		ts.postal = ts.postal || w.postal
+		list = append(list, w.token)
+		t := &list[len(list)-1]
+		t.start, t.end, t.space = int32(at), int32(i), space
+		if c := classOf[buf[i+1]]; buf[i] != ' ' || c != lowerClass && c != upperClass {
+			return list, i
+		}
+		at, space = i+1, true
+	}
+}
+
 // push appends a word that was cut by itself.
 func (ts *tokens) push(list []token, t token) []token {
 	if t.role.opens() {
@@ -272,12 +293,6 @@ func (ts *tokens) word(text []byte, i int, end, space bool) token {
 	}
 	ts.postal = ts.postal || t.postal
 	return t
-}
-
-// learn fills the entry of a word.
-func (ts *tokens) learn(w *wordEntry, letters []byte) {
-	t := ts.word(letters, 0, true, false)
-	w.hash, w.attrs, w.shape, w.role, w.postal, w.known = t.hash, t.attrs, t.shape, t.role, t.postal, true
 }
 
 const (

@@ -10,27 +10,18 @@ const vocabularyBits = 10
 
 // vocabulary keeps what was found out about the words that were met last: a
 // text has few words that it has not had before. A word of up to 16 ASCII
-// letters has one place, and drives another from it. nil is empty.
+// letters has one place, and drives another from it.
 type vocabulary [1 << vocabularyBits]wordEntry
 
-// wordEntry is a word as it is written, and what is known of it.
+// wordEntry is a word as it is written, and the token that it is somewhere.
 type wordEntry struct {
 	low, high uint64 // its letters, and zeros behind them
-	hash      uint64
-	attrs     Attrs
-	shape     shape
-	role      role
-	postal    bool
-	known     bool
+	token            // not done where it was not looked up yet
 }
 
 // at returns the place of the word at buf[i] and its size, which is 0 where it
-// is no word of so many ASCII letters and nothing else. known is false where
-// nothing is known of it yet.
+// is no word of so many ASCII letters and nothing else.
 func (v *vocabulary) at(buf []byte, i int) (w *wordEntry, size int) {
-	if v == nil {
-		return nil, 0
-	}
 	low, high := binary.LittleEndian.Uint64(buf[i:]), uint64(0)
 	if m := noLetters(low); m != 0 {
 		size = bits.TrailingZeros64(m) >> 3
