@@ -44,29 +44,42 @@ func (s *Scanner) useNames(bias float64) error {
 // biasOdds is what a bias of 1 adds to the log-odds of a word being a name.
 const biasOdds = 4
 
-// findNames looks for names. What the model decided on as one is not to be
-// cut.
+// findNames looks for names in a text that goes on, before anything else is
+// looked for: what it may be cut at depends on them.
 func (s *scan) findNames() {
 	s.found, s.extents = s.found[:0], s.extents[:0]
+	if s.more {
+		s.limit = min(s.limit, s.tag())
+	}
+}
+
+// tag looks for names, and returns how much of the text is settled. What the
+// model decided on as one is not to be cut.
+func (s *scan) tag() (settled int) {
 	if s.model == nil || s.ctx.Name {
-		return
+		return len(s.text)
 	}
 	in := names.Input{Text: s.text, Before: s.ctx.Before, Key: s.ctx.Key, More: s.more, Bias: s.nameBias}
 	if s.ctx.Memory != nil {
 		in.Memory = &s.ctx.Memory.names
 	}
-	var settled int
 	s.found, s.extents, settled = s.model.Tag(s.found, s.extents, in)
-	if s.more {
-		s.limit = min(s.limit, settled)
-	}
+	return settled
 }
 
 // addNames adds the names that were found to the other findings. One that is
 // wholly within another finding is none: the digits of a telephone number are
-// no postcode.
+// no postcode. So a value that is a finding as a whole has none.
 func (s *scan) addNames() {
 	n := len(s.out)
+	if !s.more {
+		for _, o := range s.out[s.from:n] {
+			if o.Start == 0 && o.End == len(s.text) && len(s.ctx.Before) == 0 {
+				return
+			}
+		}
+		s.tag()
+	}
 next:
 	for _, f := range s.found {
 		for _, o := range s.out[s.from:n] {

@@ -39,66 +39,131 @@ func (s *state) around(at int, w *[7]*token) {
 // class is what the lists and its form say of a token, in few bits.
 func class(t *token) uint64 { return uint64(t.attrs)<<4 | uint64(t.shape) }
 
+// feature is the number of a feature: which it is, and of what.
+func feature(id, a, b uint64) uint32 {
+	h := (a+id*0x9E3779B97F4A7C15)*0xD6E8FEB86659FD93 ^ b*0xA0761D6478BD642F
+	h ^= h >> 32
+	h *= 0xD6E8FEB86659FD93
+	return uint32(h >> (64 - FeatureBits))
+}
+
+const none = 0
+
 // features appends the features of the token at index i of the island.
 func (s *state) features(dst []uint32, is *island, i int) []uint32 {
+	dst = s.islandFeatures(dst, is)
+	dst = s.ownFeatures(dst, is, &s.toks[i], s.hashOf(i))
+	dst = s.fieldFeatures(dst, is, i)
+	return s.nearFeatures(dst, is, i)
+}
+
+// hashOf is the hash of the token at i, unless its word is hidden.
+func (s *state) hashOf(i int) uint64 {
+	if s.dropWord != nil && s.dropWord(i) {
+		return 0x0DD
+	}
+	return s.toks[i].hash
+}
+
+// islandFeatures are those that all tokens of an island share: what stands
+// around it.
+func (s *state) islandFeatures(dst []uint32, is *island) []uint32 {
+	return append(dst,
+		feature(40, is.left[0], none),
+		feature(41, is.left[0], is.left[1]),
+		feature(43, is.right[0], none),
+		feature(44, is.right[0], is.right[1]))
+}
+
+// ownFeatures are those that are of a token alone, and of the island's form.
+func (s *state) ownFeatures(dst []uint32, is *island, t *token, hash uint64) []uint32 {
+	sh, form := uint64(t.shape), is.form()
+	dst = append(dst,
+		feature(1, none, none),
+		feature(2, hash, none),
+		feature(11, sh, lengthOf(t)),
+		feature(15, class(t), none),
+		feature(45, form, class(t)),
+		feature(46, form, hash))
+	if t.kind != wordToken {
+		return dst
+	}
+	// How the word ends and begins.
+	word := s.folder.fold(s.scratch[:0], s.buf[t.start:t.end])
+	s.scratch = word
+	n := len(word)
+	for k, m := range [...]int{2, 3, 4} {
+		if n > m {
+			dst = append(dst, feature(24+uint64(k), hashOf(word[n-m:]), sh))
+		}
+	}
+	if n > 3 {
+		dst = append(dst, feature(27, hashOf(word[:3]), sh), feature(28, hashOf(word[:2]), sh))
+	}
+	return dst
+}
+
+// fieldFeatures are those of a token and of the name of the field.
+func (s *state) fieldFeatures(dst []uint32, is *island, i int) []uint32 {
+	k := &is.key
+	if k.n == 0 {
+		return dst
+	}
+	sh, c := uint64(s.toks[i].shape), class(&s.toks[i])
+	d := uint64(is.keyDist)
+	pos := uint64(min(i-is.from, 3))
+	size := uint64(min(is.to-is.from, 5))
+	return append(dst,
+		feature(31, k.full, d),
+		feature(32, k.last, d),
+		feature(33, k.last, d<<32|c<<2),
+		feature(34, k.first, d),
+		feature(35, k.full, d<<16|sh<<8|pos<<4|size),
+		feature(36, k.last, d<<16|sh<<8|pos),
+		feature(38, uint64(k.attrs), d<<16|sh<<8|pos),
+		feature(39, uint64(k.attrs), c<<2|d))
+}
+
+// nearFeatures are those of a token and of what stands around it.
+func (s *state) nearFeatures(dst []uint32, is *island, i int) []uint32 {
 	var w [7]*token
 	s.around(i, &w)
 	t, p1, p2, n1, n2 := w[3], w[2], w[1], w[4], w[5]
-	f := func(id, a, b uint64) {
-		h := (a+id*0x9E3779B97F4A7C15)*0xD6E8FEB86659FD93 ^ b*0xA0761D6478BD642F
-		h ^= h >> 32
-		h *= 0xD6E8FEB86659FD93
-		dst = append(dst, uint32(h>>(64-FeatureBits)))
-	}
-	const none = 0
-	h0, hp1, hp2, hn1, hn2 := t.hash, p1.hash, p2.hash, n1.hash, n2.hash
-	if s.dropWord != nil && s.dropWord(i) {
-		h0 = 0x0DD
-	}
+	h0, hp1, hp2, hn1, hn2 := s.hashOf(i), p1.hash, p2.hash, n1.hash, n2.hash
 	sh, shp, shn := uint64(t.shape), uint64(p1.shape), uint64(n1.shape)
 	gp, gn := uint64(p1.attrs), uint64(n1.attrs)
+	c, cp, cn := class(t), class(p1), class(n1)
 
-	f(1, none, none)
-	f(2, h0, none)
-	f(3, hp1, none)
-	f(4, hn1, none)
-	f(5, hp2, none)
-	f(6, hn2, none)
-	f(7, hp1, h0)
-	f(8, h0, hn1)
-	f(9, hp2, hp1)
-	f(10, hn1, hn2)
-	f(11, sh, lengthOf(t))
-	f(12, shp, sh)
-	f(13, sh, shn)
-	f(14, shp<<8|sh, shn)
-	f(15, class(t), none)
-	f(16, class(p1), class(t))
-	f(17, class(t), class(n1))
-	f(18, gp, none)
-	f(19, gn, none)
-	f(20, hp1, class(t))
-	f(21, hn1, class(t))
-	f(22, hp1, hn1)
-	f(23, gp<<20^gn, sh)
-
-	// How the word ends and begins.
+	dst = append(dst,
+		feature(3, hp1, none),
+		feature(4, hn1, none),
+		feature(5, hp2, none),
+		feature(6, hn2, none),
+		feature(7, hp1, h0),
+		feature(8, h0, hn1),
+		feature(9, hp2, hp1),
+		feature(10, hn1, hn2),
+		feature(12, shp, sh),
+		feature(13, sh, shn),
+		feature(14, shp<<8|sh, shn),
+		feature(16, cp, c),
+		feature(17, c, cn),
+		feature(18, gp, none),
+		feature(19, gn, none),
+		feature(20, hp1, c),
+		feature(21, hn1, c),
+		feature(22, hp1, hn1),
+		feature(23, gp<<20^gn, sh),
+		feature(42, is.left[0], c),
+		feature(51, class(p2), cp<<3^c),
+		feature(52, c, cn<<3^class(n2)),
+		feature(53, hp2, sh),
+		feature(54, w[0].hash, sh))
 	if t.kind == wordToken {
 		word := s.folder.fold(s.scratch[:0], s.buf[t.start:t.end])
 		s.scratch = word
-		n := len(word)
-		ends := [...]int{2, 3, 4}
-		for k, m := range ends {
-			if n > m {
-				f(24+uint64(k), hashOf(word[n-m:]), sh)
-			}
-		}
-		if n > 3 {
-			f(27, hashOf(word[:3]), sh)
-			f(28, hashOf(word[:2]), sh)
-		}
-		if n > 4 {
-			f(29, hashOf(word[n-3:]), gp<<4|shp)
+		if n := len(word); n > 4 {
+			dst = append(dst, feature(29, hashOf(word[n-3:]), gp<<4|shp))
 		}
 	}
 
@@ -110,44 +175,11 @@ func (s *state) features(dst []uint32, is *island, i int) []uint32 {
 	if !n1.space {
 		glue |= 2 | uint64(n1.punct)<<16
 	}
-	f(30, glue, sh)
-
-	// The field.
-	if k := &is.key; k.n > 0 {
-		d := uint64(is.keyDist)
-		pos := uint64(min(i-is.from, 3))
-		size := uint64(min(is.to-is.from, 5))
-		f(31, k.full, d)
-		f(32, k.last, d)
-		f(33, k.last, d<<32|class(t)<<2)
-		f(34, k.first, d)
-		f(35, k.full, d<<16|sh<<8|pos<<4|size)
-		f(36, k.last, d<<16|sh<<8|pos)
-		f(38, uint64(k.attrs), d<<16|sh<<8|pos)
-		f(39, uint64(k.attrs), class(t)<<2|d)
-	}
-
-	// What stands around the island.
-	l1, l2, r1, r2 := s.cues(is)
-	f(40, l1, none)
-	f(41, l1, l2)
-	f(42, l1, class(t))
-	f(43, r1, none)
-	f(44, r1, r2)
-	var form uint64
-	if is.lower {
-		form |= 1
-	}
-	if is.upper {
-		form |= 2
-	}
-	f(45, form, class(t))
-	f(46, form, h0)
+	dst = append(dst, feature(30, glue, sh))
 
 	// Places of several words.
 	if in := s.phrase(i, is); in != 0 {
-		f(47, in, sh)
-		f(48, in, none)
+		dst = append(dst, feature(47, in, sh), feature(48, in, none))
 	}
 	// Where in the text.
 	var at uint64
@@ -169,14 +201,9 @@ func (s *state) features(dst []uint32, is *island, i int) []uint32 {
 	if n1 == &edge {
 		at |= 32
 	}
-	f(49, at, sh)
-	f(50, at, class(t))
-	f(51, class(p2), class(p1)<<3^class(t))
-	f(52, class(t), class(n1)<<3^class(n2))
-	f(53, hp2, sh)
-	f(54, w[0].hash, sh)
-	if t.kind == numberToken && s.postalBefore(i) {
-		f(55, sh, lengthOf(t))
+	dst = append(dst, feature(49, at, sh), feature(50, at, c))
+	if t.kind == numberToken && s.zipped() && s.postalBefore(i) {
+		dst = append(dst, feature(55, sh, lengthOf(t)))
 	}
 	return dst
 }
@@ -192,32 +219,27 @@ func lengthOf(t *token) uint64 {
 	return 8
 }
 
-// cues are the nearest words, or marks, before and behind an island.
-func (s *state) cues(is *island) (l1, l2, r1, r2 uint64) {
-	var got [2]uint64
+// cues finds the nearest words, or marks, before and behind an island.
+func (s *state) cues(is *island) {
 	n := 0
 	for d := 1; d <= 3 && n < 2; d++ {
 		t := s.tok(is.from - d)
 		if t.kind == punctToken && t.punct != ':' && t.punct != '=' && t.punct != '.' {
 			continue
 		}
-		got[n] = t.hash
+		is.left[n] = t.hash
 		n++
 		if t.kind == longToken || t == &edge {
 			break
 		}
 	}
-	l1, l2 = got[0], got[1]
-	got, n = [2]uint64{}, 0
-	for d := 0; d < reach && n < 2; d++ {
+	for d := range is.right {
 		t := s.tok(is.to + d)
-		got[n] = t.hash
-		n++
+		is.right[d] = t.hash
 		if t.kind == longToken || t == &edge {
 			break
 		}
 	}
-	return l1, l2, got[0], got[1]
 }
 
 // phrase reports whether the token at i is in the name of a place of several

@@ -16,8 +16,21 @@ type island struct {
 	from, to int // tokens
 	key      keyWords
 	keyDist  int // 0: directly behind its key; 1: further on; 2: no key but the field's
-	lower    bool
-	upper    bool
+	// lower and upper say that all words in it and around it are written so.
+	lower, upper bool
+	// left and right are the hashes of the words next to it.
+	left, right [2]uint64
+}
+
+// form is how the island and what is around it are written.
+func (is *island) form() (f uint64) {
+	if is.lower {
+		f |= 1
+	}
+	if is.upper {
+		f |= 2
+	}
+	return f
 }
 
 // role is what a token is to islands.
@@ -28,63 +41,140 @@ const (
 	starts        // opens an island
 	weak          // belongs to one if it stands beside it
 	connects      // belongs to one only between others
+	ordinary      // starts, but where it begins a sentence it is weak
+	numbered      // starts beside a number, and is weak elsewhere
 )
 
-// roleOf says what a token is. It looks at the characters directly around it.
-func (s *state) roleOf(i int) role {
-	t := &s.toks[i]
-	switch t.kind {
-	case breakToken:
-		return connects
-	case codeToken, longToken:
-		return outside
-	case punctToken:
-		switch t.punct {
-		case ',', '.', '-', '\'', '/', '&', '#':
-			return connects
-		}
-		return outside
-	case numberToken:
-		if t.len() <= 10 && (s.postal || s.postalBefore(i)) {
-			return starts
-		}
+// opens reports whether a word by itself may open an island.
+func (r role) opens() bool { return r == starts || r == ordinary || r == numbered }
+
+// roleOf says what a word or a number is by itself.
+func roleOf(t *token) role {
+	if t.kind == numberToken {
 		if t.len() <= 6 || t.shape == alnumShape && t.len() <= 8 {
 			return weak
 		}
 		return outside
-	}
-	if t.attrs&Joiner != 0 && t.shape == lowerShape {
-		return connects
-	}
-	if s.glued(t) {
-		return outside
-	}
-	if s.keyed && t.len() > 1 {
-		return starts
 	}
 	switch t.shape {
 	case titleShape, upperShape, mixedShape, initialShape:
 		if t.attrs.common() == 3 && t.attrs.first() < 2 && t.attrs&(Country|StreetWord|OrgWord|National|PlacePart) == 0 {
 			return connects
 		}
+		if t.shape == upperShape && t.attrs&Thing != 0 && t.attrs.common() > 0 && t.attrs.first() == 0 && t.attrs.city() == 0 && t.attrs&(Country|StreetWord|OrgWord|National) == 0 {
+			return weak // SSN, IBAN: what a number is called
+		}
+		if t.shape == titleShape && t.attrs.common() >= 2 && t.attrs.first() < 2 && t.attrs.last() < 3 && t.attrs.city() < 2 && t.attrs&(Country|StreetWord|OrgWord|National) == 0 {
+			return ordinary
+		}
 		return starts
 	case scriptShape:
 		return starts
 	}
 	switch {
+	case t.attrs&Joiner != 0:
+		return connects
 	case t.attrs&Particle != 0:
 		return weak
-	case t.attrs&(StreetWord|National|Title) != 0, s.mem.has(t.hash):
+	case t.attrs&(National|Title) != 0:
+		return starts
+	case t.attrs&StreetWord != 0:
+		if t.attrs.common() > 0 {
+			return numbered // a box, a house
+		}
 		return starts
 	case t.attrs.common() == 0 && t.len() > 2:
 		return starts
-	case t.attrs.common() < 3 && (t.attrs.first() >= 2 || t.attrs&Country != 0 || t.attrs.city() >= 2 || t.attrs.last() == 3):
+	case t.attrs.common() < 3 && (t.attrs.first() >= 2 || t.attrs&Country != 0), t.attrs.common() < 2 && (t.attrs.city() >= 2 || t.attrs.last() == 3):
 		return starts
 	case t.attrs.common() < 3 && (t.attrs&PlacePart != 0 || t.attrs.first() > 0 || t.attrs.last() > 0):
 		return weak
 	}
 	return outside
 }
+
+// roleOf says what a token is where it stands: the characters directly around
+// it, the name of the field and what is remembered are looked at too.
+func (s *state) roleOf(i int) role {
+	t := &s.toks[i]
+	switch {
+	case t.kind == numberToken:
+		if s.zipped() && t.len() <= 10 && (s.postal || s.postalBefore(i)) {
+			return starts
+		}
+	case t.kind != wordToken || t.shape == lowerShape && t.role == connects: // a joiner
+	case s.glued(t):
+		return outside
+	case s.keyed && t.len() > 1:
+		return starts
+	case t.shape == lowerShape && t.attrs&Particle == 0 && s.mem.has(t.hash):
+		return starts
+	case t.role == ordinary:
+		if s.beginsSentence(i) && !s.mem.has(t.hash) {
+			return weak
+		}
+		return starts
+	case t.role == numbered:
+		if s.besideNumber(i) {
+			return starts
+		}
+		return weak
+	}
+	return t.role
+}
+
+// besideNumber reports whether a number stands before the token, or behind it
+// and its dot.
+func (s *state) besideNumber(i int) bool {
+	if i > 0 && s.toks[i-1].kind == numberToken {
+		return true
+	}
+	if i++; i < len(s.toks) && s.toks[i].punct == '.' {
+		i++
+	}
+	return i < len(s.toks) && s.toks[i].kind == numberToken
+}
+
+// beginsSentence reports whether a sentence, or a line, begins with the token.
+func (s *state) beginsSentence(i int) bool {
+	if i == 0 {
+		return true
+	}
+	switch t := &s.toks[i-1]; t.kind {
+	case breakToken:
+		return true
+	case punctToken:
+		return t.punct == '.' || t.punct == '!' || t.punct == '?' || t.punct == '"'
+	}
+	return false
+}
+
+// candidate finds the first token from k on that roleOf may say starts of.
+func (s *state) candidate(k, lim int) int {
+	if s.keyed || s.zipped() || s.mem.any() {
+		for k < lim && !s.mayStart(&s.toks[k]) {
+			k++
+		}
+		return k
+	}
+	for s.cursor < len(s.ts.starts) && int(s.ts.starts[s.cursor]) < k {
+		s.cursor++
+	}
+	if s.cursor == len(s.ts.starts) {
+		return lim
+	}
+	return min(lim, int(s.ts.starts[s.cursor]))
+}
+
+func (s *state) mayStart(t *token) bool {
+	return t.role.opens() ||
+		t.kind == wordToken && (s.keyed || s.mem.has(t.hash)) ||
+		t.kind == numberToken && s.zipped()
+}
+
+// zipped reports whether there is anything that says that a number is a postal
+// code.
+func (s *state) zipped() bool { return s.postal || s.ts.postal }
 
 // postalBefore reports whether the words directly before a number, or the name
 // of the field before it, say that it is a postal code.
@@ -94,7 +184,7 @@ func (s *state) postalBefore(i int) bool {
 		switch t := &s.toks[j]; t.kind {
 		case wordToken, codeToken:
 			words++
-			if t.len() > 2 && s.lex.readKey(s.folder, s.buf[t.start:t.end]).attrs&PostalKey != 0 {
+			if t.postal {
 				return true
 			}
 		case punctToken:
@@ -115,7 +205,7 @@ func (s *state) glued(t *token) bool {
 	if t.start > 0 {
 		before = s.buf[t.start-1]
 	}
-	if t.end < len(s.buf) {
+	if int(t.end) < len(s.buf) {
 		after = s.buf[t.end]
 	}
 	if before == '@' || after == '@' || before == '\\' || before == '$' {
@@ -130,7 +220,7 @@ func (s *state) glued(t *token) bool {
 	if before == '.' {
 		return true
 	}
-	if after == '.' && t.end+1 < len(s.buf) {
+	if after == '.' && int(t.end)+1 < len(s.buf) {
 		c := classOf[s.buf[t.end+1]]
 		return c == lowerClass || c == digitClass
 	}
@@ -141,7 +231,7 @@ func (s *state) glued(t *token) bool {
 // that are decided on. ok is false where there is none, or where more text may
 // still change it; held is then the token from which on to hold.
 func (s *state) next(i, lim int, end bool) (is island, held int, ok bool) {
-	for k := i; k < lim; k++ {
+	for k := s.candidate(i, lim); k < lim; k = s.candidate(k+1, lim) {
 		if s.roleOf(k) != starts {
 			continue
 		}
@@ -217,6 +307,10 @@ func (s *state) leftOf(k, low int) int {
 			continue
 		case connects:
 			if s.toks[j].kind == punctToken {
+				continue
+			}
+			if s.toks[j].attrs&Particle != 0 {
+				from = j
 				continue
 			}
 		}

@@ -117,8 +117,8 @@ func merge(a, b Attrs) Attrs {
 // splitWords gives the words of a phrase as the tokens of a text are cut.
 func splitWords(s string) [][]byte {
 	var out [][]byte
-	var ts tokens
-	for _, t := range ts.cut([]byte(s), true) {
+	ts := tokens{folder: newFolder()}
+	for _, t := range ts.cut(append([]byte(s), make([]byte, padding)...), 0, len(s), true) {
 		if t.kind == wordToken || t.kind == numberToken {
 			out = append(out, []byte(s[t.start:t.end]))
 		}

@@ -10,17 +10,26 @@ const maxRemembered = 256
 // is empty. It is for one document and one goroutine.
 type Memory struct {
 	words []uint64
+	// some has a bit set for each of the words: most of a text are none.
+	some uint64
 	// at is where in the last text each of the words from fresh on was found.
 	at    []int
 	fresh int
 }
 
-func (m *Memory) has(h uint64) bool { return m != nil && slices.Contains(m.words, h) }
+func bitOf(h uint64) uint64 { return 1 << (h >> 58) }
+
+func (m *Memory) any() bool { return m != nil && m.some != 0 }
+
+func (m *Memory) has(h uint64) bool {
+	return m != nil && m.some&bitOf(h) != 0 && slices.Contains(m.words, h)
+}
 
 func (m *Memory) add(h uint64, at int) {
 	if m != nil && len(m.words) < maxRemembered && !slices.Contains(m.words, h) {
 		m.words = append(m.words, h)
 		m.at = append(m.at, at)
+		m.some |= bitOf(h)
 	}
 }
 
@@ -30,5 +39,11 @@ func (m *Memory) Settle(settled int) {
 	for m.fresh < len(m.words) && m.at[m.fresh] < settled {
 		m.fresh++
 	}
-	m.words, m.at = m.words[:m.fresh], m.at[:m.fresh]
+	if m.fresh == len(m.words) {
+		return
+	}
+	m.words, m.at, m.some = m.words[:m.fresh], m.at[:m.fresh], 0
+	for _, h := range m.words {
+		m.some |= bitOf(h)
+	}
 }

@@ -48,11 +48,22 @@ type Model struct {
 	// beginning of an island.
 	Move [Labels + 1][Labels]float32
 
-	folder  folder
-	states  sync.Pool
-	rows    []byte // the weights, as the tagger reads them
-	moveExp [Labels + 1][Labels]float32
-	margin  float32 // by how much two labels' neighbours can set them apart
+	folder folder
+	states sync.Pool
+	// What the tagger reads of it.
+	rows *[1 << FeatureBits]row
+	// way is Move for path, odds are its powers for marginals: of the first
+	// label, and of label l behind label p as from[l][p] and to[p][l].
+	way struct {
+		first [Labels]int32
+		from  [Labels][Labels]int32
+	}
+	odds struct {
+		first    [Labels]float32
+		from, to [Labels][Labels]float32
+	}
+	exps  [1024]float32 // see exp
+	bonus int32         // rememberedBonus
 }
 
 // magic begins a model; its last byte is the format.
@@ -115,28 +126,9 @@ func Read(data []byte) (*Model, error) {
 	if len(b) != Labels<<FeatureBits {
 		return nil, errShort
 	}
-	m.rows = make([]byte, rowBytes<<FeatureBits+8)
-	for f := range 1 << FeatureBits {
-		row := m.rows[f*rowBytes:]
-		for l, v := range b[f*Labels : f*Labels+Labels] {
-			row[l] = v ^ 0x80
-		}
-	}
-	low, high := float32(0), float32(0)
-	for p := range m.Move {
-		for l, v := range m.Move[p] {
-			m.moveExp[p][l] = float32(math.Exp(float64(v)))
-			if v > forbidden {
-				low, high = min(low, v), max(high, v)
-			}
-		}
-	}
-	m.margin = 2 * (high - low)
+	m.prepare(b)
 	return m, nil
 }
-
-// forbidden is the weight, or more, of a label that cannot follow another.
-const forbidden = -25
 
 //go:embed model.bin
 var embedded []byte

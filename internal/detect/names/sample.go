@@ -13,18 +13,18 @@ type Sample struct {
 }
 
 // Sampler makes samples of texts.
-type Sampler struct{ s state }
+type Sampler struct{ s *state }
 
 // NewSampler returns a sampler with a lexicon.
 func NewSampler(l *Lexicon) *Sampler {
-	return &Sampler{state{lex: l, folder: newFolder()}}
+	return &Sampler{newState(l, newFolder())}
 }
 
 // Samples appends the islands of a text to dst. hide, if it is not nil, is
 // asked for each word of a name whether it is to be unknown. missed is how
 // many of the names' tokens are in no island.
 func (sm *Sampler) Samples(dst []Sample, text []byte, key string, gold []Gold, hide func() (word, attrs bool)) (samples []Sample, missed int) {
-	s := &sm.s
+	s := sm.s
 	s.begin(Input{Key: key})
 	_, i, lim := s.fill(nil, nil, text, false)
 	labels := make([]uint8, len(s.toks))
@@ -32,7 +32,7 @@ func (sm *Sampler) Samples(dst []Sample, text []byte, key string, gold []Gold, h
 	for _, g := range gold {
 		first := true
 		for j := range s.toks {
-			if t := &s.toks[j]; t.start < g.End && g.Start < t.end {
+			if t := &s.toks[j]; int(t.start) < g.End && g.Start < int(t.end) {
 				l := BeginLabel(g.Kind)
 				if !first {
 					l++
@@ -44,9 +44,16 @@ func (sm *Sampler) Samples(dst []Sample, text []byte, key string, gold []Gold, h
 					hidden[j] = word
 					if attrs {
 						t.attrs &= Common(3) | Particle | Joiner
+						t.role = roleOf(t)
 					}
 				}
 			}
+		}
+	}
+	s.ts.starts = s.ts.starts[:0]
+	for j := range s.toks {
+		if s.toks[j].role.opens() {
+			s.ts.starts = append(s.ts.starts, int32(j))
 		}
 	}
 	s.dropWord = func(i int) bool { return hidden[i] }

@@ -1,10 +1,5 @@
 package names
 
-import (
-	"encoding/binary"
-	"math"
-)
-
 // Bounds of what is looked at around a decision.
 const (
 	lookBack  = 192  // bytes before a text that are looked at
@@ -45,7 +40,10 @@ type state struct {
 	buf     []byte
 	ts      tokens
 	toks    []token
+	cursor  int // in ts.starts
 	scratch []byte
+	keys    keys
+	blanks  blanks
 	field   keyWords
 	keyed   bool // the field's name says that there is a name in it
 	postal  bool // or a postal code
@@ -54,15 +52,25 @@ type state struct {
 	// dropWord hides a word's identity from the model, in training.
 	dropWord func(i int) bool
 
-	scores [maxIslandTokens][Labels]float32
+	owns   owns
+	sums   [maxIslandTokens]sum
+	scores [maxIslandTokens][Labels]int32 // in steps of the model's scale
+	back   [maxIslandTokens][Labels]uint8
 	label  [maxIslandTokens]uint8
-	sure   [maxIslandTokens]float32
+	sure   [maxIslandTokens]float32 // that a token is of a name
+	alpha  [maxIslandTokens][Labels]float32
+	emit   [maxIslandTokens][Labels]float32
+}
+
+func newState(lex *Lexicon, f folder) *state {
+	return &state{lex: lex, folder: f, ts: tokens{lex: lex, folder: f}}
 }
 
 func (m *Model) state() *state {
 	s, _ := m.states.Get().(*state)
 	if s == nil {
-		s = &state{lex: m.Lexicon, folder: m.folder}
+		s = newState(m.Lexicon, m.folder)
+		s.ts.words = new(vocabulary)
 	}
 	return s
 }
@@ -71,30 +79,49 @@ func (m *Model) state() *state {
 // of what was decided on as one to extents. Where the text goes on, settled is
 // up to where it is decided; the rest is to be shown again with what follows.
 func (m *Model) Tag(dst []Span, extents []Extent, in Input) (spans []Span, ext []Extent, settled int) {
+	whole := !in.More && len(in.Before) == 0
+	lettered := !whole || hasLetter(in.Text)
+	if !lettered && in.Key == "" {
+		return dst, extents, len(in.Text)
+	}
 	s := m.state()
 	defer m.states.Put(s)
-	s.begin(in)
+	key := s.begin(in)
+	if !lettered && !s.postal {
+		return dst, extents, len(in.Text)
+	}
+	short := whole && len(in.Text) <= maxBlank
+	var h uint64
+	if short {
+		if h = hashOfValue(key, in.Bias, in.Text); s.isBlank(h) {
+			return dst, extents, len(in.Text)
+		}
+	}
+	had := len(dst)
 	for at := 0; ; {
 		end := min(at+pieceSize, len(in.Text))
 		more := in.More || end < len(in.Text)
 		var n int
 		dst, extents, n = m.piece(s, dst, extents, in, at, end, more)
-		at += n
-		if end == len(in.Text) {
+		if at += n; end == len(in.Text) {
+			if short && len(dst) == had {
+				s.setBlank(h)
+			}
 			return dst, extents, at
 		}
 	}
 }
 
-func (s *state) begin(in Input) {
-	s.mem = in.Memory
-	s.field = keyWords{}
+// begin starts with an input, and returns the hash of its field's name.
+func (s *state) begin(in Input) (key uint64) {
+	s.mem, s.field = in.Memory, keyWords{}
 	if in.Key != "" {
 		s.scratch = append(s.scratch[:0], in.Key...)
-		s.field = s.lex.readKey(s.folder, s.scratch)
+		s.field, key = s.readKey(s.scratch)
 	}
 	s.keyed = s.field.attrs&(PersonKey|PlaceKey) != 0
 	s.postal = s.field.attrs&PostalKey != 0
+	return key
 }
 
 // fill cuts text with what stands before it into tokens, and returns the
@@ -117,15 +144,12 @@ func (s *state) fill(before, more, text []byte, goesOn bool) (base, first, lim i
 		}
 	}
 	s.buf = append(s.buf, text...)
-	s.toks = s.ts.cut(s.buf[skip:], !goesOn)
-	for i := range s.toks {
-		t := &s.toks[i]
-		t.start += skip
-		t.end += skip
-		s.identify(t)
-		if t.start < base {
-			first = i + 1
-		}
+	n := len(s.buf)
+	s.buf = append(s.buf, make([]byte, padding)...)[:n]
+	s.cursor = 0
+	s.toks = s.ts.cut(s.buf[:n+padding], skip, n, !goesOn)
+	for first < len(s.toks) && int(s.toks[first].start) < base {
+		first++
 	}
 	lim = len(s.toks)
 	for goesOn && lim > 0 && !s.toks[lim-1].done {
@@ -136,33 +160,6 @@ func (s *state) fill(before, more, text []byte, goesOn bool) (base, first, lim i
 
 func appendTail(dst, b []byte, n int) []byte { return append(dst, b[max(0, len(b)-n):]...) }
 
-// identify looks a token up.
-func (s *state) identify(t *token) {
-	switch t.kind {
-	case wordToken:
-		t.hash, s.scratch = s.folder.hash(s.scratch, s.buf[t.start:t.end])
-		t.attrs = s.lex.lookup(t.hash)
-	case codeToken:
-		t.hash, s.scratch = s.folder.hash(s.scratch, s.buf[t.start:t.end])
-	case numberToken:
-		// 10115 and 22087 are the same to the model; so are SW1A and NW1B.
-		h := uint64(numberHash)
-		for _, c := range s.buf[t.start:t.end] {
-			switch classOf[c] {
-			case digitClass:
-				c = '0'
-			case lowerClass:
-				c = 'a'
-			case upperClass:
-				c = 'A'
-			}
-			h = (h ^ uint64(c)) * prime64
-		}
-		t.hash = mixed(h)
-		t.attrs = 0
-	}
-}
-
 // piece looks at Text[at:end] and returns how many bytes of it are decided.
 func (m *Model) piece(s *state, dst []Span, ext []Extent, in Input, at, end int, more bool) ([]Span, []Extent, int) {
 	base, i, lim := s.fill(in.Before, in.Text[:at], in.Text[at:end], more)
@@ -171,18 +168,18 @@ func (m *Model) piece(s *state, dst []Span, ext []Extent, in Input, at, end int,
 		if !ok {
 			settled := len(s.buf)
 			if more && held < len(s.toks) {
-				settled = max(s.toks[held].start, base)
+				settled = max(int(s.toks[held].start), base)
 			}
 			return dst, ext, settled - base
 		}
 		s.describe(&is)
 		dst = m.decode(s, dst, &is, in.Bias, at-base)
-		ext = append(ext, Extent{s.toks[is.from].start + at - base, s.toks[is.to-1].end + at - base})
+		ext = append(ext, Extent{int(s.toks[is.from].start) + at - base, int(s.toks[is.to-1].end) + at - base})
 		i = is.to
 	}
 }
 
-// describe finds the island's key and form.
+// describe finds the island's key and form, and what is next to it.
 func (s *state) describe(is *island) {
 	is.key, is.keyDist = s.field, 2
 	first := &s.toks[is.from]
@@ -207,7 +204,7 @@ func (s *state) describe(is *island) {
 			if j > 0 && s.toks[j-1].kind == wordToken && from-s.toks[j-1].end == 1 && s.toks[j-1].start >= first.start-keyBack && s.buf[s.toks[j-1].end] != '\n' {
 				from = s.toks[j-1].start
 			}
-			is.key = s.lex.readKey(s.folder, s.buf[from:s.toks[j].end])
+			is.key, _ = s.readKey(s.buf[from:s.toks[j].end])
 			is.keyDist = 1
 			quoted := colon+1 < is.from && s.toks[colon+1].kind == punctToken && colon+2 == is.from
 			if colon+1 == is.from || quoted {
@@ -234,212 +231,5 @@ func (s *state) describe(is *island) {
 	}
 	for j := is.from; j < is.to+reach && see(j); j++ {
 	}
-}
-
-// rowBytes is the weights of a feature: one byte a label, and one to spare.
-const rowBytes = Labels + 1
-
-// emissions sums the weights of the token's features up. Weights are bytes, 128
-// more than they count; four of them are added at once, in lanes of 16 bits,
-// which hold the sum of 257.
-func (m *Model) emissions(e *[Labels]float32, feats []uint32) {
-	const lanes = 0x00FF00FF00FF00FF
-	var even, odd, last uint64
-	for _, f := range feats {
-		row := m.rows[int(f)*rowBytes:]
-		a := binary.LittleEndian.Uint64(row)
-		even += a & lanes
-		odd += a >> 8 & lanes
-		b := uint64(binary.LittleEndian.Uint32(row[8:rowBytes]))
-		last += b&0x00FF00FF | (b>>8&0xFF)<<32
-	}
-	off := int32(len(feats)) * 128
-	for k := range 4 {
-		e[2*k] = float32(int32(even>>(16*k)&0xFFFF)-off) * m.Scale
-		e[2*k+1] = float32(int32(odd>>(16*k)&0xFFFF)-off) * m.Scale
-	}
-	e[8] = float32(int32(last&0xFFFF)-off) * m.Scale
-	e[9] = float32(int32(last>>32&0xFFFF)-off) * m.Scale
-	e[10] = float32(int32(last>>16&0xFFFF)-off) * m.Scale
-}
-
-// decode finds the names in an island. Offsets are moved by shift.
-func (m *Model) decode(s *state, dst []Span, is *island, bias float64, shift int) []Span {
-	n := is.to - is.from
-	plain := true
-	for k := range n {
-		s.feats = s.features(s.feats[:0], is, is.from+k)
-		e := &s.scores[k]
-		m.emissions(e, s.feats)
-		e[0] -= float32(bias)
-		if bias < 0 {
-			// What is not to be taken for a name is not either because it was
-			// taken for a product before.
-			e[BeginLabel(Other)] -= float32(bias)
-			e[BeginLabel(Other)+1] -= float32(bias)
-		}
-		if s.mem.has(s.toks[is.from+k].hash) {
-			e[BeginLabel(Person)] += rememberedBonus
-			e[BeginLabel(Person)+1] += rememberedBonus
-		}
-		for _, v := range e[1:] {
-			plain = plain && v < e[0]-m.margin
-		}
-	}
-	if plain {
-		// No way through any other label can be worth more than what two steps
-		// between labels differ by.
-		return dst
-	}
-	var back [maxIslandTokens][Labels]uint8
-	best := m.Move[Labels]
-	for l := range best {
-		best[l] += s.scores[0][l]
-	}
-	for k := 1; k < n; k++ {
-		var now [Labels]float32
-		for l := range now {
-			from, score := 0, float32(math.Inf(-1))
-			lo, hi := 0, Labels-1
-			if l > 0 && l%2 == 0 { // goes on: only behind the same kind
-				lo, hi = l-1, l
-			}
-			for p := lo; p <= hi; p++ {
-				if v := best[p] + m.Move[p][l]; v > score {
-					from, score = p, v
-				}
-			}
-			now[l] = score + s.scores[k][l]
-			back[k][l] = uint8(from)
-		}
-		best = now
-	}
-	last := 0
-	for l := range best {
-		if best[l] > best[last] {
-			last = l
-		}
-	}
-	any := false
-	for k := n - 1; k >= 0; k-- {
-		s.label[k] = uint8(last)
-		any = any || last != 0
-		last = int(back[k][last])
-	}
-	if !any {
-		return dst
-	}
-	m.marginals(s, n)
-	for k := 0; k < n; {
-		l := int(s.label[k])
-		kind := KindOf(l)
-		if kind == None || kind == Other {
-			k++
-			continue
-		}
-		j, score := k+1, s.sure[k]
-		for j < n && int(s.label[j]) == BeginLabel(kind)+1 {
-			score = min(score, s.sure[j])
-			j++
-		}
-		a, b := &s.toks[is.from+k], &s.toks[is.from+j-1]
-		dst = append(dst, Span{a.start + shift, b.end + shift, kind, float64(score)})
-		if kind == Person && score >= 0.8 {
-			for x := k; x < j; x++ {
-				t := &s.toks[is.from+x]
-				if t.kind == wordToken && t.len() > 2 && t.attrs.common() == 0 && t.attrs&(Title|Particle|Calendar) == 0 {
-					s.mem.add(t.hash, a.start+shift)
-				}
-			}
-		}
-		k = j
-	}
-	return dst
-}
-
-// rememberedBonus is added for a word of a name that was found before.
-const rememberedBonus = 2.5
-
-// marginals works out, with the forward and backward sums, how likely each
-// token is to be a part of a name of any kind.
-func (m *Model) marginals(s *state, n int) {
-	var alpha, emit [maxIslandTokens][Labels]float32
-	for k := range n {
-		top := s.scores[k][0]
-		for _, v := range s.scores[k][1:] {
-			top = max(top, v)
-		}
-		for l, v := range s.scores[k] {
-			if d := v - top; d > -20 {
-				emit[k][l] = float32(math.Exp(float64(d)))
-			}
-		}
-	}
-	move := &m.moveExp
-	for k := range n {
-		sum := float32(0)
-		for l := range Labels {
-			v := float32(0)
-			switch {
-			case k == 0:
-				v = move[Labels][l]
-			case l > 0 && l%2 == 0:
-				v = alpha[k-1][l-1]*move[l-1][l] + alpha[k-1][l]*move[l][l]
-			default:
-				for p := range Labels {
-					v += alpha[k-1][p] * move[p][l]
-				}
-			}
-			v *= emit[k][l]
-			alpha[k][l] = v
-			sum += v
-		}
-		for l := range Labels {
-			alpha[k][l] /= sum
-		}
-	}
-	var beta [Labels]float32
-	for l := range beta {
-		beta[l] = 1
-	}
-	for k := n - 1; k >= 0; k-- {
-		if k < n-1 {
-			var next [Labels]float32
-			for q := range next {
-				next[q] = emit[k+1][q] * beta[q]
-			}
-			sum := float32(0)
-			for l := range Labels {
-				v := move[l][0] * next[0]
-				for q := 1; q < Labels; q += 2 {
-					v += move[l][q] * next[q]
-				}
-				if l > 0 {
-					on := l + l%2 // the label that goes on with this kind
-					v += move[l][on] * next[on]
-				}
-				beta[l] = v
-				sum += v
-			}
-			for l := range Labels {
-				beta[l] /= sum
-			}
-		}
-		total := float32(0)
-		for l := range Labels {
-			total += alpha[k][l] * beta[l]
-		}
-		other := BeginLabel(Other)
-		none := alpha[k][0]*beta[0] + alpha[k][other]*beta[other] + alpha[k][other+1]*beta[other+1]
-		s.sure[k] = tempered(1 - none/total)
-	}
-}
-
-// temperature is by how much the model is too sure of itself on texts of other
-// kinds than those that it was trained on.
-const temperature = 1.3
-
-func tempered(p float32) float32 {
-	odds := math.Pow(float64(p)/max(1-float64(p), 1e-9), 1/temperature)
-	return float32(odds / (1 + odds))
+	s.cues(is)
 }

@@ -41,17 +41,19 @@ const (
 )
 
 type token struct {
-	start, end int
 	hash       uint64
+	start, end int32
 	attrs      Attrs
 	kind       tokenKind
 	shape      shape
+	role       role // what it is to islands by itself
 	punct      byte // what a punctToken is, 0x80 where it is not ASCII
 	space      bool // white space stands before it
 	done       bool // what comes behind cannot change it
+	postal     bool // a word that says that a postal code follows
 }
 
-func (t *token) len() int { return t.end - t.start }
+func (t *token) len() int { return int(t.end - t.start) }
 
 // Classes of bytes.
 const (
@@ -84,64 +86,81 @@ var classOf = func() (c [256]uint8) {
 	return c
 }()
 
-// tokens cuts a text.
-type tokens struct{ list []token }
+// tokens cuts texts, and looks their words up.
+type tokens struct {
+	lex     *Lexicon // nil where words are not looked up
+	folder  folder
+	words   *vocabulary
+	scratch []byte
+	list    []token
+	postal  bool    // one of list is postal
+	starts  []int32 // those of list that open islands by themselves
+}
 
-// cut returns the tokens of text. Where end is false, what comes behind may
-// change the last of them.
-func (ts *tokens) cut(text []byte, end bool) []token {
+// padding is how many bytes behind a text may be read.
+const padding = 16
+
+// cut returns the tokens of buf[from:n]; there are padding bytes behind n.
+// Where end is false, what comes behind may change the last of them.
+func (ts *tokens) cut(buf []byte, from, n int, end bool) []token {
 	list := ts.list[:0]
+	ts.starts, ts.postal = ts.starts[:0], false
+	text := buf[:n]
 	space := false
-	for i := 0; i < len(text); {
-		c := classOf[text[i]]
-		switch c {
+	for i := from; i < n; {
+		c := text[i]
+		switch classOf[c] {
 		case spaceClass:
-			if text[i] == ' ' && i+1 < len(text) && classOf[text[i+1]] != spaceClass {
+			if c == ' ' && i+1 < n && classOf[text[i+1]] != spaceClass {
 				space = true
 				i++
 				continue
 			}
 			j, line := i, false
-			for j < len(text) && classOf[text[j]] == spaceClass {
+			for j < n && classOf[text[j]] == spaceClass {
 				line = line || text[j] != ' '
 				j++
 			}
 			if line || j-i > maxSpace {
-				t := token{start: i, end: j, kind: breakToken, shape: breakShape, hash: breakHash, done: end || j < len(text)}
+				t := token{start: int32(i), end: int32(j), kind: breakToken, shape: breakShape, role: connects, hash: breakHash, done: end || j < n}
 				if j-i > maxSpace {
-					t.kind, t.done = longToken, true
+					t.kind, t.role, t.done = longToken, outside, true
 				}
 				list = append(list, t)
 			}
 			space = true
 			i = j
 			continue
-		case lowerClass, upperClass, digitClass, underClass:
-			t := word(text, i, end)
-			t.space = space
-			list = append(list, t)
-			i = t.end
-		case highClass:
-			r, n := utf8.DecodeRune(text[i:])
-			if r == utf8.RuneError && n == 1 {
-				n = 1
-				if !end && !utf8.FullRune(text[i:]) {
-					n = len(text) - i
+		case lowerClass, upperClass:
+			if to := 0; ts.words != nil {
+				if list, to = ts.known(list, buf, i, n, end, space); to > i {
+					i = to
+					break
 				}
-				list = append(list, token{start: i, end: i + n, kind: punctToken, shape: punctShape, punct: 0x80, space: space, done: end || i+n < len(text)})
-				i += n
+			}
+			list = ts.push(list, ts.word(text, i, end, space))
+			i = int(list[len(list)-1].end)
+		case digitClass, underClass:
+			list = append(list, ts.word(text, i, end, space))
+			i = int(list[len(list)-1].end)
+		case highClass:
+			r, size := utf8.DecodeRune(text[i:])
+			if r == utf8.RuneError && size == 1 {
+				if !end && !utf8.FullRune(text[i:]) {
+					size = n - i
+				}
+				list = append(list, mark(i, i+size, 0x80, space, end || i+size < n))
+				i += size
 				break
 			}
 			if r == 0xA0 || r == 0x3000 || r == 0x202F || r >= 0x2000 && r <= 0x200B {
 				space = true
-				i += n
+				i += size
 				continue
 			}
 			if isWordRune(r) {
-				t := word(text, i, end)
-				t.space = space
-				list = append(list, t)
-				i = t.end
+				list = ts.push(list, ts.word(text, i, end, space))
+				i = int(list[len(list)-1].end)
 				break
 			}
 			p := byte(0x80)
@@ -159,34 +178,121 @@ func (ts *tokens) cut(text []byte, end bool) []token {
 			case ':':
 				p = ':'
 			}
-			list = append(list, token{start: i, end: i + n, kind: punctToken, shape: punctShape, punct: p, space: space, done: true})
-			i += n
+			list = append(list, mark(i, i+size, p, space, true))
+			i += size
 		default:
 			j := i + 1
-			for j < len(text) && text[j] == text[i] {
+			for j < n && text[j] == c {
 				j++
 			}
-			t := token{start: i, end: j, kind: punctToken, shape: punctShape, punct: text[i], space: space, done: end || j < len(text)}
+			t := mark(i, j, c, space, end || j < n)
 			if j-i > maxSpace {
-				t.kind, t.done = longToken, true
+				t.kind, t.role, t.done = longToken, outside, true
 			}
 			list = append(list, t)
 			i = j
 		}
 		space = false
 	}
-	for i := range list {
-		t := &list[i]
-		if t.kind == punctToken {
-			t.hash = mixed(uint64(t.punct) + 1<<32)
-		}
-		// What touches a token is looked at too, and what stands behind a dot.
-		if !end && t.end+2 > len(text) && t.kind != longToken {
-			t.done = false
+	// What touches a token is looked at too, and what stands behind a dot.
+	for i := len(list) - 1; !end && i >= 0 && int(list[i].end)+2 > n; i-- {
+		if list[i].kind != longToken {
+			list[i].done = false
 		}
 	}
 	ts.list = list
 	return list
+}
+
+// known appends the words from i on that are in the vocabulary, with one space
+// between them, and returns where it stopped.
+func (ts *tokens) known(list []token, buf []byte, i, n int, end, space bool) ([]token, int) {
+	at := i
+	for {
+		w, size := ts.words.at(buf, at)
+		if size == 0 || !end && at+size >= n {
+			return list, i
+		}
+		i = at + size
+		if !w.done {
+			w.token = ts.word(buf[at:i], 0, true, false)
+		}
+		if w.role.opens() {
+			ts.starts = append(ts.starts, int32(len(list)))
+		}
+		ts.postal = ts.postal || w.postal
+		list = append(list, w.token)
+		t := &list[len(list)-1]
+		t.start, t.end, t.space = int32(at), int32(i), space
+		if c := classOf[buf[i+1]]; buf[i] != ' ' || c != lowerClass && c != upperClass {
+			return list, i
+		}
+		at, space = i+1, true
+	}
+}
+
+// push appends a word that was cut by itself.
+func (ts *tokens) push(list []token, t token) []token {
+	if t.role.opens() {
+		ts.starts = append(ts.starts, int32(len(list)))
+	}
+	return append(list, t)
+}
+
+// mark is a token of punctuation.
+func mark(start, end int, punct byte, space, done bool) token {
+	t := token{start: int32(start), end: int32(end), kind: punctToken, shape: punctShape, punct: punct, hash: markHash[punct], space: space, done: done}
+	switch punct {
+	case ',', '.', '-', '\'', '/', '&', '#':
+		t.role = connects
+	}
+	return t
+}
+
+var markHash = func() (h [256]uint64) {
+	for c := range h {
+		h[c] = mixed(uint64(c) + 1<<32)
+	}
+	return h
+}()
+
+// word cuts a word of any length and script, and looks it up.
+func (ts *tokens) word(text []byte, i int, end, space bool) token {
+	t := word(text, i, end)
+	t.space = space
+	w := text[t.start:t.end]
+	switch t.kind {
+	case wordToken:
+		t.hash, ts.scratch = ts.folder.hash(ts.scratch, w)
+		if ts.lex != nil {
+			t.attrs = ts.lex.lookup(t.hash)
+			t.postal = len(w) > 2 && ts.lex.readKey(ts.folder, w).attrs&PostalKey != 0
+		}
+		t.role = roleOf(&t)
+	case codeToken:
+		t.hash, ts.scratch = ts.folder.hash(ts.scratch, w)
+		if ts.lex != nil {
+			t.postal = len(w) > 2 && ts.lex.readKey(ts.folder, w).attrs&PostalKey != 0
+		}
+	case numberToken:
+		// 10115 and 22087 are the same to the model; so are SW1A and NW1B.
+		h := uint64(numberHash)
+		for _, c := range w {
+			switch classOf[c] {
+			case digitClass:
+				c = '0'
+			case lowerClass:
+				c = 'a'
+			case upperClass:
+				c = 'A'
+			}
+			h = (h ^ uint64(c)) * prime64
+		}
+		t.hash = mixed(h)
+		t.role = roleOf(&t)
+	}
+	ts.postal = ts.postal || t.postal
+	return t
 }
 
 const (
@@ -207,7 +313,7 @@ func isAlone(r rune) bool { return r >= 0x3400 && r <= 0x9FFF || r >= 0x20000 &&
 // word cuts the word at i. An apostrophe between letters is a part of it, but
 // not that of a genitive.
 func word(text []byte, i int, end bool) token {
-	t := token{start: i, kind: wordToken}
+	t := token{start: int32(i), kind: wordToken}
 	uppers, lowers, digits, others, unders := 0, 0, 0, 0, 0
 	firstUpper := false
 	j := i
@@ -282,7 +388,7 @@ scan:
 			break scan
 		}
 	}
-	t.end = j
+	t.end = int32(j)
 	t.done = done || end
 	switch {
 	case t.len() > maxToken:

@@ -1,0 +1,84 @@
+package names
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"math"
+)
+
+// What a state keeps of the values and the names of fields that it met last:
+// documents repeat them. They are known again by a hash with a seed of its own
+// for each process, and their text is not kept.
+
+const (
+	keyPlaces   = 64  // names of fields that are kept
+	blankPlaces = 512 // values that are kept
+	maxBlank    = 64  // bytes of a value that is kept
+)
+
+var seed = maphash.MakeSeed()
+
+// keys keeps what was made of the names of fields.
+type keys [keyPlaces]struct {
+	hash  uint64
+	words keyWords
+}
+
+// blanks keeps whole values that have no names in them.
+type blanks [blankPlaces]struct {
+	hash uint64
+	// words has a bit set for each of the words, as Memory has: one that is
+	// remembered by now may be a name.
+	words uint64
+}
+
+// readKey reads the name of a field, and returns its hash.
+func (s *state) readKey(name []byte) (words keyWords, hash uint64) {
+	h := maphash.Bytes(seed, name)
+	e := &s.keys[h%keyPlaces]
+	if e.hash != h {
+		e.hash, e.words = h, s.lex.readKey(s.folder, name)
+	}
+	return e.words, h
+}
+
+func hashOfValue(key uint64, bias float64, text []byte) uint64 {
+	h := maphash.Bytes(seed, text)
+	return mixed(h^math.Float64bits(bias)) ^ key
+}
+
+// isBlank reports whether there was no name in the value with the hash h.
+func (s *state) isBlank(h uint64) bool {
+	e := &s.blanks[h%blankPlaces]
+	return e.hash == h && (s.mem == nil || s.mem.some&e.words == 0)
+}
+
+// setBlank notes that there is no name in the value with the hash h, which is
+// the one that was cut last.
+func (s *state) setBlank(h uint64) {
+	e := &s.blanks[h%blankPlaces]
+	e.hash, e.words = h, 0
+	for i := range s.toks {
+		e.words |= bitOf(s.toks[i].hash)
+	}
+}
+
+// hasLetter reports whether there is a letter, or a byte that is not ASCII, in
+// a text.
+func hasLetter(text []byte) bool {
+	const high = 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(text); i += 8 {
+		x := binary.LittleEndian.Uint64(text[i:])
+		if noLetters(x)&^x&high != high {
+			return true
+		}
+	}
+	for ; i < len(text); i++ {
+		switch classOf[text[i]] {
+		case lowerClass, upperClass, highClass:
+			return true
+		}
+	}
+	return false
+}
