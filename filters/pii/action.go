@@ -52,36 +52,36 @@ func mask(dst []byte, t *Treatment, e detect.Entity, value []byte) []byte {
 	if with == "" {
 		with = "*"
 	}
-	hidden, total := len(value), 0
-	if t.KeepLast > 0 {
-		for i := 0; i < len(value); i += charSize(value[i:]) {
-			if masked(value[i]) {
-				total++
-			}
-		}
-		total -= min(t.KeepLast, total/2) // of which so many are hidden
-	} else {
-		total = len(value)
-	}
+	hidden := len(value) // what is before it is
 	if t.KeepDomain && e == detect.Email {
 		if at := bytes.LastIndexByte(value, '@'); at >= 0 {
 			hidden = at
 		}
 	}
-	for i := 0; i < hidden; {
-		n := charSize(value[i:])
-		switch {
-		case !masked(value[i]):
-			dst = append(dst, value[i:i+n]...)
-		case total == 0:
-			return append(dst, value[i:]...)
-		default:
-			total--
-			dst = append(dst, with...)
+	left := len(value) // how many characters are
+	if t.KeepLast > 0 {
+		total := 0
+		for i := 0; i < len(value); i += charSize(value[i:]) {
+			if masked[value[i]] {
+				total++
+			}
 		}
-		i += n
+		left = total - min(t.KeepLast, total/2)
 	}
-	return append(dst, value[hidden:]...)
+	for i, c := range value {
+		switch {
+		case i >= hidden, left == 0 && (c < utf8.RuneSelf || utf8.RuneStart(c)):
+			return append(dst, value[i:]...)
+		case c >= utf8.RuneSelf && !utf8.RuneStart(c):
+			// It belongs to a character that is masked already.
+		case masked[c]:
+			dst = append(dst, with...)
+			left--
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
 }
 
 // charSize is the size of the first character of text.
@@ -93,6 +93,11 @@ func charSize(text []byte) int {
 	return n
 }
 
-// masked reports whether a character that begins with c is a letter or digit;
-// what is beyond ASCII counts as one.
-func masked(c byte) bool { return c >= utf8.RuneSelf || isAlnum(c) }
+// masked has the bytes that a letter or digit begins with; what is beyond
+// ASCII counts as one.
+var masked = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c >= utf8.RuneSelf || isAlnum(byte(c))
+	}
+	return t
+}()
