@@ -12,11 +12,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -49,7 +51,7 @@ func main() {
 	asJSON := flag.Bool("json", false, "print a JSON object a case in place of the table")
 	only := flag.String("only", "", "cases to run, by comma; all where empty")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *only != "" {
 		o.only = strings.Split(*only, ",")
@@ -58,15 +60,23 @@ func main() {
 	if *asJSON {
 		o.report = lines{os.Stdout}
 	}
-	switch {
-	case *memory:
-		exit(o.measureMemory(ctx))
-	case *events:
-		exit(o.measureEvents(ctx))
-	case *peer != "":
-		exit(o.run(ctx, o.peerCases(*peer)))
+	err := o.choose(ctx, *memory, *events, *peer)
+	if ctx.Err() != nil {
+		err = errors.New("broken off")
 	}
-	exit(o.runAll(ctx))
+	exit(err)
+}
+
+func (o *options) choose(ctx context.Context, memory, events bool, presidio string) error {
+	switch {
+	case memory:
+		return o.measureMemory(ctx)
+	case events:
+		return o.measureEvents(ctx)
+	case presidio != "":
+		return o.run(ctx, o.peerCases(presidio))
+	}
+	return o.runAll(ctx)
 }
 
 func exit(err error) {
