@@ -137,8 +137,8 @@ func allocationsCount(t *testing.T) {
 	}
 }
 
-// TestAllocationsOfExchanges is the guard against regressions: it counts, and
-// takes no time. The whole way is in it, from HTTP/2 to the masked value and
+// TestAllocationsOfExchanges is the guard against regressions that times
+// nothing. The whole way is in it, from HTTP/2 to the masked value and
 // the decision, without the client.
 func TestAllocationsOfExchanges(t *testing.T) {
 	allocationsCount(t)

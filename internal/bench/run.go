@@ -265,6 +265,9 @@ func fetch(ctx context.Context, url, file string) error {
 		return fmt.Errorf("taking the profile: %w", err)
 	}
 	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("taking the profile: status %d", resp.StatusCode)
+	}
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return fmt.Errorf("taking the profile: %w", err)
