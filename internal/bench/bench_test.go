@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -94,6 +95,9 @@ func TestParseCPUs(t *testing.T) {
 
 // TestCPUClock: work shows on the clock, waiting does not.
 func TestCPUClock(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux has the clocks of other processes")
+	}
 	read := func() time.Duration {
 		c, err := cpuOf(os.Getpid())
 		if err != nil {
