@@ -5,7 +5,9 @@
 #   make test-providers   the AI providers against LiteLLM's proxy, too: 900 MB
 #   make build     bin/sluice
 #   make bench     Sluice against a no-op processor, as ratios
+#   make bench-compare BASE=COMMIT   the working tree against another commit
 #   make bench-memory, bench-events   its memory; the first event of a stream
+#   make bench-peer   Presidio's analyzer behind a processor, too: 450 MB
 #   make eval      detection scored on the labelled texts in DATA
 #   make fuzz      each fuzz target for TIME (make fuzz TIME=60s)
 
@@ -34,7 +36,7 @@ AIMOCK  := $(CURDIR)/.tools/aimock/node_modules/.bin/llmock
 LITELLM := $(CURDIR)/.tools/litellm/bin/litellm
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test test-providers lint fmt vet staticcheck unit race envoy redis bench bench-memory bench-events eval fuzz generate clean
+.PHONY: build demo test test-providers lint fmt vet staticcheck unit race envoy redis bench bench-compare bench-memory bench-events bench-peer eval fuzz generate clean
 
 build:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sluice ./cmd/sluice
@@ -92,14 +94,26 @@ test-providers:
 race:
 	$(GO) test -race -short -timeout 5m $$($(GO) list ./... | grep -v -e /internal/e2e -e /examples/ -e /internal/bench)
 
+# Also: make bench BENCH='-only headers-only,sse-500 -for 1s -rounds 3', and
+# -json. The flags are those of internal/bench, for all of these.
 bench: build envoy
-	$(GO) run ./internal/bench -sluice bin/sluice -envoy '$(SLUICE_ENVOY)'
+	$(GO) run ./internal/bench -sluice bin/sluice -envoy '$(SLUICE_ENVOY)' $(BENCH)
+
+# Both commits and the no-op are loaded in turns, in one run: what disturbs the
+# machine is in all of them.
+bench-compare: envoy
+	@GO='$(GO)' sh scripts/bench-compare.sh '$(BASE)' -envoy '$(SLUICE_ENVOY)' $(BENCH)
+
+# A processor that has Presidio's analyzer do the work, over HTTP.
+bench-peer: build
+	@sh scripts/presidio.sh
+	$(GO) run ./internal/bench -sluice bin/sluice -peer .tools/presidio $(BENCH)
 
 bench-memory: build
-	$(GO) run ./internal/bench -sluice bin/sluice -memory
+	$(GO) run ./internal/bench -sluice bin/sluice -memory $(BENCH)
 
 bench-events: build envoy
-	$(GO) run ./internal/bench -sluice bin/sluice -envoy '$(SLUICE_ENVOY)' -events
+	$(GO) run ./internal/bench -sluice bin/sluice -envoy '$(SLUICE_ENVOY)' -events $(BENCH)
 
 # Also: make eval DATA=DIR SETS="bodies_dev wnut17_dev"
 eval:

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"sync"
 	"time"
@@ -19,6 +22,12 @@ type exchange struct {
 	request, response []byte
 	// chunk is how much of a body goes into one message.
 	chunk int
+	// parts are the response's messages, where they are not of one size.
+	parts [][]byte
+	// responseType is the response's content type; JSON where empty.
+	responseType string
+	// into, where set, takes what comes back of the bodies.
+	into *bytes.Buffer
 	// fullDuplex sends the bodies; without it only headers go.
 	fullDuplex bool
 }
@@ -42,7 +51,8 @@ func play(ctx context.Context, addr string, ex exchange, streams int, d time.Dur
 		defer func() { _ = c.Close() }()
 		conns[i] = c
 	}
-	ctx, cancel := context.WithTimeout(ctx, d+10*time.Second)
+	// A peer may take long for each.
+	ctx, cancel := context.WithTimeout(ctx, d+2*time.Minute)
 	defer cancel()
 	var (
 		mu   sync.Mutex
@@ -72,8 +82,8 @@ func play(ctx context.Context, addr string, ex exchange, streams int, d time.Dur
 	}
 	wg.Wait()
 	elapsed := time.Since(start)
-	if err := errors.Join(errs...); err != nil {
-		return played{}, err
+	if len(errs) > 0 {
+		return played{}, fmt.Errorf("%d of %d streams have failed; the first: %w", len(errs), streams, errs[0])
 	}
 	if len(took) == 0 {
 		return played{}, errors.New("no exchange was completed")
@@ -98,7 +108,21 @@ func once(ctx context.Context, client extproc.ExternalProcessorClient, ex exchan
 	if ex.fullDuplex {
 		mode = procmode.ProcessingMode_FULL_DUPLEX_STREAMED
 	}
-	first := &extproc.ProcessingRequest{
+	if err := stream.Send(ex.requestHeaders(mode)); err != nil {
+		return err
+	}
+	if err := ex.exchangeBody(stream, cut(ex.request, ex.chunk), true); err != nil {
+		return err
+	}
+	if err := stream.Send(ex.responseHeaders()); err != nil {
+		return err
+	}
+	return ex.exchangeBody(stream, ex.responseParts(), false)
+}
+
+// requestHeaders is the first message of an exchange.
+func (ex exchange) requestHeaders(mode procmode.ProcessingMode_BodySendMode) *extproc.ProcessingRequest {
+	return &extproc.ProcessingRequest{
 		Request: &extproc.ProcessingRequest_RequestHeaders{RequestHeaders: &extproc.HttpHeaders{
 			Headers: header(":method", "POST", ":path", ex.path, ":authority", "api.example.com", ":scheme", "http",
 				"content-type", "application/json", "x-request-id", "3f2a6c1e-0000-4000-8000-000000000000", "user-agent", "bench"),
@@ -106,61 +130,84 @@ func once(ctx context.Context, client extproc.ExternalProcessorClient, ex exchan
 		}},
 		ProtocolConfig: &extproc.ProtocolConfiguration{RequestBodyMode: mode, ResponseBodyMode: mode},
 	}
-	if err := stream.Send(first); err != nil {
-		return err
+}
+
+func (ex exchange) responseHeaders() *extproc.ProcessingRequest {
+	return &extproc.ProcessingRequest{Request: &extproc.ProcessingRequest_ResponseHeaders{ResponseHeaders: &extproc.HttpHeaders{
+		Headers:     header(":status", "200", "content-type", cmp.Or(ex.responseType, "application/json")),
+		EndOfStream: len(ex.responseParts()) == 0,
+	}}}
+}
+
+// responseParts are the messages that the response's body comes in.
+func (ex exchange) responseParts() [][]byte {
+	if ex.parts != nil {
+		return ex.parts
 	}
-	if err := ex.exchangeBody(stream, ex.request, true); err != nil {
-		return err
+	return cut(ex.response, ex.chunk)
+}
+
+// cut cuts a body into messages.
+func cut(body []byte, chunk int) [][]byte {
+	if len(body) == 0 {
+		return nil
 	}
-	if err := stream.Send(&extproc.ProcessingRequest{Request: &extproc.ProcessingRequest_ResponseHeaders{ResponseHeaders: &extproc.HttpHeaders{
-		Headers:     header(":status", "200", "content-type", "application/json"),
-		EndOfStream: len(ex.response) == 0,
-	}}}); err != nil {
-		return err
-	}
-	return ex.exchangeBody(stream, ex.response, false)
+	return slices.Collect(slices.Chunk(body, chunk))
 }
 
 // exchangeBody sends a body and reads the replies to its direction. What fits
 // into the connection's windows is sent first, which costs no goroutine.
-func (ex exchange) exchangeBody(stream extproc.ExternalProcessor_ProcessClient, body []byte, request bool) error {
-	if !ex.fullDuplex || len(body) == 0 {
-		return receive(stream, false, request)
+func (ex exchange) exchangeBody(stream extproc.ExternalProcessor_ProcessClient, parts [][]byte, request bool) error {
+	if !ex.fullDuplex || len(parts) == 0 {
+		return ex.receive(stream, false, request)
 	}
-	if len(body) <= 32<<10 {
-		if err := sendBody(stream, body, ex.chunk, request); err != nil {
+	size := 0
+	for _, p := range parts {
+		size += len(p)
+	}
+	if size <= 32<<10 {
+		if err := sendBody(stream, parts, request); err != nil {
 			return err
 		}
-		return receive(stream, true, request)
+		return ex.receive(stream, true, request)
 	}
 	sent := make(chan error, 1)
-	go func() { sent <- sendBody(stream, body, ex.chunk, request) }()
-	err := receive(stream, true, request)
+	go func() { sent <- sendBody(stream, parts, request) }()
+	err := ex.receive(stream, true, request)
 	if err != nil {
 		return err // which ends the stream, and the sending
 	}
 	return <-sent
 }
 
-func sendBody(stream extproc.ExternalProcessor_ProcessClient, body []byte, chunk int, request bool) error {
-	for len(body) > 0 {
-		n := min(chunk, len(body))
-		b := &extproc.HttpBody{Body: body[:n], EndOfStream: n == len(body)}
-		m := &extproc.ProcessingRequest{Request: &extproc.ProcessingRequest_ResponseBody{ResponseBody: b}}
-		if request {
-			m.Request = &extproc.ProcessingRequest_RequestBody{RequestBody: b}
-		}
+func sendBody(stream extproc.ExternalProcessor_ProcessClient, parts [][]byte, request bool) error {
+	for m := range bodyMessages(parts, request) {
 		if err := stream.Send(m); err != nil {
 			return err
 		}
-		body = body[n:]
 	}
 	return nil
 }
 
+// bodyMessages are the messages of a body that comes in parts.
+func bodyMessages(parts [][]byte, request bool) iter.Seq[*extproc.ProcessingRequest] {
+	return func(yield func(*extproc.ProcessingRequest) bool) {
+		for i, p := range parts {
+			b := &extproc.HttpBody{Body: p, EndOfStream: i == len(parts)-1}
+			m := &extproc.ProcessingRequest{Request: &extproc.ProcessingRequest_ResponseBody{ResponseBody: b}}
+			if request {
+				m.Request = &extproc.ProcessingRequest_RequestBody{RequestBody: b}
+			}
+			if !yield(m) {
+				return
+			}
+		}
+	}
+}
+
 // receive reads the replies to one direction: the headers', and the body's to
 // its end.
-func receive(stream extproc.ExternalProcessor_ProcessClient, body, request bool) error {
+func (ex exchange) receive(stream extproc.ExternalProcessor_ProcessClient, body, request bool) error {
 	headers := false
 	for {
 		resp, err := stream.Recv()
@@ -177,6 +224,9 @@ func receive(stream extproc.ExternalProcessor_ProcessClient, body, request bool)
 			b = m.ResponseBody
 		case *extproc.ProcessingResponse_ImmediateResponse:
 			return fmt.Errorf("the processor denied the exchange with %d", m.ImmediateResponse.GetStatus().GetCode())
+		}
+		if ex.into != nil {
+			ex.into.Write(b.GetResponse().GetBodyMutation().GetStreamedResponse().GetBody())
 		}
 		if headers && !body || b != nil && b.GetResponse().GetBodyMutation().GetStreamedResponse().GetEndOfStream() {
 			return nil

@@ -21,16 +21,18 @@ import (
 // connections is how many clients load Envoy at once.
 const connections = 32
 
-// front is one Envoy with two listeners: behind one stands the no-op, behind
-// the other Sluice.
+// front is one Envoy with a listener for each processor.
 type front struct {
-	noop, sluice   string
+	addrs          []string
 	envoy, backend *process
 }
 
 func (f *front) stop() {
-	f.envoy.stop()
-	f.backend.stop()
+	for _, p := range []*process{f.envoy, f.backend} {
+		if p != nil {
+			p.stop()
+		}
+	}
 }
 
 func serveBackend(spec string) error {
@@ -50,32 +52,48 @@ func serveBackend(spec string) error {
 	return srv.ListenAndServe()
 }
 
-func (o *options) startEnvoys(ctx context.Context, dir, logFile, self, noop, sluice string, body []byte) (*front, error) {
-	addrs, err := freeAddrs(3)
-	if err != nil {
-		return nil, err
-	}
-	file := filepath.Join(dir, "body.json")
-	if err := os.WriteFile(file, body, 0o600); err != nil {
-		return nil, err
-	}
-	f := &front{noop: addrs[0], sluice: addrs[1]}
-	if f.backend, err = start(ctx, logFile, self, "backend", addrs[2]+"="+file); err != nil {
-		return nil, err
-	}
-	config := filepath.Join(dir, "envoy.yaml")
-	text := "static_resources:\n  listeners:\n" + listener("noop", addrs[0]) + listener("sluice", addrs[1]) +
-		"  clusters:\n" + cluster("noop", noop, true) + cluster("sluice", sluice, true) + cluster("backend", addrs[2], false)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		return nil, err
-	}
-	if f.envoy, err = start(ctx, logFile, o.envoy, "-c", config, "--concurrency", "2", "--log-level", "warn", "--use-dynamic-base-id"); err != nil {
-		return nil, err
-	}
-	for _, a := range addrs {
-		if err := await(ctx, a); err != nil {
+// startEnvoys starts an Envoy in front of processors and of a backend that
+// answers with a body.
+func (o *options) startEnvoys(ctx context.Context, dir string, processors []string, body []byte) (f *front, err error) {
+	f = &front{}
+	defer func() {
+		if err != nil {
 			f.stop()
-			return nil, err
+		}
+	}()
+	if f.addrs, err = freeAddrs(len(processors) + 1); err != nil {
+		return f, err
+	}
+	backend := f.addrs[len(processors)]
+	f.addrs = f.addrs[:len(processors)]
+	file, config := filepath.Join(dir, "body.json"), filepath.Join(dir, "envoy.yaml")
+	if err := os.WriteFile(file, body, 0o600); err != nil {
+		return f, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return f, err
+	}
+	at := place{log: filepath.Join(dir, "envoy.log")}
+	if f.backend, err = start(ctx, at, self, "backend", backend+"="+file); err != nil {
+		return f, err
+	}
+	text, clusters := "static_resources:\n  listeners:\n", "  clusters:\n"+cluster("backend", backend, false)
+	for i, addr := range processors {
+		name := "processor-" + strconv.Itoa(i)
+		text += listener(name, f.addrs[i])
+		clusters += cluster(name, addr, true)
+	}
+	if err := os.WriteFile(config, []byte(text+clusters), 0o600); err != nil {
+		return f, err
+	}
+	if f.envoy, err = start(ctx, at, o.envoy, "-c", config, "--concurrency", "2", "--log-level", "warn", "--use-dynamic-base-id"); err != nil {
+		return f, err
+	}
+	for _, a := range append(slices.Clone(f.addrs), backend) {
+		if err := await(ctx, a); err != nil {
+			log, _ := os.ReadFile(at.log)
+			return f, fmt.Errorf("%w\n%s", err, log)
 		}
 	}
 	return f, nil
@@ -122,12 +140,8 @@ func cluster(name, addr string, h2 bool) string {
 
 // load sends requests through one of the listeners: with wrk where it is on
 // PATH, else with a generator of the same shape that costs more itself.
-func (f *front) load(ctx context.Context, noop bool, d time.Duration) (played, error) {
-	addr := f.sluice
-	if noop {
-		addr = f.noop
-	}
-	url := "http://" + addr + "/v1/customers"
+func (f *front) load(ctx context.Context, i int, d time.Duration) (played, error) {
+	url := "http://" + f.addrs[i] + "/v1/customers"
 	if wrk, err := exec.LookPath("wrk"); err == nil {
 		return runWrk(ctx, wrk, url, d)
 	}

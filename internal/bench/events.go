@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -42,42 +41,15 @@ func (o *options) measureEvents(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	file, quiet := filepath.Join(dir, "policy.yaml"), filepath.Join(dir, "log")
-	if err := os.WriteFile(file, []byte(maskPolicy), 0o600); err != nil {
-		return err
-	}
-	self, err := os.Executable()
+	m, err := o.begin(ctx, dir, o.againstNoop(testCase{name: "events", behindEnvoy: true}, maskPolicy))
 	if err != nil {
 		return err
 	}
-	addrs, err := freeAddrs(2)
-	if err != nil {
-		return err
-	}
-	noop, err := start(ctx, quiet, self, "noop", addrs[0])
-	if err != nil {
-		return err
-	}
-	defer noop.stop()
-	sluice, err := start(ctx, quiet, o.sluice, "serve", "--policies", file, "--listen", addrs[1], "--admin", "none")
-	if err != nil {
-		return err
-	}
-	defer sluice.stop()
-	for _, a := range addrs {
-		if err := await(ctx, a); err != nil {
-			return err
-		}
-	}
-	f, err := o.startEnvoys(ctx, dir, quiet, self, addrs[0], addrs[1], nil)
-	if err != nil {
-		return err
-	}
-	defer f.stop()
+	defer m.stop()
 	client := &http.Client{Timeout: 10 * time.Second}
-	var took [2][]time.Duration
+	took := make([][]time.Duration, len(m.front.addrs))
 	for i := range eventCount + 20 {
-		for which, addr := range []string{f.noop, f.sluice} {
+		for which, addr := range m.front.addrs {
 			d, err := firstEvent(ctx, client, "http://"+addr+"/v1/events")
 			if err != nil {
 				return err

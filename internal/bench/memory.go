@@ -53,33 +53,15 @@ func (o *options) measureMemory(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	file := filepath.Join(dir, "policy.yaml")
-	if err := os.WriteFile(file, []byte(maskPolicy), 0o600); err != nil {
-		return err
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	servers := []struct {
-		name  string
-		begin func(addr, admin string) (*process, error)
-	}{
-		{"no-op", func(addr, _ string) (*process, error) {
-			return start(ctx, filepath.Join(dir, "log"), self, "noop", addr)
-		}},
-		{"sluice", func(addr, admin string) (*process, error) {
-			return start(ctx, filepath.Join(dir, "log"), o.sluice, "serve", "--policies", file, "--listen", addr, "--admin", admin, "--pprof")
-		}},
-	}
+	servers := []server{noopServer(), sluiceServer("sluice", o.sluice, maskPolicy)}
 	// run starts a server afresh, does something with it, and returns its
 	// memory.
-	run := func(begin func(addr, admin string) (*process, error), do func(addr, admin string) error) (resident, error) {
+	run := func(s server, do func(addr, admin string) error) (resident, error) {
 		addrs, err := freeAddrs(2)
 		if err != nil {
 			return resident{}, err
 		}
-		p, err := begin(addrs[0], addrs[1])
+		p, err := s.begin(ctx, place{dir: dir, file: s.name, log: filepath.Join(dir, "log"), addr: addrs[0], admin: addrs[1]})
 		if err != nil {
 			return resident{}, err
 		}
@@ -101,7 +83,7 @@ func (o *options) measureMemory(ctx context.Context) error {
 		var peaks [2]int64
 		for i, body := range [][]byte{small, large} {
 			ex := exchange{path: "/v1/customers", response: body, chunk: 32 << 10, fullDuplex: true}
-			r, err := run(s.begin, func(addr, _ string) error {
+			r, err := run(s, func(addr, _ string) error {
 				conn, err := dial(addr)
 				if err != nil {
 					return err
@@ -114,7 +96,7 @@ func (o *options) measureMemory(ctx context.Context) error {
 			}
 			peaks[i] = r.peak
 		}
-		idle, err := run(s.begin, func(addr, admin string) error { return o.openIdle(ctx, addr, admin, s.name == "sluice") })
+		idle, err := run(s, func(addr, admin string) error { return o.openIdle(ctx, addr, admin, s.name == "sluice") })
 		if err != nil {
 			return fmt.Errorf("%s, idle: %w", s.name, err)
 		}

@@ -5,8 +5,14 @@ import (
 	"strings"
 )
 
-// records makes a JSON document of n customers with about five personal
-// values each, of the kinds that patterns find.
+// customer are the personal values of customer i, of the kinds that patterns
+// find.
+func customer(i int) (email, phone, card, ssn, ip string) {
+	return fmt.Sprintf("customer%d@example.com", i), fmt.Sprintf("+1 202 555 0%03d", i%1000), "4111 1111 1111 1111",
+		fmt.Sprintf("078-05-%04d", 1000+i%9000), fmt.Sprintf("192.0.2.%d", i%250)
+}
+
+// records makes a JSON document of n customers with five personal values each.
 func records(n int) []byte {
 	var b strings.Builder
 	b.WriteString(`{"page":1,"total":` + fmt.Sprint(n) + `,"customers":[`)
@@ -14,9 +20,70 @@ func records(n int) []byte {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		fmt.Fprintf(&b, `{"id":%d,"email":"customer%d@example.com","phone":"+1 202 555 0%03d","card":"4111 1111 1111 1111","ssn":"078-05-%04d","ip":"192.0.2.%d","tier":"gold","active":true,"balance":1024.50,"notes":"Prefers letters, renewed in spring, order A-%d."}`,
-			i, i, i%1000, 1000+i%9000, i%250, i)
+		email, phone, card, ssn, ip := customer(i)
+		fmt.Fprintf(&b, `{"id":%d,"email":"%s","phone":"%s","card":"%s","ssn":"%s","ip":"%s","tier":"gold","active":true,"balance":1024.50,"notes":"Prefers letters, renewed in spring, order A-%d."}`,
+			i, email, phone, card, ssn, ip, i)
 	}
 	b.WriteString("]}")
 	return []byte(b.String())
+}
+
+// valuesOf are the personal values of records(n).
+func valuesOf(n int) []string {
+	var all []string
+	for i := range n {
+		email, phone, card, ssn, ip := customer(i)
+		all = append(all, email, phone, card, ssn, ip)
+	}
+	return all
+}
+
+// chatValues are the personal values in chatText.
+func chatValues() []string { return valuesOf(6) }
+
+// chatText is a model's answer with personal values in it.
+func chatText() string {
+	sentences := []string{
+		"Customer A-%d writes from %s most of the time. ",
+		"For order A-%d the number to call is %s, in the morning. ",
+		"Order A-%d was paid with %s in spring. ",
+		"Form A-%d says %s where it asks for the number. ",
+		"Login A-%d came from %s, a week ago. ",
+	}
+	var b strings.Builder
+	for i, v := range chatValues() {
+		fmt.Fprintf(&b, sentences[i%len(sentences)], i, v)
+	}
+	return b.String()
+}
+
+// chatEvents is chatText as a stream of n events of a chat completion: no
+// value is in one event alone.
+func chatEvents(n int) [][]byte {
+	event := func(delta, finish string) []byte {
+		return fmt.Appendf(nil, `data: {"id":"chatcmpl-7QyqpwdfhqwajicIEznoc6Q47XAyW","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-mini","choices":[{"index":0,"delta":%s,"finish_reason":%s}]}`+"\n\n", delta, finish)
+	}
+	text := chatText()
+	events := [][]byte{event(`{"role":"assistant","content":""}`, "null")}
+	tokens := n - 3
+	for i := range tokens {
+		events = append(events, event(fmt.Sprintf(`{"content":%q}`, text[len(text)*i/tokens:len(text)*(i+1)/tokens]), "null"))
+	}
+	return append(events, event("{}", `"stop"`), []byte("data: [DONE]\n\n"))
+}
+
+// messagesOf puts events into messages as a data plane does that reads what
+// has come in: mostly one, at times a few.
+func messagesOf(events [][]byte) [][]byte {
+	var out [][]byte
+	for i := 0; len(events) > 0; i++ {
+		n := min([]int{1, 1, 2, 1, 3, 1, 1, 4}[i%8], len(events))
+		var m []byte
+		for _, e := range events[:n] {
+			m = append(m, e...)
+		}
+		out = append(out, m)
+		events = events[n:]
+	}
+	return out
 }
