@@ -496,7 +496,7 @@ func TestNoAllocationPerValue(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-		if allocs > 60 { // the editor's own, for 3,500 values
+		if allocs > 12 { // the editor's own, for 3,500 values
 			t.Errorf("%s: %.0f allocations", name, allocs)
 		}
 	}

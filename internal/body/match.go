@@ -1,5 +1,7 @@
 package body
 
+import "math/bits"
+
 // matcher follows the paths of one step through a document.
 type matcher struct {
 	paths  *Paths
@@ -75,6 +77,7 @@ func (m *matcher) child(depth int, name []byte, index int) {
 	if n == nil || name == nil && n.counts {
 		m.step(depth, name, nil, index)
 		m.settle(depth, up.place.child(name, index))
+		to.node = m.paths.nodes[setKey(m.set(depth))]
 		return
 	}
 	e := &n.elements
@@ -108,12 +111,12 @@ func (m *matcher) element(depth int, name, other []byte, index int) {
 	m.step(depth, name, other, 0)
 	set := m.set(depth)
 	m.reached = append(m.reached[:0], set...)
-	for i := range m.paths.states {
-		if m.reached[i/64]>>(i%64)&1 == 0 {
-			continue
-		}
-		if seg := m.paths.states[i].segment; seg != nil && !seg.descendant && seg.selects(nil, index) {
-			set[(i+1)/64] |= 1 << ((i + 1) % 64)
+	for w, word := range m.reached {
+		for ; word != 0; word &= word - 1 {
+			n := w*64 + bits.TrailingZeros64(word)
+			if seg := m.paths.states[n].segment; seg != nil && !seg.descendant && seg.selects(nil, index) {
+				set[(n+1)/64] |= 1 << ((n + 1) % 64)
+			}
 		}
 	}
 	m.settle(depth, nil)
@@ -133,7 +136,6 @@ func (m *matcher) settle(depth int, at *place) {
 	set := m.set(depth)
 	any, all := m.paths.take(set)
 	l.any, l.bits = l.any || any, l.bits|all
-	l.node = m.paths.nodes[setKey(set)]
 	m.levels[depth] = l
 }
 

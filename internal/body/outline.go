@@ -85,9 +85,7 @@ var rootNumbers = [4]string{"index", "output_index", "content_index", "summary_i
 // to anyone: whether it is JSON at all, which of its strings are parts of
 // joined values, and which of those it ends.
 type outline struct {
-	match matcher
-	// first are the names that a path can begin with; nil: any.
-	first  []string
+	match  matcher
 	frames []outlineFrame
 	slots  []slot
 	kind   []byte // the event's type
@@ -144,28 +142,7 @@ type slot struct {
 
 func newOutline(stages []*runner) outline {
 	ps := joinedPaths(stages)
-	return outline{match: newMatcher(ps, true), first: ps.firstNames()}
-}
-
-// firstNames returns the names of members at the top that the paths can lead
-// through, nil where that is not known.
-func (ps *Paths) firstNames() []string {
-	var names []string
-	for i := range ps.paths {
-		segs := ps.paths[i].segments
-		if len(segs) == 0 {
-			continue
-		}
-		for _, sel := range segs[0].selectors {
-			if segs[0].descendant || sel.kind != byName {
-				return nil
-			}
-			if !slices.Contains(names, sel.name) {
-				names = append(names, sel.name)
-			}
-		}
-	}
-	return names
+	return outline{match: newMatcher(ps, true), frames: make([]outlineFrame, 0, 8)}
 }
 
 func (o *outline) reset() {
@@ -259,19 +236,23 @@ func (o *outline) enter(name []byte) {
 	top := &o.frames[depth-1]
 	index := top.next
 	top.next++
-	if !top.value.live || depth == 1 && o.first != nil && !slices.Contains(o.first, stringOf(name)) {
+	if !top.value.live {
 		o.value = outlineValue{}
+		return
+	}
+	member := name
+	if top.array {
+		member = nil
+	}
+	o.match.child(depth, member, index)
+	if o.value = o.reached(depth, 0); !o.value.live && !o.value.any {
 		return
 	}
 	path := (top.value.path ^ 0x100) * fnvPrime
 	for _, c := range name {
 		path = (path ^ uint64(c)) * fnvPrime
 	}
-	if top.array {
-		name = nil
-	}
-	o.match.child(depth, name, index)
-	o.value = o.reached(depth, path)
+	o.value.path = path
 }
 
 func (o *outline) scan(doc []byte, lim *Limits) bool {

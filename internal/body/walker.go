@@ -95,7 +95,7 @@ type frame struct {
 }
 
 func newWalker(e *Editor, lines bool) *walker {
-	w := &walker{e: e, lines: lines}
+	w := &walker{e: e, lines: lines, frames: make([]frame, 0, 8), names: make([]byte, 0, 64)}
 	w.restart()
 	return w
 }
