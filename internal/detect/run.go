@@ -212,12 +212,15 @@ func (s *scan) groupsOf(r *run, start, end int, kind uint8) {
 	}
 	for r.n < maxGroups && j-start < maxRun {
 		g := group{start: j, separator: separator}
-		for j < len(text) && isDigit(text[j]) {
-			j++
+		rest := text[j:]
+		n := 0
+		for n < len(rest) && isDigit(rest[n]) {
+			n++
 		}
-		if j > g.start {
+		if n > 0 {
 			g.kinds = digitKind
 		}
+		j += n
 		if j < len(text) && kinds[text[j]] != 0 {
 			if text[j] == 'x' && r.n > 0 && j-g.start >= 3 {
 				// 555-0143x16: an extension.

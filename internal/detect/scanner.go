@@ -207,14 +207,8 @@ func (s *Scanner) Scan(dst []Finding, ctx Context, text []byte, more bool) (find
 	sc := scans.Get().(*scan)
 	sc.begin(s, ctx, text, more)
 	sc.out, sc.from = dst, len(dst)
-	for _, r := range s.readers {
-		var held int
-		from := len(sc.out)
-		sc.out, held = r.Read(sc.out, ctx, text, more)
-		sc.out = slices.Delete(sc.out, from+s.keep(sc.out[from:]), len(sc.out))
-		if more {
-			sc.limit = min(sc.limit, held)
-		}
+	if len(s.readers) > 0 {
+		sc.readText()
 	}
 	sc.findNames()
 	sc.pass(first)
@@ -229,6 +223,19 @@ func (s *Scanner) Scan(dst []Finding, ctx Context, text []byte, more bool) (find
 // byAnchors reports whether nothing is found in a text without an anchor.
 func (s *Scanner) byAnchors(ctx *Context) bool {
 	return len(s.readers) == 0 && len(s.custom) == 0 && (s.model == nil || ctx.Name) && ctx.Table == nil
+}
+
+// readText asks the readers.
+func (s *scan) readText() {
+	for _, r := range s.readers {
+		var held int
+		from := len(s.out)
+		s.out, held = r.Read(s.out, s.ctx, s.text, s.more)
+		s.out = slices.Delete(s.out, from+s.keep(s.out[from:]), len(s.out))
+		if s.more {
+			s.limit = min(s.limit, held)
+		}
+	}
 }
 
 // keep moves a reader's findings that are wanted to the front, and returns how
@@ -523,6 +530,13 @@ func (s *scan) wordHeld(i int) int {
 // resolve keeps of findings that overlap the one with the better score, then
 // the longer one, then the first, and sorts them.
 func resolve(fs []Finding) []Finding {
+	apart := 1
+	for apart < len(fs) && fs[apart].Start >= fs[apart-1].End {
+		apart++
+	}
+	if apart == len(fs) {
+		return fs
+	}
 	sortFindings(fs, byPlace)
 	// A group is a run of findings that overlap one another; most are alone.
 	kept := fs[:0]
