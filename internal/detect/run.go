@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"encoding/binary"
 	"math"
 	"math/bits"
 )
@@ -357,9 +358,26 @@ type candidate struct {
 	holds   bool
 }
 
+// eight returns the eight bytes from i on, the first in the lowest, with zeros
+// behind the end of the text.
+func (s *scan) eight(i int) uint64 {
+	n := len(s.text)
+	switch {
+	case i+8 <= n:
+		return binary.LittleEndian.Uint64(s.text[i:])
+	case n >= 8:
+		return binary.LittleEndian.Uint64(s.text[n-8:]) >> (8 * (i + 8 - n))
+	}
+	x := uint64(0)
+	for k := n - 1; k >= i; k-- {
+		x = x<<8 | uint64(s.text[k])
+	}
+	return x
+}
+
 // spelling is the characters of the groups of a run, letters as capitals.
 type spelling struct {
-	chars [maxRun + longest]byte
+	chars [maxRun + longest + 8]byte
 	// Of each group: where its characters begin in chars, and a bit for each
 	// that is a letter. A group with more than longest has none.
 	from    [maxGroups]int
@@ -380,15 +398,14 @@ func (s *scan) spell(r *run) *spelling {
 		if g.len() > longest {
 			continue
 		}
+		if g.digits() && g.len() <= 8 {
+			binary.LittleEndian.PutUint64(w.chars[n:n+8], s.eight(g.start))
+			n += g.len()
+			continue
+		}
 		text := s.text[g.start:g.end]
 		chars := w.chars[n : n+len(text)]
 		n += len(text)
-		if g.digits() {
-			for i, x := range text {
-				chars[i] = x
-			}
-			continue
-		}
 		for i, x := range text {
 			if k := kinds[x]; k != digitKind {
 				w.letters[a] |= 1 << i
@@ -562,6 +579,10 @@ func (s *scan) matchHinted(c *candidate, e *entityForms, k *clues) {
 	}
 	best := 0.0
 	for _, f := range e.forms {
+		exact := c.gaps == f.gaps && c.separators == f.separators
+		if !exact && (!own || best >= 0.95) {
+			continue // it would score less
+		}
 		if c.fits(f) {
 			best = max(best, s.formScore(c, f, k, own, shared))
 		}
