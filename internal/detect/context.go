@@ -211,15 +211,15 @@ func (s *scan) around(p int) *clues {
 
 // fieldName reads Context.Key, once.
 func (s *scan) fieldName() *field {
-	if !s.keyRead {
-		s.keyRead = true
+	if s.key == nil {
 		if s.ctx.Key == "" {
-			s.key = field{}
+			s.longKey = field{}
+			s.key = &s.longKey
 		} else {
-			s.key = *s.nameField(s.keyText[:copy(s.keyText[:], s.ctx.Key)])
+			s.key = s.nameField(&s.keysSeen, &s.longKey, s.keyText[:copy(s.keyText[:], s.ctx.Key)])
 		}
 	}
-	return &s.key
+	return s.key
 }
 
 // readName says what a field's name means.
@@ -638,7 +638,7 @@ func (s *scan) setName(quote, end, at int) {
 	r := &s.reader
 	var f *field
 	if quote+1 >= 0 {
-		f = s.nameField(s.text[quote+1 : end])
+		f = s.nameField(&s.fieldsSeen, &s.longName, s.text[quote+1:end])
 	} else {
 		var buf [nameWindow + 2]byte
 		n := 0
@@ -646,7 +646,7 @@ func (s *scan) setName(quote, end, at int) {
 			buf[n] = s.at(k)
 			n++
 		}
-		f = s.nameField(buf[:n])
+		f = s.nameField(&s.fieldsSeen, &s.longName, buf[:n])
 	}
 	r.json = *f
 	r.json.kind, r.json.at = jsonKey, at
@@ -664,14 +664,17 @@ type namedField struct {
 	field field
 }
 
+// namesSeen are names that were read before, by nameSlot.
+type namesSeen [64]namedField
+
 // nameField says what a name means. The bodies of an API have few names, and
-// many of each: those of this scan are remembered.
-func (s *scan) nameField(name []byte) *field {
+// many of each: the last ones are remembered.
+func (s *scan) nameField(seen *namesSeen, long *field, name []byte) *field {
 	if len(name) > nameWindow {
-		s.longName = s.readName(name)
-		return &s.longName
+		*long = s.readName(name)
+		return long
 	}
-	e := &s.fieldsSeen[nameSlot(name)]
+	e := &seen[nameSlot(name)]
 	if e.n != len(name)+1 || string(e.name[:len(name)]) != string(name) {
 		e.n = len(name) + 1
 		copy(e.name[:], name)

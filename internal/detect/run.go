@@ -36,6 +36,7 @@ type run struct {
 	end       int   // of what was looked at
 	// total is how many characters the groups have.
 	total int
+	kinds uint8 // of all of them
 	spelt bool
 }
 
@@ -178,7 +179,7 @@ func (s *scan) number(start, end int, kind uint8) int {
 		}
 		if j < k && (k-j <= 4 || k-j <= 8 && text[k] == '-') && s.beginsWord(j) {
 			r.groups[0] = group{start: j, end: k, kinds: upperKind}
-			r.n, r.total = 1, k-j
+			r.n, r.total, r.kinds = 1, k-j, upperKind
 		}
 	}
 	s.groupsOf(r, start, end, kind)
@@ -204,7 +205,7 @@ func (s *scan) groupsOf(r *run, start, end int, kind uint8) {
 	} else {
 		// The first group is the word.
 		r.groups[0] = group{start: start, end: end, kinds: kind}
-		r.n, r.total = 1, end-start
+		r.n, r.total, r.kinds = 1, end-start, kind
 		if k := end + 1; k < len(text) && isSeparator(text[end]) && kinds[text[k]] != 0 {
 			j, separator = k, text[end]
 		} else if j, separator = r.gapAt(text, end); j == end {
@@ -250,6 +251,7 @@ func (s *scan) groupsOf(r *run, start, end int, kind uint8) {
 		r.groups[r.n] = g
 		r.n++
 		r.total += g.len()
+		r.kinds |= g.kinds
 		if r.extension.end > 0 {
 			return
 		}
@@ -801,6 +803,9 @@ func isCard(d []byte) bool {
 // longGroups looks at the groups that may be an IBAN, a wallet or a hardware
 // address.
 func (s *scan) longGroups(r *run) {
+	if r.kinds == digitKind && r.n < 6 && r.total < 26 {
+		return
+	}
 	for a := range r.n {
 		g := r.groups[a]
 		if g.kinds == digitKind && g.len() < 12 {

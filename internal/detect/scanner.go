@@ -163,14 +163,14 @@ type scan struct {
 	heard   set  // of mayHear, where hears is set
 	hears   bool
 	heardAt int
-	key     field
-	keyRead bool
-	keyText [2 * nameWindow]byte // of Context.Key
-	// fieldsSeen are names that were read before, with the dictionary seenBy;
-	// longName is one that is too long for them.
-	fieldsSeen [64]namedField
-	seenBy     *dictionary
-	longName   field
+	key     *field               // of Context.Key, once it was read
+	keyText [2 * nameWindow]byte // Context.Key itself
+	// keysSeen are keys that were read before, and fieldsSeen names in a text,
+	// with the dictionary seenBy; longKey and longName are those that are too
+	// long for them.
+	keysSeen, fieldsSeen namesSeen
+	seenBy               *dictionary
+	longKey, longName    field
 
 	table  *Table
 	cellAt int
@@ -205,7 +205,7 @@ func (s *Scanner) Scan(dst []Finding, ctx Context, text []byte, more bool) (find
 		return dst, len(text)
 	}
 	sc := scans.Get().(*scan)
-	sc.begin(s, ctx, text, more)
+	sc.begin(s, &ctx, text, more)
 	sc.out, sc.from = dst, len(dst)
 	if len(s.readers) > 0 {
 		sc.readText()
@@ -254,17 +254,20 @@ func (s *Scanner) keep(fs []Finding) (n int) {
 // so that what they look at would be allocated anew each time.
 var scans = sync.Pool{New: func() any { return new(scan) }}
 
-func (s *scan) begin(sc *Scanner, ctx Context, text []byte, more bool) {
-	s.Scanner, s.ctx, s.text, s.more = sc, ctx, text, more
+func (s *scan) begin(sc *Scanner, ctx *Context, text []byte, more bool) {
+	s.Scanner, s.ctx, s.text, s.more = sc, *ctx, text, more
 	s.live, s.limit, s.nspan, s.values = len(text), len(text), 0, 0
 	if s.seenBy != sc.dict {
 		s.seenBy = sc.dict
+		for i := range s.keysSeen {
+			s.keysSeen[i].n = 0
+		}
 		for i := range s.fieldsSeen {
 			s.fieldsSeen[i].n = 0
 		}
 	}
 	s.reader.begun, s.reader.atStart = false, false
-	s.known, s.hears, s.keyRead = false, false, false
+	s.known, s.hears, s.key = false, false, nil
 	s.reader.json.kind, s.reader.line.kind = noKey, noKey
 	s.table, s.cellAt, s.cell, s.quoted = nil, 0, 0, false
 }
