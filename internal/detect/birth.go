@@ -111,6 +111,9 @@ func (s *scan) dates(r *run, first int) {
 	// Digits alone say nothing: what was said is the same for all groups up to
 	// the first with letters.
 	silent := !s.more && !s.mayHear(r.groups[first].start).has(idDateOfBirth)
+	if silent && r.kinds == digitKind {
+		return
+	}
 	for a := first; a < r.n; a++ {
 		g := r.groups[a]
 		if silent {

@@ -16,6 +16,9 @@ const (
 	readWindow = 192 // where reading begins
 )
 
+// maxMarks is how many of the last words and phrases are looked at.
+const maxMarks = 24
+
 // mark is a word or phrase of the dictionary in the text.
 type mark struct {
 	at     int // where the phrase begins
@@ -54,8 +57,8 @@ type reader struct {
 	// whole is false where it began too late for the words of a candidate, for
 	// the name of a field only.
 	whole bool
-	at    int // the text is read up to here
-	marks [24]mark
+	at    int      // the text is read up to here
+	marks [32]mark // of which the last are looked at
 	n     int
 	floor int // marks before are of another sentence, value or key
 	// The hashes of the last words, the last one first, and where they begin;
@@ -155,9 +158,10 @@ func (s *scan) around(p int) *clues {
 	r := &s.reader
 	c.own, c.shared, c.near, c.key, c.keyed, c.about = set{}, set{}, set{}, set{}, false, false
 	words := false
-	for i := r.n - 1; i >= 0 && r.n-i <= len(r.marks); i-- {
-		m := &r.marks[i%len(r.marks)]
-		if m.at < r.floor || m.at < p-wordWindow {
+	from := max(r.floor, p-wordWindow)
+	for i := r.n - 1; i >= 0 && r.n-i <= maxMarks; i-- {
+		m := r.marks[i&(len(r.marks)-1)]
+		if m.at < from {
 			break
 		}
 		ph := &s.dict.phrases[m.phrase-1]
@@ -167,10 +171,7 @@ func (s *scan) around(p int) *clues {
 			c.near.or(&ph.own)
 			// Phrases that end in the same word stand together: "card" and
 			// "credit card".
-			words = i == 0 || r.marks[(i-1)%len(r.marks)].at < m.at-24
-			if r.n-i > 3 {
-				words = true
-			}
+			words = i == 0 || r.n-i > 3 || r.marks[(i-1)&(len(r.marks)-1)].at < m.at-24
 		}
 	}
 	f := &r.json
@@ -210,15 +211,15 @@ func (s *scan) around(p int) *clues {
 
 // fieldName reads Context.Key, once.
 func (s *scan) fieldName() *field {
-	if !s.keyRead {
-		s.keyRead = true
+	if s.key == nil {
 		if s.ctx.Key == "" {
-			s.key = field{}
+			s.longKey = field{}
+			s.key = &s.longKey
 		} else {
-			s.key = *s.nameField(s.keyText[:copy(s.keyText[:], s.ctx.Key)])
+			s.key = s.nameField(&s.keysSeen, &s.longKey, s.keyText[:copy(s.keyText[:], s.ctx.Key)])
 		}
 	}
-	return &s.key
+	return s.key
 }
 
 // readName says what a field's name means.
@@ -315,11 +316,12 @@ func (s *scan) awake() *reader {
 // readOn reads from where reader is to p.
 func (s *scan) readOn(p int) {
 	r := &s.reader
+	text := s.text
 	for r.at < p {
 		i := r.at
 		var c byte
-		if i >= 0 {
-			c = s.text[i]
+		if uint(i) < uint(len(text)) {
+			c = text[i]
 		} else {
 			c = s.at(i)
 		}
@@ -425,11 +427,12 @@ func (s *scan) readOn(p int) {
 				if r.digitsAfterSpace && r.end < i-1 && !isDigit(s.at(i-1)) {
 					r.clean = false
 				}
-				j := r.at
-				for j < p && j >= 0 && isDigit(s.text[j]) {
-					j++
+				if j := r.at; j >= 0 {
+					for text := text[:p]; j < len(text) && isDigit(text[j]); {
+						j++
+					}
+					r.at = j
 				}
-				r.at = j
 			} else {
 				r.clean = false
 				r.words[0] = 0
@@ -489,7 +492,7 @@ func (s *scan) readWord(i, p int) {
 // shortWord reads a word of up to seven letters of ASCII, with no capital but
 // the first, from eight bytes at once. It returns i where it is none.
 func (s *scan) shortWord(i, p int) (end int, h uint64) {
-	if i < 0 || i+8 > p || i > 0 && s.text[i-1] == 0xC3 {
+	if i < 0 || i+8 > len(s.text) || i > 0 && s.text[i-1] == 0xC3 {
 		return i, 0
 	}
 	x := binary.LittleEndian.Uint64(s.text[i:])
@@ -498,7 +501,12 @@ func (s *scan) shortWord(i, p int) (end int, h uint64) {
 	low := small &^ high
 	letters := (low + (0x80-'a')*ones) &^ (low + (0x80-'z'-1)*ones) &^ x & high
 	n := bits.TrailingZeros64(^letters&high) >> 3
-	if n == 0 || n == 8 || x>>(8*n)&0x80 != 0 || ^x&(0x20*ones)&(1<<(8*n)-1)>>8 != 0 {
+	if i+n >= p {
+		n = p - i // what is behind p does not count
+	} else if n == 8 || x>>(8*n)&0x80 != 0 {
+		return i, 0
+	}
+	if n == 0 || n == 8 || ^x&(0x20*ones)&(1<<(8*n)-1)>>8 != 0 {
 		return i, 0
 	}
 	return i + n, hashChunk(0, small&(1<<(8*n)-1))
@@ -552,7 +560,7 @@ func (s *scan) mark(at int, phrase uint16) {
 	}
 	ph := &s.dict.phrases[phrase-1]
 	r.tell(&ph.own, &ph.shared)
-	r.marks[r.n%len(r.marks)] = mark{at, phrase}
+	r.marks[r.n&(len(r.marks)-1)] = mark{at, phrase}
 	r.n++
 }
 
@@ -630,7 +638,7 @@ func (s *scan) setName(quote, end, at int) {
 	r := &s.reader
 	var f *field
 	if quote+1 >= 0 {
-		f = s.nameField(s.text[quote+1 : end])
+		f = s.nameField(&s.fieldsSeen, &s.longName, s.text[quote+1:end])
 	} else {
 		var buf [nameWindow + 2]byte
 		n := 0
@@ -638,7 +646,7 @@ func (s *scan) setName(quote, end, at int) {
 			buf[n] = s.at(k)
 			n++
 		}
-		f = s.nameField(buf[:n])
+		f = s.nameField(&s.fieldsSeen, &s.longName, buf[:n])
 	}
 	r.json = *f
 	r.json.kind, r.json.at = jsonKey, at
@@ -656,14 +664,17 @@ type namedField struct {
 	field field
 }
 
+// namesSeen are names that were read before, by nameSlot.
+type namesSeen [64]namedField
+
 // nameField says what a name means. The bodies of an API have few names, and
-// many of each: those of this scan are remembered.
-func (s *scan) nameField(name []byte) *field {
+// many of each: the last ones are remembered.
+func (s *scan) nameField(seen *namesSeen, long *field, name []byte) *field {
 	if len(name) > nameWindow {
-		s.longName = s.readName(name)
-		return &s.longName
+		*long = s.readName(name)
+		return long
 	}
-	e := &s.fieldsSeen[nameSlot(name)]
+	e := &seen[nameSlot(name)]
 	if e.n != len(name)+1 || string(e.name[:len(name)]) != string(name) {
 		e.n = len(name) + 1
 		copy(e.name[:], name)
@@ -701,8 +712,8 @@ func (s *scan) setKey(kind keyKind, from, at int) {
 	r := &s.reader
 	f := field{kind: kind, at: at}
 	from = max(from, at-nameWindow-2)
-	for i := r.n - 1; i >= 0 && r.n-i <= len(r.marks); i-- {
-		m := &r.marks[i%len(r.marks)]
+	for i := r.n - 1; i >= 0 && r.n-i <= maxMarks; i-- {
+		m := &r.marks[i&(len(r.marks)-1)]
 		if m.at < from || m.at < r.floor && kind != callKey {
 			break
 		}

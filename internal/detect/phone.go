@@ -104,12 +104,15 @@ func (s *scan) phones(r *run, first int) {
 	score, count := 0.0, 0
 	w := s.spell(r)
 	for c := last - first; c > 0; c-- {
+		if !s.endsNumber(r, first+c-1) && !(first+c == r.n && (r.extension.end > 0 || label)) {
+			continue
+		}
 		d := w.chars[w.from[first] : w.from[first+c-1]+r.groups[first+c-1].len()]
+		if len(d) > 15 {
+			continue
+		}
 		if len(d) < 6 {
 			break
-		}
-		if len(d) > 15 || !s.endsNumber(r, first+c-1) && !(first+c == r.n && (r.extension.end > 0 || label)) {
-			continue
 		}
 		sc := s.phoneScore(d, r, first, c, plus, hinted, usual || bracket, trunk, k)
 		if sc > score {

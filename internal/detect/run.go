@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"encoding/binary"
 	"math"
 	"math/bits"
 )
@@ -35,6 +36,7 @@ type run struct {
 	end       int   // of what was looked at
 	// total is how many characters the groups have.
 	total int
+	kinds uint8 // of all of them
 	spelt bool
 }
 
@@ -177,7 +179,7 @@ func (s *scan) number(start, end int, kind uint8) int {
 		}
 		if j < k && (k-j <= 4 || k-j <= 8 && text[k] == '-') && s.beginsWord(j) {
 			r.groups[0] = group{start: j, end: k, kinds: upperKind}
-			r.n, r.total = 1, k-j
+			r.n, r.total, r.kinds = 1, k-j, upperKind
 		}
 	}
 	s.groupsOf(r, start, end, kind)
@@ -203,7 +205,7 @@ func (s *scan) groupsOf(r *run, start, end int, kind uint8) {
 	} else {
 		// The first group is the word.
 		r.groups[0] = group{start: start, end: end, kinds: kind}
-		r.n, r.total = 1, end-start
+		r.n, r.total, r.kinds = 1, end-start, kind
 		if k := end + 1; k < len(text) && isSeparator(text[end]) && kinds[text[k]] != 0 {
 			j, separator = k, text[end]
 		} else if j, separator = r.gapAt(text, end); j == end {
@@ -212,12 +214,15 @@ func (s *scan) groupsOf(r *run, start, end int, kind uint8) {
 	}
 	for r.n < maxGroups && j-start < maxRun {
 		g := group{start: j, separator: separator}
-		for j < len(text) && isDigit(text[j]) {
-			j++
+		rest := text[j:]
+		n := 0
+		for n < len(rest) && isDigit(rest[n]) {
+			n++
 		}
-		if j > g.start {
+		if n > 0 {
 			g.kinds = digitKind
 		}
+		j += n
 		if j < len(text) && kinds[text[j]] != 0 {
 			if text[j] == 'x' && r.n > 0 && j-g.start >= 3 {
 				// 555-0143x16: an extension.
@@ -246,6 +251,7 @@ func (s *scan) groupsOf(r *run, start, end int, kind uint8) {
 		r.groups[r.n] = g
 		r.n++
 		r.total += g.len()
+		r.kinds |= g.kinds
 		if r.extension.end > 0 {
 			return
 		}
@@ -354,9 +360,26 @@ type candidate struct {
 	holds   bool
 }
 
+// eight returns the eight bytes from i on, the first in the lowest, with zeros
+// behind the end of the text.
+func (s *scan) eight(i int) uint64 {
+	n := len(s.text)
+	switch {
+	case i+8 <= n:
+		return binary.LittleEndian.Uint64(s.text[i:])
+	case n >= 8:
+		return binary.LittleEndian.Uint64(s.text[n-8:]) >> (8 * (i + 8 - n))
+	}
+	x := uint64(0)
+	for k := n - 1; k >= i; k-- {
+		x = x<<8 | uint64(s.text[k])
+	}
+	return x
+}
+
 // spelling is the characters of the groups of a run, letters as capitals.
 type spelling struct {
-	chars [maxRun + longest]byte
+	chars [maxRun + longest + 8]byte
 	// Of each group: where its characters begin in chars, and a bit for each
 	// that is a letter. A group with more than longest has none.
 	from    [maxGroups]int
@@ -377,15 +400,14 @@ func (s *scan) spell(r *run) *spelling {
 		if g.len() > longest {
 			continue
 		}
+		if g.digits() && g.len() <= 8 {
+			binary.LittleEndian.PutUint64(w.chars[n:n+8], s.eight(g.start))
+			n += g.len()
+			continue
+		}
 		text := s.text[g.start:g.end]
 		chars := w.chars[n : n+len(text)]
 		n += len(text)
-		if g.digits() {
-			for i, x := range text {
-				chars[i] = x
-			}
-			continue
-		}
 		for i, x := range text {
 			if k := kinds[x]; k != digitKind {
 				w.letters[a] |= 1 << i
@@ -559,6 +581,10 @@ func (s *scan) matchHinted(c *candidate, e *entityForms, k *clues) {
 	}
 	best := 0.0
 	for _, f := range e.forms {
+		exact := c.gaps == f.gaps && c.separators == f.separators
+		if !exact && (!own || best >= 0.95) {
+			continue // it would score less
+		}
 		if c.fits(f) {
 			best = max(best, s.formScore(c, f, k, own, shared))
 		}
@@ -777,6 +803,9 @@ func isCard(d []byte) bool {
 // longGroups looks at the groups that may be an IBAN, a wallet or a hardware
 // address.
 func (s *scan) longGroups(r *run) {
+	if r.kinds == digitKind && r.n < 6 && r.total < 26 {
+		return
+	}
 	for a := range r.n {
 		g := r.groups[a]
 		if g.kinds == digitKind && g.len() < 12 {

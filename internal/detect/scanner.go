@@ -163,14 +163,14 @@ type scan struct {
 	heard   set  // of mayHear, where hears is set
 	hears   bool
 	heardAt int
-	key     field
-	keyRead bool
-	keyText [2 * nameWindow]byte // of Context.Key
-	// fieldsSeen are names that were read before, with the dictionary seenBy;
-	// longName is one that is too long for them.
-	fieldsSeen [64]namedField
-	seenBy     *dictionary
-	longName   field
+	key     *field               // of Context.Key, once it was read
+	keyText [2 * nameWindow]byte // Context.Key itself
+	// keysSeen are keys that were read before, and fieldsSeen names in a text,
+	// with the dictionary seenBy; longKey and longName are those that are too
+	// long for them.
+	keysSeen, fieldsSeen namesSeen
+	seenBy               *dictionary
+	longKey, longName    field
 
 	table  *Table
 	cellAt int
@@ -205,16 +205,10 @@ func (s *Scanner) Scan(dst []Finding, ctx Context, text []byte, more bool) (find
 		return dst, len(text)
 	}
 	sc := scans.Get().(*scan)
-	sc.begin(s, ctx, text, more)
+	sc.begin(s, &ctx, text, more)
 	sc.out, sc.from = dst, len(dst)
-	for _, r := range s.readers {
-		var held int
-		from := len(sc.out)
-		sc.out, held = r.Read(sc.out, ctx, text, more)
-		sc.out = slices.Delete(sc.out, from+s.keep(sc.out[from:]), len(sc.out))
-		if more {
-			sc.limit = min(sc.limit, held)
-		}
+	if len(s.readers) > 0 {
+		sc.readText()
 	}
 	sc.findNames()
 	sc.pass(first)
@@ -229,6 +223,19 @@ func (s *Scanner) Scan(dst []Finding, ctx Context, text []byte, more bool) (find
 // byAnchors reports whether nothing is found in a text without an anchor.
 func (s *Scanner) byAnchors(ctx *Context) bool {
 	return len(s.readers) == 0 && len(s.custom) == 0 && (s.model == nil || ctx.Name) && ctx.Table == nil
+}
+
+// readText asks the readers.
+func (s *scan) readText() {
+	for _, r := range s.readers {
+		var held int
+		from := len(s.out)
+		s.out, held = r.Read(s.out, s.ctx, s.text, s.more)
+		s.out = slices.Delete(s.out, from+s.keep(s.out[from:]), len(s.out))
+		if s.more {
+			s.limit = min(s.limit, held)
+		}
+	}
 }
 
 // keep moves a reader's findings that are wanted to the front, and returns how
@@ -247,17 +254,20 @@ func (s *Scanner) keep(fs []Finding) (n int) {
 // so that what they look at would be allocated anew each time.
 var scans = sync.Pool{New: func() any { return new(scan) }}
 
-func (s *scan) begin(sc *Scanner, ctx Context, text []byte, more bool) {
-	s.Scanner, s.ctx, s.text, s.more = sc, ctx, text, more
+func (s *scan) begin(sc *Scanner, ctx *Context, text []byte, more bool) {
+	s.Scanner, s.ctx, s.text, s.more = sc, *ctx, text, more
 	s.live, s.limit, s.nspan, s.values = len(text), len(text), 0, 0
 	if s.seenBy != sc.dict {
 		s.seenBy = sc.dict
+		for i := range s.keysSeen {
+			s.keysSeen[i].n = 0
+		}
 		for i := range s.fieldsSeen {
 			s.fieldsSeen[i].n = 0
 		}
 	}
 	s.reader.begun, s.reader.atStart = false, false
-	s.known, s.hears, s.keyRead = false, false, false
+	s.known, s.hears, s.key = false, false, nil
 	s.reader.json.kind, s.reader.line.kind = noKey, noKey
 	s.table, s.cellAt, s.cell, s.quoted = nil, 0, 0, false
 }
@@ -523,6 +533,13 @@ func (s *scan) wordHeld(i int) int {
 // resolve keeps of findings that overlap the one with the better score, then
 // the longer one, then the first, and sorts them.
 func resolve(fs []Finding) []Finding {
+	apart := 1
+	for apart < len(fs) && fs[apart].Start >= fs[apart-1].End {
+		apart++
+	}
+	if apart == len(fs) {
+		return fs
+	}
 	sortFindings(fs, byPlace)
 	// A group is a run of findings that overlap one another; most are alone.
 	kept := fs[:0]
