@@ -51,36 +51,3 @@ func TestManyTerms(t *testing.T) {
 		t.Errorf("%.0f allocations", n)
 	}
 }
-
-// TestReader: findings of a reader take part, and hold the text where it says.
-func TestReader(t *testing.T) {
-	s := scanner(t, detect.Options{Readers: []detect.Reader{sentences{}}})
-	const text = "Ask JOE. Mail joe@example.org or ANN at 4111 1111 1111 1111. End of it"
-	want := []string{"SHOUT:JOE", "EMAIL_ADDRESS:joe@example.org", "SHOUT:ANN", "CREDIT_CARD:4111 1111 1111 1111"}
-	if got := found(s, "", text); !slices.Equal(got, want) {
-		t.Errorf("got %q", got)
-	}
-	cutEverywhere(t, s, "", text)
-	s = scanner(t, detect.Options{Readers: []detect.Reader{sentences{}}, Entities: []detect.Entity{detect.Email}})
-	if got := found(s, "", text); !slices.Equal(got, []string{"EMAIL_ADDRESS:joe@example.org"}) {
-		t.Errorf("with one entity: got %q", got)
-	}
-}
-
-// sentences finds words in capitals, and wants whole sentences.
-type sentences struct{}
-
-func (sentences) Entities() []detect.Info { return []detect.Info{{Entity: "SHOUT"}} }
-
-func (sentences) Read(dst []detect.Finding, _ detect.Context, text []byte, more bool) ([]detect.Finding, int) {
-	settled := len(text)
-	if more {
-		settled = strings.LastIndex(string(text), ". ") + 1
-	}
-	for i := 0; i+3 <= settled; i++ {
-		if w := string(text[i : i+3]); w == "JOE" || w == "ANN" {
-			dst = append(dst, detect.Finding{Start: i, End: i + 3, Entity: "SHOUT", Score: 0.8})
-		}
-	}
-	return dst, settled
-}

@@ -6,7 +6,7 @@
 //
 // Recognisers are tables, a file a family: a shape, a check, hints, a score.
 // What is not made of digits and letters in fixed places has code of its own.
-// Custom recognisers and Readers come from outside.
+// Custom recognisers come from outside.
 //
 // Text can come in pieces. Scan then says how much of it is settled: what
 // comes behind may still decide on the rest, and has to be shown with more

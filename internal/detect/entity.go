@@ -203,6 +203,4 @@ type Options struct {
 	// NameBias is for or against names, -1 to 1: at 1 names are found that are
 	// doubtful, at -1 only those that are beyond doubt.
 	NameBias float64
-	// Readers look at text as a whole, beside the recognisers.
-	Readers []Reader
 }

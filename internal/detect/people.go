@@ -44,9 +44,9 @@ func (s *Scanner) useNames(bias float64) error {
 // biasOdds is what a bias of 1 adds to the log-odds of a word being a name.
 const biasOdds = 4
 
-// findNames looks for names in a text that goes on, before anything else is
+// holdNames looks for names in a text that goes on, before anything else is
 // looked for: what it may be cut at depends on them.
-func (s *scan) findNames() {
+func (s *scan) holdNames() {
 	s.found, s.extents = s.found[:0], s.extents[:0]
 	if s.more {
 		s.limit = min(s.limit, s.tag())
@@ -67,10 +67,11 @@ func (s *scan) tag() (settled int) {
 	return settled
 }
 
-// addNames adds the names that were found to the other findings. One that is
-// wholly within another finding is none: the digits of a telephone number are
-// no postcode. So a value that is a finding as a whole has none.
-func (s *scan) addNames() {
+// takeNames adds the names in the text to the other findings. In a text that
+// does not go on they are looked for only now. One that is wholly within
+// another finding is none: the digits of a telephone number are no postcode. So
+// a text that is a finding as a whole has none.
+func (s *scan) takeNames() {
 	n := len(s.out)
 	if !s.more {
 		for _, o := range s.out[s.from:n] {

@@ -23,17 +23,6 @@ const (
 	tailBytes   = 64  // of an unfinished word that is held
 )
 
-// Reader looks at a text as a whole, beside the recognisers: one that knows
-// sentences, for example.
-type Reader interface {
-	// Entities are those it finds.
-	Entities() []Info
-	// Read appends the findings in text, and says how much of the text is
-	// settled, as Scanner.Scan does: every finding ends at or before settled,
-	// and text[settled:] is shown again. It must not change text or keep it.
-	Read(dst []Finding, ctx Context, text []byte, more bool) (findings []Finding, settled int)
-}
-
 // Scanner finds entities. It is immutable, and used by many at once.
 type Scanner struct {
 	minScore float64
@@ -52,10 +41,8 @@ type Scanner struct {
 	openSet, valueSet set
 	// shortSet are those that a short number is by a hint only.
 	shortSet set
-	readers  []Reader
 	model    *names.Model // nil where no names are wanted
 	nameBias float64
-	only     []Entity // of a reader's findings; all where empty
 	custom   []*customRecogniser
 	terms    terms
 }
@@ -65,7 +52,7 @@ var valueEntities = []Entity{Username, StreetAddress, ZIPCode, BIC, NRP, Title, 
 
 // New returns a scanner.
 func New(opt Options) (*Scanner, error) {
-	s := &Scanner{minScore: opt.MinScore, dict: builtin, readers: opt.Readers, only: opt.Entities}
+	s := &Scanner{minScore: opt.MinScore, dict: builtin}
 	if s.minScore == 0 {
 		s.minScore = 0.5
 	}
@@ -77,18 +64,9 @@ func New(opt Options) (*Scanner, error) {
 	if err := s.customise(opt.Custom, known); err != nil {
 		return nil, err
 	}
-	read := map[Entity]bool{}
-	for _, r := range opt.Readers {
-		for _, i := range r.Entities() {
-			read[i.Entity] = true
-		}
-	}
 	for _, e := range opt.Entities {
 		id, ok := known[e]
 		if !ok {
-			if read[e] {
-				continue
-			}
 			return nil, fmt.Errorf("there is no entity %s", e)
 		}
 		s.want.add(id)
@@ -148,7 +126,7 @@ type scan struct {
 	more bool
 	out  []Finding
 	from int // where this scan's findings begin in out
-	// limit is where a reader holds the text: nothing behind it is settled.
+	// limit is where names hold the text: nothing behind it is settled.
 	limit int
 	// live is where the earliest candidate begins that more text may decide
 	// on.
@@ -207,14 +185,9 @@ func (s *Scanner) Scan(dst []Finding, ctx Context, text []byte, more bool) (find
 	sc := scans.Get().(*scan)
 	sc.begin(s, &ctx, text, more)
 	sc.out, sc.from = dst, len(dst)
-	if len(s.readers) > 0 {
-		sc.readText()
-	}
-	sc.findNames()
+	sc.holdNames()
 	sc.pass(first)
-	if len(sc.found) > 0 {
-		sc.addNames()
-	}
+	sc.takeNames()
 	findings, settled = sc.settle()
 	sc.free()
 	return findings, settled
@@ -222,32 +195,7 @@ func (s *Scanner) Scan(dst []Finding, ctx Context, text []byte, more bool) (find
 
 // byAnchors reports whether nothing is found in a text without an anchor.
 func (s *Scanner) byAnchors(ctx *Context) bool {
-	return len(s.readers) == 0 && len(s.custom) == 0 && (s.model == nil || ctx.Name) && ctx.Table == nil
-}
-
-// readText asks the readers.
-func (s *scan) readText() {
-	for _, r := range s.readers {
-		var held int
-		from := len(s.out)
-		s.out, held = r.Read(s.out, s.ctx, s.text, s.more)
-		s.out = slices.Delete(s.out, from+s.keep(s.out[from:]), len(s.out))
-		if s.more {
-			s.limit = min(s.limit, held)
-		}
-	}
-}
-
-// keep moves a reader's findings that are wanted to the front, and returns how
-// many they are.
-func (s *Scanner) keep(fs []Finding) (n int) {
-	for _, f := range fs {
-		if f.Score >= s.minScore && (len(s.only) == 0 || slices.Contains(s.only, f.Entity)) {
-			fs[n] = f
-			n++
-		}
-	}
-	return n
+	return len(s.custom) == 0 && (s.model == nil || ctx.Name) && ctx.Table == nil
 }
 
 // scans are kept for the next text: checks are called by way of a variable,

@@ -48,6 +48,9 @@ func TestNames(t *testing.T) {
 		{"lastName", "Rose", []string{"person:Rose"}},
 		{"city", "Rose", []string{"place:Rose"}},
 		{"zip", "90211", []string{"place:90211"}},
+		{"amount", "90211", nil},
+		{"plz", "D-10115", []string{"place:D-10115"}},
+		{"id", "5f1c2d3e-0001-4a2b-9c3d-aabbccddee0f", nil},
 		{"street", "Lindenallee 12", []string{"place:Lindenallee 12"}},
 		{"", "Меня зовут Ольга Смирнова, я живу в Москве.", []string{"person:Ольга Смирнова", "place:Москве"}},
 		// What is written like a name and is none.
@@ -203,6 +206,14 @@ func TestNoAllocation(t *testing.T) {
 		spans, extents, _ = m.Tag(spans[:0], extents[:0], in)
 		if n := testing.AllocsPerRun(100, func() { spans, extents, _ = m.Tag(spans[:0], extents[:0], in) }); n > 0 {
 			t.Errorf("%.0f allocations for %.20q", n, text)
+		}
+	}
+	for _, kind := range kindsOfValues {
+		v := kind.make(rand.New(rand.NewPCG(1, 1)), 0)
+		in := names.Input{Key: v.key, Text: []byte(v.text)}
+		spans, extents, _ = m.Tag(spans[:0], extents[:0], in)
+		if n := testing.AllocsPerRun(100, func() { spans, extents, _ = m.Tag(spans[:0], extents[:0], in) }); n > 0 {
+			t.Errorf("%.0f allocations for the value %s", n, kind.name)
 		}
 	}
 }

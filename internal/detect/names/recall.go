@@ -1,7 +1,6 @@
 package names
 
 import (
-	"encoding/binary"
 	"hash/maphash"
 	"math"
 )
@@ -61,24 +60,4 @@ func (s *state) setBlank(h uint64) {
 	for i := range s.toks {
 		e.words |= bitOf(s.toks[i].hash)
 	}
-}
-
-// hasLetter reports whether there is a letter, or a byte that is not ASCII, in
-// a text.
-func hasLetter(text []byte) bool {
-	const high = 0x8080808080808080
-	i := 0
-	for ; i+8 <= len(text); i += 8 {
-		x := binary.LittleEndian.Uint64(text[i:])
-		if noLetters(x)&^x&high != high {
-			return true
-		}
-	}
-	for ; i < len(text); i++ {
-		switch classOf[text[i]] {
-		case lowerClass, upperClass, highClass:
-			return true
-		}
-	}
-	return false
 }

@@ -80,14 +80,15 @@ func (m *Model) state() *state {
 // up to where it is decided; the rest is to be shown again with what follows.
 func (m *Model) Tag(dst []Span, extents []Extent, in Input) (spans []Span, ext []Extent, settled int) {
 	whole := !in.More && len(in.Before) == 0
-	lettered := !whole || hasLetter(in.Text)
-	if !lettered && in.Key == "" {
+	// A name has a word, unless it is a postal code.
+	worded := !whole || hasWord(in.Text)
+	if !worded && in.Key == "" {
 		return dst, extents, len(in.Text)
 	}
 	s := m.state()
 	defer m.states.Put(s)
 	key := s.begin(in)
-	if !lettered && !s.postal {
+	if !worded && !s.postal {
 		return dst, extents, len(in.Text)
 	}
 	short := whole && len(in.Text) <= maxBlank

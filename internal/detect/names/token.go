@@ -415,6 +415,28 @@ scan:
 	return t
 }
 
+// hasWord reports whether there may be a word in a text: letters, and no digit
+// or underscore with them.
+func hasWord(text []byte) bool {
+	letters, others := false, false
+	for _, c := range text {
+		switch classOf[c] {
+		case lowerClass, upperClass:
+			letters = true
+		case digitClass, underClass:
+			others = true
+		case highClass:
+			return true
+		default:
+			if letters && !others {
+				return true
+			}
+			letters, others = false, false
+		}
+	}
+	return letters && !others
+}
+
 // joins reports whether an apostrophe before rest is inside of a word: a
 // letter follows, and not the s of a genitive.
 func joins(rest []byte, end bool) (ok, known bool) {
