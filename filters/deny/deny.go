@@ -5,6 +5,8 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/sluice-proxy/sluice/filters"
@@ -50,20 +52,21 @@ var reserved = []string{"type", "title", "status", "detail", "instance"}
 
 // Validate checks the literals.
 func (c *Config) Validate() error {
+	var errs filters.FieldErrors
 	if err := checkStatus(c.Status); err != nil {
-		return &filters.FieldError{Path: "status", Msg: err.Error(), Hint: "403 is usual"}
+		errs.Add("status", err.Error(), "403 is usual")
 	}
 	for _, k := range reserved {
 		if _, ok := c.Extensions[k]; ok {
-			return &filters.FieldError{Path: "extensions." + k, Msg: "is a member that the problem document has already"}
+			errs.Add("extensions."+k, "is a member that the problem document has already", "")
 		}
 	}
-	for name := range c.Headers {
+	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
 		if name == "" || strings.HasPrefix(name, ":") || strings.ContainsAny(name, " \t\r\n") {
-			return &filters.FieldError{Path: "headers", Msg: fmt.Sprintf("%q is not a header name", name)}
+			errs.Add("headers", fmt.Sprintf("%q is not a header name", name), "")
 		}
 	}
-	return nil
+	return errs.Err()
 }
 
 func checkStatus(s int) error {
