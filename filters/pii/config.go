@@ -88,7 +88,7 @@ type Config struct {
 	// Decode is what values are looked into.
 	Decode []Coding `json:"decode,omitempty" jsonschema:"enum=unicode,enum=json,enum=base64,enum=url,enum=html" doc:"What is seen through: look-alikes and invisible characters of Unicode, JSON documents in strings and their \\u escapes in text, values that are base64 as a whole, percent escapes, HTML entities. An empty list turns it off."`
 	// Unparsed is for bodies that are not JSON or text.
-	Unparsed filters.Unparsed `json:"onUnparsed,omitempty" jsonschema:"enum=scanAsText,enum=deny,enum=pass" doc:"A body of another type, or from where on it does not parse: look at it as text, treat it as a failure of the step, or let it pass."`
+	Unparsed filters.Unparsed `json:"onUnparsed,omitempty" jsonschema:"enum=scanAsText,enum=deny,enum=pass" doc:"A body of another type, or from where on it does not parse: look at it as text, treat it as a failure of the step, or let it pass. A content coding that cannot be undone is a failure but for pass."`
 	// Files of a multipart body.
 	Files filters.Files `json:"files,omitempty" jsonschema:"enum=scan,enum=scanAll,enum=pass" doc:"Files in a multipart body: look at those of text-like types (text, JSON, XML and the like), at all of them (the others as onUnparsed says), or at none."`
 	// Values that are never touched.
@@ -305,6 +305,9 @@ A JSON number that is edited becomes a string. A value that is longer than
 is cut, but ` + "`remove`" + ` then only cuts the finding out. So it is with a text that a
 stream of Server-Sent Events spreads over many: it is one value, and what of it
 is still open moves on to its next event.
+
+The log probabilities of a model's answer (` + "`logprobs`" + `) tell its text again token by
+token. Where the step looks at them and changes what it finds, they are taken away.
 
 Values are looked at as they are meant (` + "`decode`" + `): see the table of
 [evasions](../../docs/evasion.md).

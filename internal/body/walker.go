@@ -429,11 +429,12 @@ func (w *walker) openContainer(ctx context.Context, array bool) (bool, error) {
 		if array {
 			kind = filters.Array
 		}
+		retold := !array && Retells(stringOf(w.key()))
 		for _, r := range w.e.stages {
-			if r.dropped || r.stage.Paths == nil || !r.match.levels[depth].any {
+			if r.dropped || !r.level(depth).any && !(retold && r.looks(depth)) {
 				continue
 			}
-			v := r.prepare(kind, w.key(), r.match.levels[depth])
+			v := r.prepare(kind, w.key(), r.level(depth))
 			if err := r.stage.Stream.Value(ctx, v); err != nil {
 				return false, err
 			}
