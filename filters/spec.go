@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"sort"
+	"strings"
 	"time"
 )
 
@@ -110,6 +111,20 @@ func (d Definition) Allows(dir Direction) bool {
 		}
 	}
 	return false
+}
+
+// Places says in which of a policy's lists the filter may stand.
+func (d Definition) Places() string {
+	var places []string
+	for _, dir := range []Direction{Request, Response} {
+		if d.Allows(dir) {
+			places = append(places, dir.String())
+		}
+	}
+	if d.InLog {
+		places = append(places, "log")
+	}
+	return strings.Join(places, ", ")
 }
 
 // Define turns a Spec into a Definition.

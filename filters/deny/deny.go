@@ -53,7 +53,7 @@ var reserved = []string{"type", "title", "status", "detail", "instance"}
 // Validate checks the literals.
 func (c *Config) Validate() error {
 	var errs filters.FieldErrors
-	if err := checkStatus(c.Status); err != nil {
+	if err := filters.CheckStatus(c.Status); err != nil {
 		errs.Add("status", err.Error(), "403 is usual")
 	}
 	for _, k := range reserved {
@@ -67,16 +67,6 @@ func (c *Config) Validate() error {
 		}
 	}
 	return errs.Err()
-}
-
-func checkStatus(s int) error {
-	switch {
-	case s < 400 || s > 599:
-		return fmt.Errorf("status %d is not an error status (400 to 599)", s)
-	case s >= 502 && s <= 504:
-		return fmt.Errorf("status %d is retried by data planes and is no decision", s)
-	}
-	return nil
 }
 
 // Definition describes the filter.
@@ -161,7 +151,7 @@ func (f *deny) evaluate(ex *filters.Exchange, d *filters.Denial) error {
 			return err
 		}
 		n, ok := v.(int64)
-		if !ok || checkStatus(int(n)) != nil {
+		if !ok || filters.CheckStatus(int(n)) != nil {
 			return fmt.Errorf("the status is not one to deny with")
 		}
 		d.Status = int(n)

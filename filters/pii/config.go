@@ -182,8 +182,8 @@ func (c *Config) Validate() error {
 	if c.Names.Bias < -1 || c.Names.Bias > 1 {
 		errs.Add("names.bias", "is not between -1 and 1", "")
 	}
-	if c.Deny.Status < 400 || c.Deny.Status > 599 || c.Deny.Status >= 502 && c.Deny.Status <= 504 {
-		errs.Add("deny.status", fmt.Sprintf("status %d is not one to deny with", c.Deny.Status), "400 to 599, but not 502 to 504, which data planes retry")
+	if err := filters.CheckStatus(c.Deny.Status); err != nil {
+		errs.Add("deny.status", err.Error(), "422 is usual")
 	}
 	return errs.Err()
 }

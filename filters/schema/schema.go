@@ -61,8 +61,10 @@ type Denial struct {
 // Validate checks what the schema has no part in.
 func (c *Config) Validate() error {
 	var errs filters.FieldErrors
-	if s := c.Deny.Status; s != 0 && (s < 400 || s > 599 || s >= 502 && s <= 504) {
-		errs.Add("deny.status", fmt.Sprintf("status %d is not one to deny with", s), "400 and 422 are usual")
+	if s := c.Deny.Status; s != 0 {
+		if err := filters.CheckStatus(s); err != nil {
+			errs.Add("deny.status", err.Error(), "400 and 422 are usual")
+		}
 	}
 	if c.MaxChanges < 1 || c.MaxChanges > 1000 {
 		errs.Add("maxChanges", "is not between 1 and 1000", "")
