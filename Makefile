@@ -31,7 +31,7 @@ export SLUICE_REDIS
 
 # Servers that others wrote, which the tests of providers and secrets run
 # against. A test whose variable is set and whose server is missing fails.
-OPENBAO := $(CURDIR)/.tools/openbao/bin/bao
+OPENBAO := $(CURDIR)/.tools/bin/bao
 AIMOCK  := $(CURDIR)/.tools/aimock/node_modules/.bin/llmock
 LITELLM := $(CURDIR)/.tools/litellm/bin/litellm
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -142,5 +143,60 @@ func TestTheFlagsThere(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+var shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
+
+// TestCommandsInPages: what the pages call the program with works as it stands
+// there, in the root of the repository; but for what needs another machine, and
+// for serve, whose flags are there.
+func TestCommandsInPages(t *testing.T) {
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	help := string(sluice(t, "serve", "--help"))
+	n := 0
+	for _, pattern := range []string{"../*.md", "../docs/*.md", "../policies/*/*.md", "*/*.md"} {
+		pages, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, page := range pages {
+			text, err := os.ReadFile(page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, block := range shellBlock.FindAllSubmatch(text, -1) {
+				for line := range strings.SplitSeq(strings.ReplaceAll(string(block[1]), "\\\n", " "), "\n") {
+					call, ok := strings.CutPrefix(strings.TrimSpace(line), "bin/sluice ")
+					if !ok {
+						continue
+					}
+					n++
+					for _, end := range []string{"#", ">", "|", "&"} {
+						call, _, _ = strings.Cut(call, " "+end)
+					}
+					args := strings.Fields(call)
+					if args[0] == "serve" {
+						for _, arg := range args {
+							if strings.HasPrefix(arg, "--") && !strings.Contains(help, arg+" ") {
+								t.Errorf("%s: there is no flag %s", page, arg)
+							}
+						}
+						continue
+					}
+					cmd := exec.Command(path, args...)
+					cmd.Dir = ".."
+					if out, err := cmd.CombinedOutput(); err != nil {
+						t.Errorf("%s: bin/sluice %s: %v\n%.2000s", page, call, err, out)
+					}
+				}
+			}
+		}
+	}
+	if n < 15 {
+		t.Errorf("only %d commands were found", n)
 	}
 }

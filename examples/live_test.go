@@ -2,6 +2,7 @@ package examples_test
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -205,6 +206,32 @@ func TestWhatGenWritesWorks(t *testing.T) {
 				t.Errorf("on another path, want %q in\n%s", c.other, got)
 			}
 		})
+	}
+}
+
+// TestDemo runs what `make demo ONCE=1` runs: every answer is as expected.
+func TestDemo(t *testing.T) {
+	envoy := locateEnvoy(t)
+	sluice, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	demo := filepath.Join(t.TempDir(), "demo")
+	if out, err := exec.Command("go", "build", "-o", demo, "./envoy/demo").CombinedOutput(); err != nil {
+		t.Fatalf("building the demo: %v\n%s", err, out)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, demo, "-envoy", envoy, "-sluice", sluice, "-dir", "envoy", "-once")
+	// Asked to end, it ends the programs that it has started.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 15 * time.Second
+	out, err := cmd.CombinedOutput()
+	if err != nil || ctx.Err() != nil {
+		t.Fatalf("%v, %v\n%s", err, ctx.Err(), out)
+	}
+	if !strings.Contains(string(out), "#") {
+		t.Errorf("nothing was masked\n%s", out)
 	}
 }
 

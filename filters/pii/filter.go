@@ -290,7 +290,7 @@ func (w *work) treat(ctx context.Context, text []byte, edit func(start, end int,
 // decision tells what was found and done.
 func (w *work) decision() filters.Decision {
 	dec := filters.Decision{Verdict: filters.Passed, Findings: w.found.counts(), Actions: w.did.counts()}
-	if len(w.found) > 0 {
+	if len(w.did) > 0 {
 		dec.Verdict = filters.Changed
 	}
 	switch {
@@ -334,6 +334,7 @@ func (w *work) value(ctx context.Context, v *filters.Value, key string, layer in
 		}
 		key = ""
 	case filters.Object, filters.Array, filters.Bool, filters.Null:
+		w.tokens(v)
 		return nil
 	case filters.String, filters.Text:
 		if done, err := w.unwrapValue(ctx, v, key, layer); done || err != nil {

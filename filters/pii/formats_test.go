@@ -85,6 +85,9 @@ func TestCharsets(t *testing.T) {
 		{"application/xml", "<?xml version='1.0' encoding='windows-1252'?><a>Zo\xeb, joe&#64;example.org</a>", "<?xml version='1.0' encoding='windows-1252'?><a>Zo\xeb, \xabmail\xbb</a>"},
 		{"application/xml", le(`<a b="joe@example.org"/>`), le(`<a b="«mail»"/>`)},
 		{"text/plain; charset=iso-8859-2", "joe@example.org", "?mail?"}, // it has no « »
+		{"text/plain; charset=shift_jis", "\x83\x5c joe@example.org \x83\x5c", "\x83\x5c ?mail? \x83\x5c"},
+		{"application/json; charset=shift_jis", "{\"a\":\"\x83\x5c\",\"m\":\"joe@example.org\"}", "{\"a\":\"\x83\x5c\",\"m\":\"?mail?\"}"},
+		{"text/xml", "<?xml version='1.0' encoding='euc-kr'?><a>\xbc\xad joe@example.org</a>", "<?xml version='1.0' encoding='euc-kr'?><a>\xbc\xad ?mail?</a>"},
 		{"text/plain; charset=x-none", "joe@example.org", "«mail»"},
 		{"multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=a\r\nContent-Type: text/plain; charset=utf-16le\r\n\r\n" + le("joe@example.org") + "\r\n--b--",
 			"--b\r\nContent-Disposition: form-data; name=a\r\nContent-Type: text/plain; charset=utf-16le\r\n\r\n" + le("«mail»") + "\r\n--b--"},
@@ -94,6 +97,27 @@ func TestCharsets(t *testing.T) {
 			if res.Response == nil || string(res.Response.Body) != tt.want {
 				t.Errorf("%s, %s: got %q, want %q", tt.contentType, name, res.Response, tt.want)
 			}
+		}
+	}
+}
+
+// TestCharsetOfACaller: a caller cannot hide a letter of a text in UTF-8 by
+// declaring a charset in which it would be a part of another character. A
+// backend is believed.
+func TestCharsetOfACaller(t *testing.T) {
+	store := openPolicy(t, strings.ReplaceAll(maskBoth, "EMAIL_ADDRESS", "IBAN_CODE"))
+	const body, want = "」DE89370400440532013000", "」«mail»"
+	for _, label := range []string{"shift_jis", "gb18030", "big5", "euc-kr"} {
+		contentType := filters.Field{Name: "content-type", Value: "text/plain; charset=" + label}
+		request := &replay.Message{Headers: filters.NewHeaders(
+			filters.Field{Name: ":method", Value: "POST"}, filters.Field{Name: ":path", Value: "/a"}, contentType), Body: []byte(body)}
+		res := replay.Play(t.Context(), store, request, nil, replay.Options{})
+		if res.Request == nil || string(res.Request.Body) != want {
+			t.Errorf("%s: got %q, want %q", label, res.Request, want)
+		}
+		res = answer(t, store, []filters.Field{contentType}, []byte(body), nil)
+		if res.Response == nil || string(res.Response.Body) != body {
+			t.Errorf("%s: the response is %q", label, res.Response)
 		}
 	}
 }

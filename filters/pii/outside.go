@@ -26,24 +26,28 @@ type Detector struct {
 	Provider *ProviderDetector `json:"provider,omitempty" doc:"A model of one of the providers."`
 }
 
-func (d *Detector) validate(path string) error {
+func (d *Detector) validate(path string, errs *filters.FieldErrors) {
 	switch {
 	case d.HTTP != nil && d.Provider != nil:
-		return &filters.FieldError{Path: path, Msg: "names two detectors", Hint: "give each its own entry"}
+		errs.Add(path, "names two detectors", "give each its own entry")
 	case d.HTTP != nil:
-		return d.HTTP.validate(path + ".http")
+		d.HTTP.validate(path+".http", errs)
 	case d.Provider != nil:
-		return d.Provider.validate(path + ".provider")
+		d.Provider.validate(path+".provider", errs)
+	default:
+		errs.Add(path, "names no detector", "http: {url: …} or provider: {name: …, entities: […]}")
 	}
-	return &filters.FieldError{Path: path, Msg: "names no detector", Hint: "http: {url: …} or provider: {name: …, entities: […]}"}
 }
 
 // entities are those that it may find, as far as it is known.
 func (d *Detector) entities() []string {
-	if d.Provider != nil {
+	switch {
+	case d.Provider != nil:
 		return d.Provider.Entities
+	case d.HTTP != nil:
+		return d.HTTP.Entities
 	}
-	return d.HTTP.Entities
+	return nil
 }
 
 // HTTPDetector is a server that finds entities in a text: POST {text,
@@ -69,29 +73,27 @@ const (
 	between     = "\n\n"
 )
 
-func (h *HTTPDetector) validate(path string) error {
+func (h *HTTPDetector) validate(path string, errs *filters.FieldErrors) {
 	u, err := url.Parse(h.URL)
-	switch {
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil:
-		return &filters.FieldError{Path: path + ".url", Msg: "is no http or https address", Hint: "a token goes into token"}
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil {
+		errs.Add(path+".url", "is no http or https address", "a token goes into token")
 	}
-	return validateUse(path, h.Timeout, h.Concurrency, h.Entities)
+	validateUse(path, h.Timeout, h.Concurrency, h.Entities, errs)
 }
 
 // validateUse checks what all detectors have.
-func validateUse(path string, timeout time.Duration, concurrency int, entities []string) error {
-	switch {
-	case timeout < 0:
-		return &filters.FieldError{Path: path + ".timeout", Msg: "is negative", Hint: "0 is the default"}
-	case concurrency < 0 || concurrency > 64:
-		return &filters.FieldError{Path: path + ".concurrency", Msg: "is not between 1 and 64"}
+func validateUse(path string, timeout time.Duration, concurrency int, entities []string, errs *filters.FieldErrors) {
+	if timeout < 0 {
+		errs.Add(path+".timeout", "is negative", "0 is the default")
+	}
+	if concurrency < 0 || concurrency > 64 {
+		errs.Add(path+".concurrency", "is not between 1 and 64", "")
 	}
 	for i, e := range entities {
 		if !isEntityName(e) {
-			return &filters.FieldError{Path: fmt.Sprintf("%s.entities[%d]", path, i), Msg: fmt.Sprintf("%q is no name of an entity", e)}
+			errs.Add(fmt.Sprintf("%s.entities[%d]", path, i), fmt.Sprintf("%q is no name of an entity", e), "")
 		}
 	}
-	return nil
 }
 
 func isEntityName(s string) bool {

@@ -41,56 +41,54 @@ var entityName = regexp.MustCompile(`^[A-Z][A-Z0-9_]{1,63}$`)
 
 // validate checks the recogniser, and tries its examples. What is in a file is
 // not known here.
-func (r *Recogniser) validate(path string) error {
-	fail := func(key, msg, hint string) error {
-		return &filters.FieldError{Path: path + "." + key, Msg: msg, Hint: hint}
+func (r *Recogniser) validate(path string, errs *filters.FieldErrors) {
+	before := len(*errs)
+	if !entityName.MatchString(r.Entity) {
+		errs.Add(path+".entity", fmt.Sprintf("%q is not the name of an entity", r.Entity), "capitals, digits and _, for example EMPLOYEE_ID")
 	}
 	switch {
-	case !entityName.MatchString(r.Entity):
-		return fail("entity", fmt.Sprintf("%q is not the name of an entity", r.Entity), "capitals, digits and _, for example EMPLOYEE_ID")
 	case r.Pattern == "" && len(r.Deny) == 0 && r.DenyFile == "":
-		return fail("pattern", "is missing", "a recogniser has a pattern, or terms in deny or denyFile")
+		errs.Add(path+".pattern", "is missing", "a recogniser has a pattern, or terms in deny or denyFile")
 	case r.Pattern != "" && r.MaxLength == 0:
-		return fail("maxLength", "is missing", "the most bytes that a match may have")
-	case r.Checksum != "" && !slices.Contains(detect.Checksums(), r.Checksum):
-		return fail("checksum", fmt.Sprintf("there is no checksum %q", r.Checksum), "one of "+strings.Join(detect.Checksums(), ", "))
-	case r.Score < 0 || r.Score > 1:
-		return fail("score", "is not between 0 and 1", "")
+		errs.Add(path+".maxLength", "is missing", "the most bytes that a match may have")
+	}
+	if r.Checksum != "" && !slices.Contains(detect.Checksums(), r.Checksum) {
+		errs.Add(path+".checksum", fmt.Sprintf("there is no checksum %q", r.Checksum), "one of "+strings.Join(detect.Checksums(), ", "))
+	}
+	if r.Score < 0 || r.Score > 1 {
+		errs.Add(path+".score", "is not between 0 and 1", "")
+	}
+	if len(*errs) > before {
+		return
 	}
 	scanner, err := detect.New(detect.Options{Custom: []*detect.Custom{r.custom()}})
-	if err != nil {
-		key := "pattern"
-		if r.Pattern == "" {
-			if r.DenyFile != "" {
-				return nil // the file is read when the filter is built
-			}
-			key = "deny"
-		}
-		return fail(key, err.Error(), "")
+	switch {
+	case err == nil && r.DenyFile == "":
+		r.try(path, scanner, errs)
+	case err == nil:
+	case r.Pattern != "":
+		errs.Add(path+".pattern", err.Error(), "")
+	case r.DenyFile == "": // else the file is read when the filter is built
+		errs.Add(path+".deny", err.Error(), "")
 	}
-	if r.DenyFile != "" {
-		return nil
-	}
-	return r.try(path, scanner)
 }
 
 // try holds the examples against the scanner.
-func (r *Recogniser) try(path string, scanner *detect.Scanner) error {
+func (r *Recogniser) try(path string, scanner *detect.Scanner, errs *filters.FieldErrors) {
 	found := func(text string) bool {
 		fs, _ := scanner.Scan(nil, detect.Context{}, []byte(text), false)
 		return slices.ContainsFunc(fs, func(f detect.Finding) bool { return string(f.Entity) == r.Entity })
 	}
 	for i, text := range r.Examples.Match {
 		if !found(text) {
-			return &filters.FieldError{Path: fmt.Sprintf("%s.examples.match[%d]", path, i), Msg: "the recogniser finds nothing in it"}
+			errs.Add(fmt.Sprintf("%s.examples.match[%d]", path, i), "the recogniser finds nothing in it", "")
 		}
 	}
 	for i, text := range r.Examples.NoMatch {
 		if found(text) {
-			return &filters.FieldError{Path: fmt.Sprintf("%s.examples.noMatch[%d]", path, i), Msg: "the recogniser finds something in it"}
+			errs.Add(fmt.Sprintf("%s.examples.noMatch[%d]", path, i), "the recogniser finds something in it", "")
 		}
 	}
-	return nil
 }
 
 func (r *Recogniser) custom() *detect.Custom {
@@ -132,5 +130,7 @@ func (r *Recogniser) build(path, dir string) (*detect.Custom, error) {
 	if err != nil {
 		return nil, &filters.FieldError{Path: path, Msg: err.Error()}
 	}
-	return c, r.try(path, scanner)
+	var errs filters.FieldErrors
+	r.try(path, scanner, &errs)
+	return c, errs.Err()
 }

@@ -7,6 +7,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -129,97 +130,96 @@ var taken = []string{ruleInjection, ruleTopic, ruleLength}
 
 // Validate checks the configuration.
 func (c *Config) Validate() error {
-	switch {
-	case c.Action == "" || !c.Action.known():
-		return unknownAction("action", c.Action)
-	case c.MaxPromptBytes < 1 || c.MaxPromptBytes > 4<<20:
-		return &filters.FieldError{Path: "maxPromptBytes", Msg: "is not between 1 and 4194304"}
-	case c.Problem.Status < 400 || c.Problem.Status > 499:
-		return &filters.FieldError{Path: "problem.status", Msg: fmt.Sprintf("%d is not between 400 and 499", c.Problem.Status)}
-	case !headerForm.MatchString(strings.ToLower(c.Header)):
-		return &filters.FieldError{Path: "header", Msg: fmt.Sprintf("%q cannot be set", c.Header), Hint: "it begins with x-"}
-	case !(c.Injection.Threshold > 0 && c.Injection.Threshold <= 1):
-		return &filters.FieldError{Path: "injection.threshold", Msg: "is not above 0 and up to 1"}
-	case !c.Injection.Action.known():
-		return unknownAction("injection.action", c.Injection.Action)
-	case c.Injection.Off && c.Injection.Provider != "":
-		return &filters.FieldError{Path: "injection.off", Msg: "goes without a provider"}
-	case c.Injection.Off && c.Topics == nil && len(c.Deny) == 0:
-		return &filters.FieldError{Msg: "there is nothing to look for", Hint: "deny, injection or topics"}
+	var errs filters.FieldErrors
+	if c.Action == "" {
+		errs.Add("action", "is missing", "")
 	}
-	if err := checkRoles("roles", c.Roles); err != nil {
-		return err
+	c.Action.check("action", &errs)
+	if c.MaxPromptBytes < 1 || c.MaxPromptBytes > 4<<20 {
+		errs.Add("maxPromptBytes", "is not between 1 and 4194304", "")
 	}
+	if c.Problem.Status < 400 || c.Problem.Status > 499 {
+		errs.Add("problem.status", fmt.Sprintf("%d is not between 400 and 499", c.Problem.Status), "")
+	}
+	if !headerForm.MatchString(strings.ToLower(c.Header)) {
+		errs.Add("header", fmt.Sprintf("%q cannot be set", c.Header), "it begins with x-")
+	}
+	if !(c.Injection.Threshold > 0 && c.Injection.Threshold <= 1) {
+		errs.Add("injection.threshold", "is not above 0 and up to 1", "")
+	}
+	c.Injection.Action.check("injection.action", &errs)
+	if c.Injection.Off && c.Injection.Provider != "" {
+		errs.Add("injection.off", "goes without a provider", "")
+	}
+	if c.Injection.Off && c.Topics == nil && len(c.Deny) == 0 {
+		errs.Add("", "there is nothing to look for", "deny, injection or topics")
+	}
+	checkRoles("roles", c.Roles, &errs)
 	if _, err := body.CompilePaths(c.Paths); err != nil {
 		var pe *body.PathError
 		if errors.As(err, &pe) {
-			return &filters.FieldError{Path: fmt.Sprintf("paths[%d]", pe.Index), Msg: pe.Msg}
+			errs.Add(fmt.Sprintf("paths[%d]", pe.Index), pe.Msg, "")
+		} else {
+			errs.Add("paths", err.Error(), "")
 		}
-		return &filters.FieldError{Path: "paths", Msg: err.Error()}
 	}
 	names := map[string]bool{}
 	for i, p := range c.Deny {
 		path := fmt.Sprintf("deny[%d]", i)
-		if err := checkPattern(path, p.Name, p.Pattern, p.Roles, names); err != nil {
-			return err
-		}
-		if !p.Action.known() {
-			return unknownAction(path+".action", p.Action)
-		}
+		checkPattern(path, p.Name, p.Pattern, p.Roles, names, &errs)
+		p.Action.check(path+".action", &errs)
 	}
 	for i, p := range c.Allow {
-		if err := checkPattern(fmt.Sprintf("allow[%d]", i), p.Name, p.Pattern, p.Roles, names); err != nil {
-			return err
-		}
+		checkPattern(fmt.Sprintf("allow[%d]", i), p.Name, p.Pattern, p.Roles, names, &errs)
 	}
 	if c.Topics != nil {
-		return c.Topics.check()
+		c.Topics.check(&errs)
 	}
-	return nil
+	return errs.Err()
 }
 
-func (a Action) known() bool { return a == "" || slices.Contains(actions, a) }
-
-func unknownAction(path string, a Action) error {
-	return &filters.FieldError{Path: path, Msg: fmt.Sprintf("%q is not one of deny, mark, rewrite", a)}
+// check takes no action for the default.
+func (a Action) check(path string, errs *filters.FieldErrors) {
+	if a != "" && !slices.Contains(actions, a) {
+		errs.Add(path, fmt.Sprintf("%q is not one of deny, mark, rewrite", a), "")
+	}
 }
 
-func checkRoles(path string, rs []Role) error {
+func checkRoles(path string, rs []Role, errs *filters.FieldErrors) {
 	for i, r := range rs {
 		if !slices.Contains(roles, r) {
-			return &filters.FieldError{Path: fmt.Sprintf("%s[%d]", path, i), Msg: fmt.Sprintf("%q is not one of user, tool, system, assistant", r)}
+			errs.Add(fmt.Sprintf("%s[%d]", path, i), fmt.Sprintf("%q is not one of user, tool, system, assistant", r), "")
 		}
 	}
-	return nil
 }
 
-func checkPattern(path, name, pattern string, rs []Role, names map[string]bool) error {
+func checkPattern(path, name, pattern string, rs []Role, names map[string]bool, errs *filters.FieldErrors) {
 	switch {
 	case !nameForm.MatchString(name):
-		return &filters.FieldError{Path: path + ".name", Msg: fmt.Sprintf("%q is no name: letters, digits, _ and -", name)}
+		errs.Add(path+".name", fmt.Sprintf("%q is no name: letters, digits, _ and -", name), "")
 	case slices.Contains(taken, name) || names[name]:
-		return &filters.FieldError{Path: path + ".name", Msg: fmt.Sprintf("there is a rule %q already", name)}
-	case pattern == "":
-		return &filters.FieldError{Path: path + ".pattern", Msg: "is missing"}
+		errs.Add(path+".name", fmt.Sprintf("there is a rule %q already", name), "")
 	}
 	names[name] = true
-	if _, err := regexp.Compile(pattern); err != nil {
-		return &filters.FieldError{Path: path + ".pattern", Msg: err.Error()}
+	if pattern == "" {
+		errs.Add(path+".pattern", "is missing", "")
+	} else if _, err := regexp.Compile(pattern); err != nil {
+		errs.Add(path+".pattern", err.Error(), "")
 	}
-	return checkRoles(path+".roles", rs)
+	checkRoles(path+".roles", rs, errs)
 }
 
-func (t *Topics) check() error {
-	switch {
-	case len(t.Allow)+len(t.Deny) == 0:
-		return &filters.FieldError{Path: "topics", Msg: "none is allowed and none denied"}
-	case t.Threshold < 0 || t.Threshold > 1:
-		return &filters.FieldError{Path: "topics.threshold", Msg: "is not between 0 and 1"}
-	case t.Unsure != "" && t.Unsure != "act" && t.Unsure != "pass":
-		return &filters.FieldError{Path: "topics.unsure", Msg: fmt.Sprintf("%q is not one of act, pass", t.Unsure)}
-	case !t.Action.known():
-		return unknownAction("topics.action", t.Action)
+func (t *Topics) check(errs *filters.FieldErrors) {
+	if len(t.Allow)+len(t.Deny) == 0 {
+		errs.Add("topics", "none is allowed and none denied", "")
 	}
+	if t.Threshold < 0 || t.Threshold > 1 {
+		errs.Add("topics.threshold", "is not between 0 and 1", "")
+	}
+	if t.Unsure != "" && t.Unsure != "act" && t.Unsure != "pass" {
+		errs.Add("topics.unsure", fmt.Sprintf("%q is not one of act, pass", t.Unsure), "")
+	}
+	t.Action.check("topics.action", errs)
 	asked := 0
 	for _, l := range []struct {
 		path  string
@@ -229,29 +229,28 @@ func (t *Topics) check() error {
 			path := fmt.Sprintf("%s[%d]", l.path, i)
 			switch {
 			case !nameForm.MatchString(name) || name == otherTopic:
-				return &filters.FieldError{Path: path, Msg: fmt.Sprintf("%q is no name for a topic: letters, digits, _ and -", name)}
+				errs.Add(path, fmt.Sprintf("%q is no name for a topic: letters, digits, _ and -", name), "")
 			case l.path == "topics.deny" && slices.Contains(t.Allow, name):
-				return &filters.FieldError{Path: path, Msg: fmt.Sprintf("%q is allowed too", name)}
+				errs.Add(path, fmt.Sprintf("%q is allowed too", name), "")
 			case len(t.Keywords[name]) > 0:
 				continue
 			case t.Provider == "" && !slices.Contains(builtin.Classes(builtin.Intent), name):
-				return &filters.FieldError{Path: path, Msg: fmt.Sprintf("nothing tells the topic %q", name), Hint: "give it keywords, or a provider; builtin knows " + strings.Join(builtin.Classes(builtin.Intent), ", ")}
+				errs.Add(path, fmt.Sprintf("nothing tells the topic %q", name), "give it keywords, or a provider; builtin knows "+strings.Join(builtin.Classes(builtin.Intent), ", "))
 			}
 			asked++
 		}
 	}
-	if t.Provider != "" && asked == 0 {
-		return &filters.FieldError{Path: "topics.provider", Msg: "has nothing to tell: every topic has keywords"}
+	if t.Provider != "" && asked == 0 && len(t.Allow)+len(t.Deny) > 0 {
+		errs.Add("topics.provider", "has nothing to tell: every topic has keywords", "")
 	}
-	for name, words := range t.Keywords {
+	for _, name := range slices.Sorted(maps.Keys(t.Keywords)) {
 		if !slices.Contains(t.Allow, name) && !slices.Contains(t.Deny, name) {
-			return &filters.FieldError{Path: "topics.keywords." + name, Msg: "is neither allowed nor denied"}
+			errs.Add("topics.keywords."+name, "is neither allowed nor denied", "")
 		}
-		for i, w := range words {
+		for i, w := range t.Keywords[name] {
 			if flat(fold(w, "")) == "" {
-				return &filters.FieldError{Path: fmt.Sprintf("topics.keywords.%s[%d]", name, i), Msg: "is empty"}
+				errs.Add(fmt.Sprintf("topics.keywords.%s[%d]", name, i), "is empty", "")
 			}
 		}
 	}
-	return nil
 }

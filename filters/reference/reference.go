@@ -21,7 +21,7 @@ func Render(def filters.Definition) (string, error) {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s\n\n%s\n\n", def.Kind, def.Summary)
-	fmt.Fprintf(&b, "Stands in: %s. On failure, by default: %s.\n\n", places(def), def.OnError)
+	fmt.Fprintf(&b, "Stands in: %s. On failure, by default: %s.\n\n", def.Places(), def.OnError)
 	if doc := strings.TrimSpace(def.Doc); doc != "" {
 		b.WriteString(doc + "\n\n")
 	}
@@ -47,19 +47,6 @@ func Table(cfg any) string {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", r.key, r.kind, r.def, strings.ReplaceAll(r.doc, "|", "\\|"))
 	}
 	return b.String()
-}
-
-func places(def filters.Definition) string {
-	var ps []string
-	for _, d := range []filters.Direction{filters.Request, filters.Response} {
-		if def.Allows(d) {
-			ps = append(ps, d.String())
-		}
-	}
-	if def.InLog {
-		ps = append(ps, "log")
-	}
-	return strings.Join(ps, ", ")
 }
 
 // row is one key of the configuration.

@@ -6,6 +6,7 @@ package route
 import (
 	_ "embed"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -78,88 +79,84 @@ var headerForm = regexp.MustCompile("^[a-z0-9!#$%&'*+.^_`|~-]+$")
 
 // Validate checks the configuration.
 func (c *Config) Validate() error {
+	var errs filters.FieldErrors
 	if len(c.Rules) == 0 && c.Otherwise == nil {
-		return &filters.FieldError{Msg: "there is nowhere to go", Hint: "give rules, or otherwise"}
+		errs.Add("", "there is nowhere to go", "give rules, or otherwise")
 	}
 	if !slices.Contains([]string{"consumer", "tenant", "request"}, c.By) {
-		return &filters.FieldError{Path: "by", Msg: fmt.Sprintf("%q is not one of consumer, tenant, request", c.By)}
+		errs.Add("by", fmt.Sprintf("%q is not one of consumer, tenant, request", c.By), "")
 	}
 	var labels []string
 	if c.Ask != nil {
 		labels = c.Ask.Labels
 		if len(labels) < 2 {
-			return &filters.FieldError{Path: "ask.labels", Msg: "there is nothing to choose from"}
+			errs.Add("ask.labels", "there is nothing to choose from", "")
 		}
 		if c.Ask.Prompt.Text == "" {
-			return &filters.FieldError{Path: "ask.prompt.text", Msg: "is missing"}
+			errs.Add("ask.prompt.text", "is missing", "")
 		}
 		if c.Ask.Default != "" && !slices.Contains(labels, c.Ask.Default) {
-			return &filters.FieldError{Path: "ask.default", Msg: fmt.Sprintf("%q is not one of the labels", c.Ask.Default)}
+			errs.Add("ask.default", fmt.Sprintf("%q is not one of the labels", c.Ask.Default), "")
 		}
 	}
 	names := map[string]bool{}
 	for i := range c.Rules {
 		r := &c.Rules[i]
 		path := fmt.Sprintf("rules[%d]", i)
-		switch {
-		case names[r.Name]:
-			return &filters.FieldError{Path: path + ".name", Msg: fmt.Sprintf("there is a rule %q already", r.Name)}
-		case r.Label != "" && !slices.Contains(labels, r.Label):
-			return &filters.FieldError{Path: path + ".label", Msg: fmt.Sprintf("%q is not one of the labels that are asked for", r.Label)}
+		if names[r.Name] {
+			errs.Add(path+".name", fmt.Sprintf("there is a rule %q already", r.Name), "")
+		}
+		if r.Label != "" && !slices.Contains(labels, r.Label) {
+			errs.Add(path+".label", fmt.Sprintf("%q is not one of the labels that are asked for", r.Label), "")
 		}
 		names[r.Name] = true
-		if err := r.Target.check(path); err != nil {
-			return err
-		}
+		r.Target.check(path, &errs)
 	}
 	if c.Otherwise != nil {
-		return c.Otherwise.check("otherwise")
+		c.Otherwise.check("otherwise", &errs)
 	}
-	return nil
+	return errs.Err()
 }
 
-func (t *Target) check(path string) error {
+func (t *Target) check(path string, errs *filters.FieldErrors) {
 	if len(t.Split) == 0 {
-		return t.Action.check(path)
+		t.Action.check(path, errs)
+		return
 	}
 	if !t.Action.empty() {
-		return &filters.FieldError{Path: path, Msg: "a split has its headers, path and metadata in its variants"}
+		errs.Add(path, "a split has its headers, path and metadata in its variants", "")
 	}
 	sum := 0
 	names := map[string]bool{}
 	for i := range t.Split {
 		v := &t.Split[i]
 		at := fmt.Sprintf("%s.split[%d]", path, i)
-		switch {
-		case names[v.Name]:
-			return &filters.FieldError{Path: at + ".name", Msg: fmt.Sprintf("there is a variant %q already", v.Name)}
-		case v.Weight < 0 || v.Weight > 1_000_000:
-			return &filters.FieldError{Path: at + ".weight", Msg: "is not between 0 and 1000000"}
+		if names[v.Name] {
+			errs.Add(at+".name", fmt.Sprintf("there is a variant %q already", v.Name), "")
 		}
 		names[v.Name] = true
-		sum += v.Weight
-		if err := v.Action.check(at); err != nil {
-			return err
+		if v.Weight < 0 || v.Weight > 1_000_000 {
+			errs.Add(at+".weight", "is not between 0 and 1000000", "")
 		}
+		sum += max(v.Weight, 0)
+		v.Action.check(at, errs)
 	}
 	if sum == 0 {
-		return &filters.FieldError{Path: path + ".split", Msg: "no variant has a weight"}
+		errs.Add(path+".split", "no variant has a weight", "")
 	}
-	return nil
 }
 
-func (a *Action) check(path string) error {
-	for name, value := range a.Headers {
+func (a *Action) check(path string, errs *filters.FieldErrors) {
+	for _, name := range slices.Sorted(maps.Keys(a.Headers)) {
 		n := strings.ToLower(name)
 		switch {
 		case !headerForm.MatchString(n) || n == "host" || strings.HasPrefix(n, "x-envoy-"):
-			return &filters.FieldError{Path: path + ".headers", Msg: fmt.Sprintf("%q cannot be set", name)}
-		case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }):
-			return &filters.FieldError{Path: path + ".headers." + name, Msg: "has a control character"}
+			errs.Add(path+".headers", fmt.Sprintf("%q cannot be set", name), "")
+		case strings.ContainsFunc(a.Headers[name], func(r rune) bool { return r < ' ' || r == 0x7f }):
+			errs.Add(path+".headers."+name, "has a control character", "")
 		}
 	}
 	if a.Path != "" && (!strings.HasPrefix(a.Path, "/") || strings.ContainsAny(a.Path, "?# \r\n\t")) {
-		return &filters.FieldError{Path: path + ".path", Msg: fmt.Sprintf("%q is no path", a.Path), Hint: "it begins with a slash and has no query"}
+		errs.Add(path+".path", fmt.Sprintf("%q is no path", a.Path), "it begins with a slash and has no query")
 	}
-	return nil
 }

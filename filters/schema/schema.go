@@ -60,18 +60,21 @@ type Denial struct {
 
 // Validate checks what the schema has no part in.
 func (c *Config) Validate() error {
-	if s := c.Deny.Status; s != 0 && (s < 400 || s > 599 || s >= 502 && s <= 504) {
-		return &filters.FieldError{Path: "deny.status", Msg: fmt.Sprintf("status %d is not one to deny with", s), Hint: "400 and 422 are usual"}
+	var errs filters.FieldErrors
+	if s := c.Deny.Status; s != 0 {
+		if err := filters.CheckStatus(s); err != nil {
+			errs.Add("deny.status", err.Error(), "400 and 422 are usual")
+		}
 	}
 	if c.MaxChanges < 1 || c.MaxChanges > 1000 {
-		return &filters.FieldError{Path: "maxChanges", Msg: "is not between 1 and 1000"}
+		errs.Add("maxChanges", "is not between 1 and 1000", "")
 	}
 	for i, f := range c.Fields {
 		if _, err := parseField(f); err != nil {
-			return &filters.FieldError{Path: fmt.Sprintf("fields[%d]", i), Msg: err.Error()}
+			errs.Add(fmt.Sprintf("fields[%d]", i), err.Error(), "")
 		}
 	}
-	return nil
+	return errs.Err()
 }
 
 // Definition describes the filter.

@@ -52,29 +52,30 @@ type Batch struct {
 
 // Validate checks the configuration.
 func (c *Config) Validate() error {
-	within := func(path string, n, least, most int) error {
+	var errs filters.FieldErrors
+	within := func(path string, n, least, most int) {
 		if n < least || n > most {
-			return &filters.FieldError{Path: path, Msg: fmt.Sprintf("is %d: it must be %d to %d", n, least, most)}
-		}
-		return nil
-	}
-	switch {
-	case c.Provider == "":
-		return &filters.FieldError{Path: "provider", Msg: "is missing"}
-	case limits[c.Detail] == 0:
-		return &filters.FieldError{Path: "detail", Msg: "is none of brief, normal and full"}
-	case !(c.Sample > 0 && c.Sample <= 1):
-		return &filters.FieldError{Path: "sample", Msg: "must be more than 0 and at most 1"}
-	case c.Bodies != "both" && c.Bodies != "request" && c.Bodies != "response" && c.Bodies != "none":
-		return &filters.FieldError{Path: "bodies", Msg: "is none of both, request, response and none"}
-	case c.Timeout <= 0 || c.Timeout > 5*time.Minute:
-		return &filters.FieldError{Path: "timeout", Msg: "must be more than 0 and at most 5m"}
-	}
-	for _, err := range []error{within("maxBytes", c.MaxBytes, 256, 64<<10), within("queue", c.Queue, 1, 64<<10), within("workers", c.Workers, 1, 64)} {
-		if err != nil {
-			return err
+			errs.Add(path, fmt.Sprintf("is %d: it must be %d to %d", n, least, most), "")
 		}
 	}
+	if c.Provider == "" {
+		errs.Add("provider", "is missing", "")
+	}
+	if limits[c.Detail] == 0 {
+		errs.Add("detail", "is none of brief, normal and full", "")
+	}
+	if !(c.Sample > 0 && c.Sample <= 1) {
+		errs.Add("sample", "must be more than 0 and at most 1", "")
+	}
+	if c.Bodies != "both" && c.Bodies != "request" && c.Bodies != "response" && c.Bodies != "none" {
+		errs.Add("bodies", "is none of both, request, response and none", "")
+	}
+	if c.Timeout <= 0 || c.Timeout > 5*time.Minute {
+		errs.Add("timeout", "must be more than 0 and at most 5m", "")
+	}
+	within("maxBytes", c.MaxBytes, 256, 64<<10)
+	within("queue", c.Queue, 1, 64<<10)
+	within("workers", c.Workers, 1, 64)
 	if b := c.Batch; b != nil {
 		if b.Size == 0 {
 			b.Size = 100
@@ -83,11 +84,11 @@ func (c *Config) Validate() error {
 			b.Every = time.Minute
 		}
 		if b.Every < time.Second || b.Every > time.Hour {
-			return &filters.FieldError{Path: "batch.every", Msg: "must be 1s to 1h"}
+			errs.Add("batch.every", "must be 1s to 1h", "")
 		}
-		return within("batch.size", b.Size, 2, 100_000)
+		within("batch.size", b.Size, 2, 100_000)
 	}
-	return nil
+	return errs.Err()
 }
 
 // limits are the most bytes of a summary, by detail.

@@ -2,6 +2,7 @@ package summarize_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
@@ -332,8 +333,9 @@ func TestRefusedConfigurations(t *testing.T) {
 		cfg := summarize.Definition().Config().(*summarize.Config)
 		cfg.Provider = "default"
 		edit(cfg)
-		err, _ := cfg.Validate().(*filters.FieldError)
-		if err == nil || err.Path != name {
+		err := cfg.Validate()
+		var fe *filters.FieldError
+		if !errors.As(err, &fe) || fe.Path != name {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}

@@ -81,20 +81,24 @@ func (o *Operation) parse() (v verb, target string, err error) {
 
 // Validate checks every operation.
 func (c *Config) Validate() error {
+	var errs filters.FieldErrors
 	if len(c.Headers)+len(c.Query)+len(c.JSON) == 0 {
-		return &filters.FieldError{Msg: "there is nothing to do", Hint: "give headers, query or json"}
+		errs.Add("", "there is nothing to do", "give headers, query or json")
 	}
-	for list, ops := range map[string][]Operation{"headers": c.Headers, "query": c.Query, "json": c.JSON} {
-		for i := range ops {
-			if err := ops[i].check(list); err != nil {
-				return &filters.FieldError{Path: fmt.Sprintf("%s[%d]", list, i), Msg: err.Error()}
+	for _, list := range []struct {
+		name string
+		ops  []Operation
+	}{{"headers", c.Headers}, {"query", c.Query}, {"json", c.JSON}} {
+		for i := range list.ops {
+			if err := list.ops[i].check(list.name); err != nil {
+				errs.Add(fmt.Sprintf("%s[%d]", list.name, i), err.Error(), "")
 			}
 		}
 	}
-	if len(c.JSON) > 0 && countPaths(c.JSON) > maxPaths {
-		return &filters.FieldError{Path: "json", Msg: fmt.Sprintf("the operations need more than %d paths", maxPaths), Hint: "split the step in two"}
+	if len(errs) == 0 && len(c.JSON) > 0 && countPaths(c.JSON) > maxPaths {
+		errs.Add("json", fmt.Sprintf("the operations need more than %d paths", maxPaths), "split the step in two")
 	}
-	return nil
+	return errs.Err()
 }
 
 func (o *Operation) check(list string) error {

@@ -34,6 +34,9 @@ type Type struct {
 	Known bool
 	// Charset is the parameter of that name.
 	Charset string
+	// Believed: the charset counts whatever it is. It does not where the sender
+	// could hide something by declaring another one (charset.MultiByte).
+	Believed bool
 	// Boundary is what separates the parts of a Multipart.
 	Boundary string
 }
@@ -70,12 +73,18 @@ func (t Type) Transcoder() *charset.Transcoder {
 	case XML:
 		c = charset.XML
 	}
-	return charset.New(t.Charset, c)
+	label := t.Charset
+	if !t.Believed && charset.MultiByte(label) {
+		label = ""
+	}
+	return charset.New(label, c)
 }
 
 // Readable reports whether a body of the type can be read: whether it is one
 // of the formats, in a charset that is known.
-func (t Type) Readable() bool { return t.Known && charset.Known(t.Charset) }
+func (t Type) Readable() bool {
+	return t.Known && charset.Known(t.Charset) && (t.Believed || !charset.MultiByte(t.Charset))
+}
 
 // NewEditor returns an editor for a body of the type.
 func (t Type) NewEditor(stages []Stage, lim Limits) *Editor {

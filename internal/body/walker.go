@@ -611,31 +611,34 @@ func (w *walker) openContainer(ctx context.Context, array bool) (bool, error) {
 	return true, nil
 }
 
-// showContainer shows an object or array to the stages that select it, and
-// finds out who is to see what is in it.
+// showContainer shows an object or array to the stages that select it, or one
+// that tells a text again to those that look at what is in it, and finds out
+// who is to see what is in it.
 func (w *walker) showContainer(ctx context.Context, f *frame) error {
 	depth, kind := w.level(), filters.Object
 	if f.array {
 		kind = filters.Array
 	}
+	retold := !f.array && Retells(stringOf(w.key()))
 	for _, r := range w.e.stages {
+		if r.dropped {
+			continue
+		}
 		names := r.stage.Ignores>>filters.Name&1 == 0
-		switch {
-		case r.dropped:
-			continue
-		case r.stage.Paths == nil:
+		l, selected := r.level(depth), false
+		if l == nil {
 			f.dark, f.named, f.seen = false, f.named || names, true
-			continue
+		} else {
+			selected = l.any
+			if inside := !r.match.exact && (l.any || l.inside); inside || r.match.goes(depth) {
+				f.dark, f.named, f.seen = false, f.named || inside && names, f.seen || inside
+			}
 		}
-		l := &r.match.levels[depth]
-		if inside := !r.match.exact && (l.any || l.inside); inside || r.match.goes(depth) {
-			f.dark, f.named, f.seen = false, f.named || inside && names, f.seen || inside
-		}
-		if !l.any {
+		if !selected && !(retold && r.looks(depth)) {
 			continue
 		}
 		if r.stage.Ignores>>kind&1 != 0 {
-			f.shaped = f.shaped || r.shaper != nil && !f.array
+			f.shaped = f.shaped || selected && r.shaper != nil && !f.array
 			continue
 		}
 		w.shown = true
@@ -655,7 +658,7 @@ func (w *walker) showContainer(ctx context.Context, f *frame) error {
 			w.e.out(json)
 			w.drop = len(w.frames)
 		default:
-			f.shaped = f.shaped || r.shaper != nil && !f.array
+			f.shaped = f.shaped || selected && r.shaper != nil && !f.array
 			continue
 		}
 		f.dark, f.named, f.seen = true, false, false

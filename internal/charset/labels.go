@@ -3,20 +3,35 @@ package charset
 import (
 	"strings"
 
+	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/japanese"
+	"golang.org/x/text/encoding/korean"
+	"golang.org/x/text/encoding/simplifiedchinese"
+	"golang.org/x/text/encoding/traditionalchinese"
 )
 
 // charset is one way to write text in bytes.
 type charset struct {
 	table  *charmap.Charmap // of a single-byte charset
-	unit   int              // bytes of a unit: 2 for UTF-16, 4 for UTF-32, 0 for others
+	multi  encoding.Encoding
+	unit   int // bytes of a unit: 2 for UTF-16, 4 for UTF-32, 0 for others
 	little bool
 	either bool // the byte order is not told
 }
 
 var utf8Charset = charset{}
 
-func (c charset) isUTF8() bool { return c.table == nil && c.unit == 0 }
+func (c charset) isUTF8() bool { return c.table == nil && c.multi == nil && c.unit == 0 }
+
+// Those of East Asia in which a character is of several bytes.
+var (
+	shiftJIS = charset{multi: japanese.ShiftJIS}
+	eucJP    = charset{multi: japanese.EUCJP}
+	gb18030  = charset{multi: simplifiedchinese.GB18030}
+	big5     = charset{multi: traditionalchinese.Big5}
+	eucKR    = charset{multi: korean.EUCKR}
+)
 
 // labels are the names of charsets, in lower case and without - and _.
 var labels = map[string]charset{
@@ -55,6 +70,14 @@ var labels = map[string]charset{
 	"macintosh": {table: charmap.Macintosh}, "ibm866": {table: charmap.CodePage866}, "cp866": {table: charmap.CodePage866},
 	"ibm437": {table: charmap.CodePage437}, "cp437": {table: charmap.CodePage437},
 	"ibm850": {table: charmap.CodePage850}, "cp850": {table: charmap.CodePage850},
+
+	"shiftjis": shiftJIS, "sjis": shiftJIS, "xsjis": shiftJIS, "csshiftjis": shiftJIS, "mskanji": shiftJIS, "windows31j": shiftJIS, "cswindows31j": shiftJIS, "cp932": shiftJIS, "ms932": shiftJIS,
+	"eucjp": eucJP, "xeucjp": eucJP, "cseucpkdfmtjapanese": eucJP,
+	// GB 18030 has GBK in it, and that GB 2312.
+	"gb18030": gb18030, "gbk": gb18030, "xgbk": gb18030, "cp936": gb18030, "ms936": gb18030, "windows936": gb18030,
+	"gb2312": gb18030, "csgb2312": gb18030, "gb231280": gb18030, "euccn": gb18030, "chinese": gb18030, "isoir58": gb18030, "csiso58gb231280": gb18030,
+	"big5": big5, "big5hkscs": big5, "cnbig5": big5, "xxbig5": big5, "csbig5": big5, "cp950": big5,
+	"euckr": eucKR, "cseuckr": eucKR, "korean": eucKR, "ksc5601": eucKR, "ksc56011987": eucKR, "ksc56011989": eucKR, "csksc56011987": eucKR, "isoir149": eucKR, "windows949": eucKR, "cp949": eucKR, "ms949": eucKR, "uhc": eucKR,
 }
 
 var squeeze = strings.NewReplacer("-", "", "_", "", ":", "")
@@ -71,4 +94,12 @@ func Known(label string) bool {
 	}
 	_, ok := lookup(label)
 	return ok
+}
+
+// MultiByte reports whether this is a charset in which a byte of ASCII can be
+// a part of a character. Of a text that is read otherwise than it is declared,
+// such a charset would hide characters.
+func MultiByte(label string) bool {
+	c, _ := lookup(label)
+	return c.multi != nil
 }

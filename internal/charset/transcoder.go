@@ -15,8 +15,9 @@ type Transcoder struct {
 	decided    bool
 	unknown    bool
 	is         charset
-	held       []byte // of the body: before it is decided, or a part of a character
-	half       []byte // of the text that goes back: a part of a character
+	multi      *multiByte // where that is one of several bytes a character
+	held       []byte     // of the body: before it is decided, or a part of a character
+	half       []byte     // of the text that goes back: a part of a character
 }
 
 // New returns a transcoder for a body that is declared to be in the charset
@@ -58,6 +59,9 @@ func (t *Transcoder) Decode(dst, chunk []byte, end bool) []byte {
 			return dst
 		}
 		t.decided, t.is, t.unknown = true, is, !known
+		if is.multi != nil {
+			t.multi = newMultiByte(is.multi)
+		}
 	}
 	switch {
 	case t.is.isUTF8():
@@ -70,7 +74,12 @@ func (t *Transcoder) Decode(dst, chunk []byte, end bool) []byte {
 		t.held = nil
 		return dst
 	}
-	dst, n := t.decodeUnits(dst, data, end)
+	var n int
+	if t.multi != nil {
+		dst, n = t.multi.decode(dst, data, end)
+	} else {
+		dst, n = t.decodeUnits(dst, data, end)
+	}
 	rest := data[n:]
 	if len(t.held) == 0 {
 		t.held = append(t.held, rest...)
@@ -168,7 +177,11 @@ func (t *Transcoder) Encode(dst, text []byte, end bool) []byte {
 				continue
 			}
 		}
-		dst = t.is.append(dst, r)
+		if t.multi != nil {
+			dst = t.multi.encode(dst, r)
+		} else {
+			dst = t.is.append(dst, r)
+		}
 		i += n
 	}
 	return dst

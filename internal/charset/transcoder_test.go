@@ -87,6 +87,20 @@ func TestSniffing(t *testing.T) {
 		{"the content type before it", "utf-8", XML, "<?xml version='1.0' encoding='ISO-8859-1'?><a>é</a>", "<?xml version='1.0' encoding='ISO-8859-1'?><a>é</a>"},
 		{"a declaration that cannot be", "", XML, "<?xml version='1.0' encoding='UTF-16'?><a>é</a>", "<?xml version='1.0' encoding='UTF-16'?><a>é</a>"},
 		{"a label that is not known", "x-none", Plain, accents, accents},
+		{"Shift_JIS", "Shift_JIS", JSON, "{\"\x83\x5c\":\"\xb1\x88\xea\"}", `{"ソ":"ｱ一"}`},
+		{"Windows-31J", "windows-31j", Plain, "\x87\x40 \\~", "① \\~"},
+		{"EUC-JP", "euc-jp", Plain, "\xc5\xec\xb5\xfe \x8e\xb1", "東京 ｱ"},
+		{"EUC-JP, three bytes", "x-euc-jp", Plain, "\x8f\xb0\xa1!", "丂!"},
+		{"GB 2312", "gb2312", Plain, "\xb1\xb1\xbe\xa9", "北京"},
+		{"GB 18030, four bytes", "gb18030", XML, "<a>\x81\x30\x81\x30\x94\x39\xda\x33</a>", "<a>\u0080💩</a>"},
+		{"Big5", "big5", Plain, "\xa5\x78\xa5\x5f a", "台北 a"},
+		{"EUC-KR", "euc-kr", Plain, "\xbc\xad\xbf\xef \x81\x41", "서울 갂"},
+		{"an XML declaration of EUC-KR", "", XML, "<?xml version='1.0' encoding='EUC-KR'?><a>\xbc\xad</a>", "<?xml version='1.0' encoding='EUC-KR'?><a>서</a>"},
+		{"half a character, and ASCII", "shift_jis", Plain, "\x88 jane\x88", "\xfe\x88\x88 jane\xfe\x88\x88"},
+		{"no character", "shift_jis", Plain, "\xa0\xfd\x85\x40", "\xfe\x8a\x80\xfe\x8f\x8d\xfe\x88\x85@"},
+		{"the second way to write one", "shift_jis", Plain, "\xfa\x54\x81\xca", "\xfe\x8f\x8a\xfe\x85\x84￢"},
+		{"two characters in one", "big5", Plain, "\x88\x62", "\xfe\x88\x88\xfe\x86\x82"},
+		{"a part of four bytes", "gb18030", Plain, "\x81\x30\x81", "\xfe\x88\x810\xfe\x88\x81"},
 		{"not UTF-8", "utf-8", Plain, "a\xff\xfe\x80", "a\xff\xfe\x80"},
 		{"a lone surrogate", "utf-16le", Plain, "a\x00\x00\xd8b\x00\x00\xdc\x3d\xd8\x00\xde", "a\xed\xa0\x80b\xed\xb0\x80😀"},
 		{"an odd byte", "utf-16le", Plain, "a\x00b\x00c", "ab\xfe\x86\x83"},
@@ -140,10 +154,39 @@ func TestEveryByteComesBack(t *testing.T) {
 	}
 }
 
+// TestEveryCharacterComesBack: so does each pair of bytes in the charsets of
+// several bytes, and whatever is a character is the one that golang.org/x/text
+// says.
+func TestEveryCharacterComesBack(t *testing.T) {
+	for label, cs := range map[string]charset{"shift_jis": shiftJIS, "euc-jp": eucJP, "gb18030": gb18030, "big5": big5, "euc-kr": eucKR} {
+		decoder, characters := cs.multi.NewDecoder(), 0
+		for lead := 0x80; lead < 0x100; lead++ {
+			for trail := range 0x100 {
+				body := string([]byte{'a', ' ', byte(lead), byte(trail), ' ', 'b'})
+				text, back := there(label, Plain, []byte(body))
+				if back != body {
+					t.Fatalf("%s: % x came back as % x", label, body, back)
+				}
+				if !utf8.ValidString(text) {
+					continue
+				}
+				if want, err := decoder.String(body); err != nil || text != want {
+					t.Fatalf("%s: % x is %q, want %q (%v)", label, body, text, want, err)
+				}
+				characters++
+			}
+		}
+		if characters < 7000 {
+			t.Errorf("%s: only %d pairs are characters", label, characters)
+		}
+	}
+}
+
 // TestWhatCannotBeWritten: a character that the charset does not have.
 func TestWhatCannotBeWritten(t *testing.T) {
 	for _, tt := range []struct{ label, body, text, want string }{
 		{"iso-8859-1", "abcd", "é€*\xff", "\xe9?*?"},
+		{"shift_jis", "abcd", "ソé*\xff", "\x83\x5c?*?"},
 		{"utf-16be", units("be", "éééé"), "€\xff\xe2\x82", "\x20\xac\x00?\x00?\x00?"},
 	} {
 		tr := New(tt.label, Plain)
@@ -159,10 +202,12 @@ func TestWhatCannotBeWritten(t *testing.T) {
 }
 
 func FuzzCharset(f *testing.F) {
-	names := []string{"", "utf-8", "utf-16", "utf-16le", "utf-16be", "utf-32", "iso-8859-1", "windows-1252", "windows-1255", "us-ascii"}
+	names := []string{"", "utf-8", "utf-16", "utf-16le", "utf-16be", "utf-32", "iso-8859-1", "windows-1252", "windows-1255", "us-ascii",
+		"shift_jis", "euc-jp", "gb18030", "big5", "euc-kr"}
 	for i := range names {
 		f.Add([]byte("a\x00\x3d\xd8\x00\xdeb\x00\xe9"), uint8(i), uint8(0), uint64(1))
 		f.Add([]byte("<?xml encoding='latin1'?>\xe9"), uint8(i), uint8(2), uint64(2))
+		f.Add([]byte("a\x83\x5c\x8f\xb0\xa1\x81\x30\x81\x30\xa5\x78\x88\x62\xfa\x54\x88"), uint8(i), uint8(0), uint64(3))
 	}
 	f.Fuzz(func(t *testing.T, doc []byte, which, content uint8, seed uint64) {
 		label, c := names[int(which)%len(names)], Content(content%3)
@@ -188,6 +233,12 @@ func FuzzCharset(f *testing.F) {
 				order = unicode.LittleEndian
 			}
 			want, err := unicode.UTF16(order, unicode.IgnoreBOM).NewDecoder().Bytes(doc)
+			if err != nil || string(want) != text {
+				t.Fatalf("%q, want %q (%v)", text, want, err)
+			}
+		}
+		if tr.is.multi != nil && utf8.ValidString(text) {
+			want, err := tr.is.multi.NewDecoder().Bytes(doc)
 			if err != nil || string(want) != text {
 				t.Fatalf("%q, want %q (%v)", text, want, err)
 			}

@@ -180,6 +180,7 @@ func (r *Run) Headers(ctx context.Context, d filters.Direction, caps Caps, end b
 	hasBody := !end && !r.upgrade
 	codings, codingErr := coding.Parse(msg.Headers.Values("content-encoding"))
 	l.typ = body.TypeOf(msg.Headers.Get("content-type"))
+	l.typ.Believed = d == filters.Response // a backend, and not a caller, says so
 	r.strip(l, d, &msg.Headers)
 	for _, s := range l.steps {
 		if r.denial != nil {
