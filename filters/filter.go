@@ -129,6 +129,12 @@ type Needs struct {
 	// not set, it stands for every value and name beneath it too. Such a step
 	// is about the structure of JSON and is shown nothing of other formats.
 	Exact bool
+	// Ignores are kinds of values that the Stream does nothing about; it is not
+	// shown them.
+	Ignores []Kind
+	// SameNames: what the Stream does about a member's name depends on the name
+	// alone. It may be shown a name once a body where it leaves it as it is.
+	SameNames bool
 	// Steps are the names of earlier steps whose results the filter reads.
 	// The runner then runs it no earlier than those.
 	Steps []string

@@ -37,8 +37,6 @@ type filter struct {
 	// paths and outside are for the detectors outside.
 	paths   *body.Paths
 	outside []*outside
-	// clean is nil where names are shown to detectors outside.
-	clean *cleanNames
 }
 
 func build(c Config, env filters.Env) (filters.Filter, error) {
@@ -78,9 +76,7 @@ func build(c Config, env filters.Env) (filters.Filter, error) {
 		}
 		f.outside = append(f.outside, o)
 	}
-	if len(f.outside) == 0 {
-		f.clean = newCleanNames()
-	} else {
+	if len(f.outside) > 0 {
 		if f.paths, err = body.CompilePaths(c.Paths); err != nil {
 			return nil, &filters.FieldError{Path: "paths", Msg: err.Error()}
 		}
@@ -144,6 +140,11 @@ func (f *filter) Needs(d filters.Direction) filters.Needs {
 		Headers:   len(f.cfg.Headers) > 0 || d == filters.Request && len(f.cfg.Query) > 0,
 		Immediate: len(f.outside) == 0 && !f.cfg.Restore && !f.cfg.uses(Tokenize),
 		Trailers:  f.cfg.Trailers, Paths: f.cfg.Paths, Join: f.cfg.Join, Unparsed: f.cfg.Unparsed, Files: f.cfg.Files,
+		// Objects are shown for those that tell a text again.
+		Ignores: []filters.Kind{filters.Array, filters.Bool, filters.Null}, SameNames: true,
+	}
+	if f.cfg.SkipNames {
+		n.Ignores = append(n.Ignores, filters.Name)
 	}
 	switch {
 	case f.cfg.SkipBody:
@@ -329,7 +330,7 @@ func (s *stream) Value(ctx context.Context, v *filters.Value) error {
 func (w *work) value(ctx context.Context, v *filters.Value, key string, layer int) error {
 	switch v.Kind {
 	case filters.Name:
-		if w.cfg.SkipNames || entire(v) && w.clean.has(v.Text) {
+		if w.cfg.SkipNames {
 			return nil
 		}
 		key = ""
@@ -358,9 +359,6 @@ func (w *work) value(ctx context.Context, v *filters.Value, key string, layer in
 	}
 	switch {
 	case len(w.findings) == 0:
-		if v.Kind == filters.Name && entire(v) {
-			w.clean.add(v.Text)
-		}
 		return nil
 	case w.cfg.Restore:
 		w.restore(ctx, v.Text, inArguments(v, key), v.Edit)
@@ -374,9 +372,6 @@ func (w *work) value(ctx context.Context, v *filters.Value, key string, layer in
 		v.Remove()
 	})
 }
-
-// entire reports whether all of a value is in hand.
-func entire(v *filters.Value) bool { return !v.More && len(v.Before) == 0 }
 
 // Close implements filters.Stream.
 func (s *stream) Close(context.Context, *filters.Ledger) (filters.Decision, error) {

@@ -88,6 +88,11 @@ func (s *Step) compile(earlier []*Step) error {
 	if !s.streams {
 		return nil
 	}
+	s.ignores, s.sameNames = body.KindsOf(s.Needs.Ignores...), s.Needs.SameNames
+	if s.Fallback != nil {
+		n := s.Fallback.Needs(s.Direction)
+		s.ignores, s.sameNames = s.ignores&body.KindsOf(n.Ignores...), s.sameNames && n.SameNames
+	}
 	paths, err := body.CompilePaths(s.Needs.Paths)
 	if err != nil {
 		return err

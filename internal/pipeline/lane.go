@@ -186,7 +186,9 @@ func (r *Run) within(n int) bool {
 func (r *Run) newEditor(t body.Type, stages []*stage) *body.Editor {
 	bs := make([]body.Stage, len(stages))
 	for i, st := range stages {
-		bs[i] = body.Stage{Stream: st, Paths: st.paths, Join: st.step.Join, Exact: st.step.Needs.Exact, Unparsed: st.step.Needs.Unparsed, Files: st.step.Needs.Files, OnUnparsed: st.unparsed}
+		// In a step that only observes, a name that it would change looks like one
+		// that it leaves, and is to be counted each time.
+		bs[i] = body.Stage{Stream: st, Paths: st.paths, Join: st.step.Join, Exact: st.step.Needs.Exact, Ignores: st.step.ignores, SameNames: st.step.sameNames && r.enforces(st.step), Unparsed: st.step.Needs.Unparsed, Files: st.step.Needs.Files, OnUnparsed: st.unparsed}
 	}
 	return t.NewEditor(bs, r.bodyLimits())
 }

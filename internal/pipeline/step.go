@@ -66,6 +66,9 @@ type Step struct {
 	decideLate bool
 	// streams: the filter edits the body value by value.
 	streams bool
+	// ignores and sameNames are what a stage need not be shown.
+	ignores   body.Kinds
+	sameNames bool
 	// immediate: the step waits for nothing outside.
 	immediate bool
 	// keeps is how many bytes the step or its condition reads of the body of a
