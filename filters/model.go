@@ -119,6 +119,9 @@ type Usage struct {
 	Estimated bool
 	// Cost in US dollars; nil where the model has no price.
 	Cost *float64
+	// Alone: the counters of budgets that replicas share could not be reached,
+	// and this replica's own counted.
+	Alone bool
 }
 
 // Details are what a decision may say of the answer: no content.
@@ -135,6 +138,9 @@ func (a *Answer) Details() map[string]any {
 		d["cost_usd"] = *a.Usage.Cost
 	} else {
 		d["unpriced"] = true
+	}
+	if a.Usage.Alone {
+		d["budget"] = "counted alone"
 	}
 	return d
 }

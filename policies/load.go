@@ -25,6 +25,7 @@ import (
 	"github.com/sluice-proxy/sluice/internal/expr"
 	"github.com/sluice-proxy/sluice/internal/identity"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
+	"github.com/sluice-proxy/sluice/internal/store"
 )
 
 // maxFileBytes is the largest policy file.
@@ -280,11 +281,10 @@ func (b *build) settings(d *decoder, n ast.Node, h header) {
 		d.at(d.find(h.Spec, "telemetry.sample"), "spec.telemetry.sample", "is not between 0 and 1", "")
 	}
 	if err := s.Store.Validate(); err != nil {
-		var fe *filters.FieldError
-		if errors.As(err, &fe) {
-			path := join("store", fe.Path)
-			d.at(d.find(h.Spec, path), "spec."+path, fe.Msg, fe.Hint)
-		}
+		d.field(h.Spec, "store", err)
+	}
+	if err := s.Models.Validate(s.Store.Type == store.InRedis); err != nil {
+		d.field(h.Spec, "models", err)
 	}
 	b.vault = declaration{d: d, spec: h.Spec}
 	b.identityErr = func(err error) {
