@@ -23,14 +23,14 @@ type Sharing struct {
 type SharedCache struct {
 	Store   string             `json:"store,omitempty" jsonschema:"enum=memory,enum=shared" doc:"memory (default): each replica keeps its own; shared: also in the store, which must be redis, encrypted, for all replicas."`
 	Key     *filters.SecretRef `json:"key,omitempty" doc:"For shared: where the key is that answers are encrypted and their names are hashed with, of at least 16 bytes: env, file or vault. Read again every minute; with a new key the shared cache begins empty."`
-	Timeout time.Duration      `json:"timeout,omitempty" doc:"For shared: the most that a lookup may take; default 25ms, and never more than half of what the step has left. Beyond it, the model is asked."`
+	Timeout time.Duration      `json:"timeout,omitempty" doc:"For shared: the most that a lookup may take; default 25ms, and never more than half of what the step has left, or than the timeout of the store. Beyond it, the model is asked."`
 }
 
 // SharedBudgets is where budgets are counted.
 type SharedBudgets struct {
 	Store        string             `json:"store,omitempty" jsonschema:"enum=memory,enum=shared" doc:"memory (default): each replica counts for itself, so that all of them together may use as many times the limit; shared: in the store, which must be redis, for all replicas."`
 	Key          *filters.SecretRef `json:"key,omitempty" doc:"For shared: where the key is that the names of counters (provider, period, consumer, tenant, route) are hashed with, of at least 16 bytes: env, file or vault. Read again every minute; with a new key budgets begin anew."`
-	Timeout      time.Duration      `json:"timeout,omitempty" doc:"For shared: the most that a reservation may take before a call; default 50ms."`
+	Timeout      time.Duration      `json:"timeout,omitempty" doc:"For shared: the most that a reservation may take before a call; default 50ms, and never more than the timeout of the store."`
 	OnStoreError string             `json:"onStoreError,omitempty" jsonschema:"enum=open,enum=closed" doc:"For shared: what happens where the store cannot be reached. open (default): each replica counts for itself, up to the limit; closed: no model with a budget is asked."`
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -19,6 +18,8 @@ import (
 
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/ai"
+	"github.com/sluice-proxy/sluice/internal/e2e"
+	"github.com/sluice-proxy/sluice/internal/keyring"
 	"github.com/sluice-proxy/sluice/internal/realtest"
 	"github.com/sluice-proxy/sluice/internal/secret"
 	"github.com/sluice-proxy/sluice/internal/store"
@@ -31,46 +32,25 @@ const (
 
 // server is a Redis, or Valkey, of the test's own, with nothing in it.
 type server struct {
-	socket string
-	cmd    *exec.Cmd
-	tb     testing.TB
+	*e2e.Redis
+	tb testing.TB
 }
 
 func newServer(t testing.TB) *server {
 	t.Helper()
-	bin := realtest.Tool(t, "SLUICE_REDIS")
+	realtest.Tool(t, "SLUICE_REDIS")
 	t.Setenv(sharedKey, sharedText)
-	dir, err := os.MkdirTemp("", "shared") // t's own may be too long a path for a socket
+	r, err := e2e.StartRedis(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{socket: filepath.Join(dir, "s"), tb: t}
-	s.cmd = exec.Command(bin, "--port", "0", "--unixsocket", s.socket, "--save", "", "--appendonly", "no", "--dir", dir)
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		s.kill()
-		_ = os.RemoveAll(dir)
-	})
-	eventually(t, "the server's socket", func() bool {
-		c, err := net.Dial("unix", s.socket)
-		if err == nil {
-			_ = c.Close()
-		}
-		return err == nil
-	})
-	return s
-}
-
-func (s *server) kill() {
-	_ = s.cmd.Process.Kill()
-	_ = s.cmd.Wait()
+	t.Cleanup(r.Stop)
+	return &server{r, t}
 }
 
 // client looks into the server.
 func (s *server) client() *redis.Client {
-	c := redis.NewClient(&redis.Options{Network: "unix", Addr: s.socket})
+	c := redis.NewClient(&redis.Options{Network: "unix", Addr: s.Address})
 	s.tb.Cleanup(func() { _ = c.Close() })
 	return c
 }
@@ -154,7 +134,7 @@ func caching(f *faulty) map[string]ai.Spec {
 func TestReplicasShareAnswers(t *testing.T) {
 	s := newServer(t)
 	f := newFaulty(t, reply{text: `{"risk":"low","note":"planted-answer"}`})
-	a, b := replica(t, s.socket, everything(), caching(f)), replica(t, s.socket, everything(), caching(f))
+	a, b := replica(t, s.Address, everything(), caching(f)), replica(t, s.Address, everything(), caching(f))
 	q := question("planted-question")
 	q.Caller = filters.Caller{Consumer: "planted-consumer", Tenant: "planted-tenant", Route: "planted-route"}
 	if ans, err := ask(t, a.prepare(t, "p", riskTask()), q); err != nil || ans.From != filters.FromModel {
@@ -202,19 +182,58 @@ func TestReplicasShareAnswers(t *testing.T) {
 func TestAnotherKeyIsAMiss(t *testing.T) {
 	s := newServer(t)
 	f := newFaulty(t, reply{text: `{"risk":"low"}`})
-	a := replica(t, s.socket, everything(), caching(f))
+	a := replica(t, s.Address, everything(), caching(f))
 	if _, err := ask(t, a.prepare(t, "p", riskTask()), question("x")); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "an answer in the store", func() bool { return a.saw.store("cache put ok") == 1 })
 	t.Setenv(sharedKey, "another key, of more than 16 bytes")
-	b := replica(t, s.socket, everything(), caching(f))
+	b := replica(t, s.Address, everything(), caching(f))
 	if ans, err := ask(t, b.prepare(t, "p", riskTask()), question("x")); err != nil || ans.From != filters.FromModel || b.saw.store("cache get miss") != 1 {
 		t.Errorf("%+v, %v", ans, err)
 	}
 	if n := len(s.under("sluice:budget/")); n != 2 {
 		t.Errorf("%d counters", n)
 	}
+}
+
+// TestAKeyIsRotated: a key that changes in its file is in use after a minute,
+// for names and answers, without a restart.
+func TestAKeyIsRotated(t *testing.T) {
+	s := newServer(t)
+	file := filepath.Join(t.TempDir(), "key")
+	write := func(key string) {
+		if err := os.WriteFile(file, []byte(key), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(sharedText)
+	sharing := everything()
+	sharing.Cache.Key, sharing.Budgets.Key = &filters.SecretRef{File: file}, &filters.SecretRef{File: file}
+	f := newFaulty(t, reply{text: `{"risk":"low"}`})
+	e := replica(t, s.Address, sharing, map[string]ai.Spec{"p": compatible(f, func(s *ai.Spec) {
+		s.Cache, s.Budget = &ai.Cache{TTL: time.Hour}, &ai.Budget{Tokens: 1e6, Per: "month"}
+	})})
+	at := e.prepare(t, "p", riskTask())
+	n := 0
+	next := func() {
+		n++
+		if _, err := ask(t, at, question(fmt.Sprint(n))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next()
+	next()
+	if got := s.under("sluice:budget/"); len(got) != 1 {
+		t.Errorf("%d counters with one key", len(got))
+	}
+	write(sharedText + "2")
+	next()
+	if got := s.under("sluice:budget/"); len(got) != 1 {
+		t.Error("the key is read for every call")
+	}
+	e.clock.advance(keyring.RereadEvery)
+	eventually(t, "a counter of the new key", func() bool { next(); return len(s.under("sluice:budget/")) == 2 })
 }
 
 // TestReplicasShareABudget: many at once, over two replicas and two budgets,
@@ -228,7 +247,7 @@ func TestReplicasShareABudget(t *testing.T) {
 		s.MaxTokens, s.Bulkhead = 20, &ai.Bulkhead{Calls: 1000}
 		s.Budgets = []ai.Budget{{Tokens: tokens, Per: "day", By: "consumer"}, {Tokens: 100 * tokens, Per: "month"}}
 	})}
-	a, b := replica(t, s.socket, everything(), specs), replica(t, s.socket, everything(), specs)
+	a, b := replica(t, s.Address, everything(), specs), replica(t, s.Address, everything(), specs)
 	var wg sync.WaitGroup
 	var answered, refused atomic.Int64
 	for _, e := range []*env{a, b} {
@@ -271,7 +290,7 @@ func TestReplicasShareABudget(t *testing.T) {
 func TestAReplicaThatDies(t *testing.T) {
 	s := newServer(t)
 	f := newFaulty(t, reply{text: `{"risk":"low"}`, delay: 100 * time.Millisecond})
-	a := replica(t, s.socket, everything(), caching(f))
+	a := replica(t, s.Address, everything(), caching(f))
 	go func() { _, _ = ask(t, a.prepare(t, "p", riskTask()), question("x")) }()
 	var reserved []string
 	eventually(t, "a reservation", func() bool { reserved = s.under("sluice:budget/"); return len(reserved) == 1 && reserved[0] != "0" })
@@ -296,8 +315,8 @@ func broken(t *testing.T) map[string]string {
 	t.Cleanup(func() { _ = hangs.Close() })
 	// Nobody accepts: the connection is there, and never a word comes.
 	killed := newServer(t)
-	killed.kill()
-	return map[string]string{"killed": killed.socket, "hangs": hangs.Addr().String(), "refuses": "127.0.0.1:1"}
+	killed.Kill()
+	return map[string]string{"killed": killed.Address, "hangs": hangs.Addr().String(), "refuses": "127.0.0.1:1"}
 }
 
 // TestAStoreThatIsBroken never takes an answer away: lookups are misses, and
@@ -375,14 +394,14 @@ func TestAStoreThatHangsForAWhile(t *testing.T) {
 	sharing := everything()
 	sharing.Budgets.Timeout = 500 * time.Millisecond
 	sharing.Cache = ai.SharedCache{}
-	e := replica(t, s.socket, sharing, caching(f))
+	e := replica(t, s.Address, sharing, caching(f))
 	at := e.prepare(t, "p", riskTask())
 	if ans, err := ask(t, at, question("before")); err != nil || ans.Usage.Alone {
 		t.Fatalf("%+v, %v", ans, err)
 	}
 	eventually(t, "a settled call", func() bool { return e.saw.store("budgets settle ok") == 1 })
 	signal := func(sig syscall.Signal) {
-		if err := s.cmd.Process.Signal(sig); err != nil {
+		if err := s.Signal(sig); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -456,12 +475,12 @@ func BenchmarkSharedHit(b *testing.B) {
 	f := newFaulty(b, reply{text: `{"risk":"low"}`})
 	sharing := everything()
 	specs := caching(f)
-	a, q := replica(b, s.socket, sharing, specs), question("x")
+	a, q := replica(b, s.Address, sharing, specs), question("x")
 	if _, err := ask(b, a.prepare(b, "p", riskTask()), q); err != nil {
 		b.Fatal(err)
 	}
 	eventually(b, "an answer in the store", func() bool { return a.saw.store("cache put ok") == 1 })
-	e := replica(b, s.socket, sharing, specs)
+	e := replica(b, s.Address, sharing, specs)
 	e.pool.BoundCache(1) // nothing stays in memory
 	at := e.prepare(b, "p", riskTask())
 	for b.Loop() {

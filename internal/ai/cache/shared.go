@@ -43,7 +43,7 @@ type Shared struct {
 	Breaker circuitbreaker.CircuitBreaker[any]
 	Now     func() time.Time
 	Rand    io.Reader
-	// Observe is told what became of an operation: of get hit, miss,
+	// Observe is told what became of an operation: of get hit, miss, old,
 	// unreadable, timeout, failed, paused or no key; of put ok, timeout,
 	// failed, paused, no key, dropped or too large.
 	Observe func(operation, result string)
@@ -58,13 +58,17 @@ func (s *Shared) Get(ctx context.Context, key Key, since time.Time) ([]byte, tim
 		return value, put, true
 	}
 	e, result := s.lookup(ctx, key)
-	s.Observe("get", result)
 	now := s.Now()
-	if result != "hit" || e.put.Before(since) || !now.Before(e.until) {
-		return nil, time.Time{}, false
+	if result == "hit" {
+		if now.Before(e.until) {
+			s.Near.Put(ctx, key, e.value, e.put, e.until.Sub(now))
+		}
+		if e.put.Before(since) || !now.Before(e.until) {
+			result = "old"
+		}
 	}
-	s.Near.Put(ctx, key, e.value, e.put, e.until.Sub(now))
-	return e.value, e.put, true
+	s.Observe("get", result)
+	return e.value, e.put, result == "hit"
 }
 
 func (s *Shared) lookup(ctx context.Context, key Key) (entry, string) {

@@ -152,7 +152,7 @@ func TestSharedAnswers(t *testing.T) {
 		t.Errorf("%d lookups: what was had once is in memory", f.gets)
 	}
 	// What is there is too old for one who wants it newer.
-	if _, _, ok := b.Get(t.Context(), key, now.Add(-time.Second)); ok {
+	if _, _, ok := b.Get(t.Context(), key, now.Add(-time.Second)); ok || sawB.of("get old") != 1 {
 		t.Error("it is too old")
 	}
 	// What the store keeps for longer than it was told to is not taken.
