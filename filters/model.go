@@ -117,11 +117,11 @@ type Usage struct {
 	InputTokens, OutputTokens int
 	// Estimated: the provider did not say how many; they were counted here.
 	Estimated bool
-	// Cost in US dollars; nil where the model has no price.
-	Cost *float64
 	// Alone: the counters of budgets that replicas share could not be reached,
 	// and this replica's own counted.
 	Alone bool
+	// Cost in US dollars; nil where the model has no price.
+	Cost *float64
 }
 
 // Details are what a decision may say of the answer: no content.
