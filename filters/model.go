@@ -117,6 +117,9 @@ type Usage struct {
 	InputTokens, OutputTokens int
 	// Estimated: the provider did not say how many; they were counted here.
 	Estimated bool
+	// Alone: the counters of budgets that replicas share could not be reached,
+	// and this replica's own counted.
+	Alone bool
 	// Cost in US dollars; nil where the model has no price.
 	Cost *float64
 }
@@ -135,6 +138,9 @@ func (a *Answer) Details() map[string]any {
 		d["cost_usd"] = *a.Usage.Cost
 	} else {
 		d["unpriced"] = true
+	}
+	if a.Usage.Alone {
+		d["budget"] = "counted alone"
 	}
 	return d
 }

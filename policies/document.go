@@ -102,7 +102,8 @@ type Settings struct {
 	Identity  identity.Config `json:"identity,omitempty" doc:"How a caller is identified."`
 	DataPlane DataPlane       `json:"dataPlane,omitempty" doc:"What the data plane's configuration allows, where its gRPC metadata does not say so."`
 	Audit     Audit           `json:"audit,omitempty" doc:"The audit log of decisions. Read at start."`
-	Store     store.Config    `json:"store,omitempty" doc:"Where state is that outlives an exchange: the token vault. Read at start."`
+	Store     store.Config    `json:"store,omitempty" doc:"Where state is that outlives an exchange: the token vault, and what models says. Read at start."`
+	Models    ai.Sharing      `json:"models,omitempty" doc:"What replicas share of what stands around the models. Read at start."`
 	Egress    Egress          `json:"egress,omitempty" doc:"Where steps may send content to."`
 	Vault     *secret.Vault   `json:"vault,omitempty" doc:"Vault or OpenBao, for secrets that are there."`
 	Telemetry Telemetry       `json:"telemetry,omitempty" doc:"Traces. Read at start."`

@@ -25,6 +25,7 @@ import (
 	"github.com/sluice-proxy/sluice/internal/expr"
 	"github.com/sluice-proxy/sluice/internal/identity"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
+	"github.com/sluice-proxy/sluice/internal/store"
 )
 
 // maxFileBytes is the largest policy file.
@@ -281,6 +282,9 @@ func (b *build) settings(d *decoder, n ast.Node, h header) {
 	}
 	if err := s.Store.Validate(); err != nil {
 		d.field(h.Spec, "store", err)
+	}
+	if err := s.Models.Validate(s.Store.Type == store.InRedis); err != nil {
+		d.field(h.Spec, "models", err)
 	}
 	b.vault = declaration{d: d, spec: h.Spec}
 	b.identityErr = func(err error) {

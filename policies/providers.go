@@ -47,6 +47,7 @@ func (b *build) providers() {
 		}
 	}
 	b.set.models = use
+	b.sharing(use.Secrets())
 	var good []declaration
 	for _, p := range b.declared {
 		if err := use.Add(p.provider.Name, p.provider.Spec); err != nil {
@@ -69,6 +70,22 @@ func (b *build) providers() {
 			p.d.at(p.d.find(p.spec, "apiKey"), "spec.apiKey", err.Error(), "calls fail until it is there")
 			p.d.problems[len(p.d.problems)-1].Severity = SeverityWarning
 		}
+	}
+}
+
+// sharing checks the keys of what replicas share.
+func (b *build) sharing(secrets filters.Secrets) {
+	v := b.vault
+	if v.d == nil {
+		return
+	}
+	missing, bad := b.set.settings.Models.Check(secrets)
+	for _, err := range bad {
+		v.d.field(v.spec, "models", err)
+	}
+	for _, err := range missing {
+		v.d.field(v.spec, "models", err)
+		v.d.problems[len(v.d.problems)-1].Severity = SeverityWarning
 	}
 }
 

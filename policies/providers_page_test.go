@@ -19,7 +19,7 @@ func TestTheProvidersPageIsCurrent(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := string(text)
-	for name, cfg := range map[string]any{"provider": ai.Spec{}, "vault": secret.Vault{}} {
+	for name, cfg := range map[string]any{"provider": ai.Spec{}, "vault": secret.Vault{}, "sharing": ai.Sharing{}} {
 		mark := strings.Replace(begin, "%s", name, 1)
 		before, rest, ok1 := strings.Cut(got, mark)
 		_, after, ok2 := strings.Cut(rest, end)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -21,6 +22,7 @@ import (
 	"github.com/sluice-proxy/sluice/internal/ai"
 	"github.com/sluice-proxy/sluice/internal/audit"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
+	"github.com/sluice-proxy/sluice/internal/secret"
 	"github.com/sluice-proxy/sluice/internal/store"
 	"github.com/sluice-proxy/sluice/internal/telemetry"
 	"github.com/sluice-proxy/sluice/policies"
@@ -78,6 +80,10 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		return err
 	}
 	shared.Use(state)
+	settled, err := d.share(settings, state)
+	if err != nil {
+		return err
+	}
 
 	log, err := audit.Open(audit.Config{To: settings.Audit.To, Stdout: d.stdout})
 	if err != nil {
@@ -87,7 +93,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	d.metrics.CounterFunc("sluice_audit_dropped_total", "Audit lines dropped because the queue was full.", func() float64 { return float64(log.Dropped()) })
 	d.metrics.CounterFunc("sluice_audit_failed_writes_total", "Writes of the audit log that failed; their lines are lost.", func() float64 { return float64(log.Failed()) })
 	recorders := []pipeline.Recorder{d.metrics, log}
-	flush := []func(context.Context) error{log.Close, func(context.Context) error { return state.Close() }}
+	flush := []func(context.Context) error{log.Close, func(context.Context) error { settled(); return state.Close() }}
 
 	if cfg := tracing(settings); cfg.Configured() {
 		otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { d.log.Warn("tracing", "error", err.Error()) }))
@@ -140,6 +146,28 @@ func (d *daemon) openStore(ctx context.Context, cfg store.Config) (store.Backend
 		d.metrics.CounterFunc("sluice_store_evicted_total", "Entries of the store in memory that had to go before their time.", func() float64 { return float64(m.Evicted()) })
 	}
 	return state, nil
+}
+
+// share puts the store behind the models' cache and budgets, where the settings
+// say so. What it returns waits until the last calls are settled, and ends it.
+func (d *daemon) share(settings *policies.Settings, state store.Backend) (settled func(), err error) {
+	if !settings.Models.Any() {
+		return func() {}, nil
+	}
+	far, ok := state.(ai.Far)
+	if !ok {
+		return nil, errors.New("the store is not one that replicas share")
+	}
+	secrets, err := secret.New(settings.Vault, d.log)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the keys of what replicas share: %w", err)
+	}
+	wait, err := d.pool.Share(settings.Models, far, secrets)
+	if err != nil {
+		secrets.Close()
+		return nil, err
+	}
+	return func() { wait(); secrets.Close() }, nil
 }
 
 // serve runs the server, the admin port, the watch over the files and the

@@ -32,6 +32,18 @@ func TestScripts(t *testing.T) {
 			"httpget":    httpGet,
 			"eventually": eventually,
 			"signal":     sendSignal,
+			"expand":     expand,
+			"redis":      startRedis,
+			"inredis":    inRedis,
+			"model":      startModel,
+			"asked":      asked,
+			"exchange":   exchange,
+		},
+		Condition: func(name string) (bool, error) {
+			if name == "redis" {
+				return os.Getenv("SLUICE_REDIS") != "", nil
+			}
+			return false, fmt.Errorf("there is no condition %q", name)
 		},
 	})
 }

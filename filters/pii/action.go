@@ -21,7 +21,7 @@ func (w *work) write(ctx context.Context, fd *detect.Finding, t *Treatment, valu
 	case Encrypt:
 		return w.vault.encrypt(string(value), t.Random)
 	case Synthesize:
-		return w.vault.synthesize(fd.Entity, string(value)), nil
+		return synthesize(w.vault.keys, fd.Entity, string(value)), nil
 	}
 	start := len(w.scratch)
 	switch t.Action {
@@ -38,7 +38,7 @@ func (w *work) write(ctx context.Context, fd *detect.Finding, t *Treatment, valu
 		if length == 0 {
 			length = 32
 		}
-		w.scratch = append(w.scratch, hex.EncodeToString(w.vault.mac(forHash, string(fd.Entity), string(value)))[:length]...)
+		w.scratch = append(w.scratch, hex.EncodeToString(w.vault.keys.MAC(forHash, string(fd.Entity), string(value)))[:length]...)
 	default:
 		w.scratch = mask(w.scratch, t, fd.Entity, value)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/body"
 	"github.com/sluice-proxy/sluice/internal/detect"
+	"github.com/sluice-proxy/sluice/internal/keyring"
 )
 
 // scanner finds things in a text, as detect.Scanner does.
@@ -125,10 +126,10 @@ func (f *filter) arm(env filters.Env) error {
 	if f.key, err = env.Secret(f.cfg.Key); err != nil {
 		return &filters.FieldError{Path: "key", Msg: err.Error()}
 	}
-	switch {
-	case len(f.key.Reveal()) < minKey:
-		return &filters.FieldError{Path: "key", Msg: fmt.Sprintf("the key has less than %d bytes", minKey), Hint: "openssl rand -base64 32 makes one"}
-	case f.store == nil && (f.cfg.Restore || f.cfg.uses(Tokenize)):
+	if err := keyring.Check("key", f.key); err != nil {
+		return err
+	}
+	if f.store == nil && (f.cfg.Restore || f.cfg.uses(Tokenize)) {
 		return &filters.FieldError{Path: "action", Msg: "there is no store to keep tokens in"}
 	}
 	return nil
@@ -193,7 +194,7 @@ func (f *filter) begin(ex *filters.Exchange) (work, error) {
 		if err != nil {
 			return work{}, err
 		}
-		w.vault = &vault{keyring: keyring{secret: f.key, tenant: tenant}, store: f.store, random: f.random, tokens: f.cfg.Tokens, scope: f.cfg.scopeOf(ex)}
+		w.vault = &vault{keys: &keyring.Ring{Secret: f.key, Tenant: tenant}, store: f.store, random: f.random, tokens: f.cfg.Tokens, scope: f.cfg.scopeOf(ex)}
 	}
 	for i := range f.cfg.Rules {
 		r := &f.cfg.Rules[i]

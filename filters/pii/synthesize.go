@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"github.com/sluice-proxy/sluice/internal/detect"
+	"github.com/sluice-proxy/sluice/internal/keyring"
 )
 
 // dice are random numbers that a value and the tenant's key decide on.
 type dice struct {
-	keys  *keyring
+	keys  *keyring.Ring
 	seed  []string
 	block []byte
 	n     int
@@ -23,7 +24,7 @@ type dice struct {
 func (d *dice) pick(n int) int {
 	if len(d.block) < 4 {
 		d.n++
-		d.block = d.keys.mac(forSynthesize, append([]string{strconv.Itoa(d.n)}, d.seed...)...)
+		d.block = d.keys.MAC(forSynthesize, append([]string{strconv.Itoa(d.n)}, d.seed...)...)
 	}
 	v := binary.BigEndian.Uint32(d.block)
 	d.block = d.block[4:]
@@ -34,9 +35,9 @@ func (d *dice) digit() byte { return '0' + byte(d.pick(10)) }
 
 // synthesize returns a made-up value of the same kind and form: the same for
 // equal values, and never the value.
-func (k *keyring) synthesize(e detect.Entity, value string) []byte {
+func synthesize(keys *keyring.Ring, e detect.Entity, value string) []byte {
 	for try := range 16 {
-		d := &dice{keys: k, seed: []string{string(e), value, strconv.Itoa(try)}}
+		d := &dice{keys: keys, seed: []string{string(e), value, strconv.Itoa(try)}}
 		if out := d.like(e, value); out != value {
 			return []byte(out)
 		}

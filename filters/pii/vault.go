@@ -2,8 +2,6 @@ package pii
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
 	"encoding/base32"
 	"encoding/base64"
 	"encoding/binary"
@@ -13,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/internal/keyring"
 )
 
 // Tokens is how action tokenize writes.
@@ -47,7 +46,7 @@ var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPad
 
 // vault tokenizes the values of one body, and puts them back.
 type vault struct {
-	keyring
+	keys   *keyring.Ring
 	store  filters.Store
 	random io.Reader
 	tokens Tokens
@@ -81,17 +80,17 @@ func (v *vault) tokenize(ctx context.Context, entity, value string) ([]byte, err
 	}
 	var token string
 	if v.tokens.Style == Opaque {
-		token = opaquePrefix + base32Lower.EncodeToString(v.mac(forToken, entity, value)[:16])
+		token = opaquePrefix + base32Lower.EncodeToString(v.keys.MAC(forToken, entity, value)[:16])
 	} else {
 		// Entities whose labels are the same count together.
-		n, err := v.store.Number(ctx, v.tokens.TTL, v.name("list", v.scope, label(entity)), v.name("member", entity, value))
+		n, err := v.store.Number(ctx, v.tokens.TTL, v.keys.Name(forNames, "list", v.scope, label(entity)), v.keys.Name(forNames, "member", entity, value))
 		if err != nil {
 			return nil, storeFailed(err)
 		}
 		token = fmt.Sprintf("<%s_%d>", label(entity), n)
 	}
 	name := v.nameOf(token)
-	sealed, err := v.seal(forVault, value, name, v.random)
+	sealed, err := v.keys.Seal(forVault, value, name, v.random)
 	if err != nil {
 		return nil, err
 	}
@@ -105,9 +104,9 @@ func (v *vault) tokenize(ctx context.Context, entity, value string) ([]byte, err
 // nameOf is where in the store a token's value is.
 func (v *vault) nameOf(token string) string {
 	if strings.HasPrefix(token, opaquePrefix) {
-		return v.name("vault", token)
+		return v.keys.Name(forNames, "vault", token)
 	}
-	return v.name("vault", v.scope, token)
+	return v.keys.Name(forNames, "vault", v.scope, token)
 }
 
 // label is an entity's name as tokens have it.
@@ -156,7 +155,7 @@ func (v *vault) open(ctx context.Context, tokens []string) ([][]byte, error) {
 	}
 	for k, i := range asked {
 		if sealed[k] != nil {
-			values[i], _ = v.unseal(forVault, sealed[k], names[k])
+			values[i], _ = v.keys.Open(forVault, sealed[k], names[k])
 		}
 		v.remember(tokens[i], values[i])
 	}
@@ -171,11 +170,11 @@ func (v *vault) encrypt(value string, random bool) ([]byte, error) {
 		return nil, &filters.Failure{Reason: "the value is too long to be encrypted"}
 	}
 	head := string([]byte{sealedVersion, byte(size >> 8), byte(size)})
-	from := io.Reader(strings.NewReader(string(v.mac(forNonce, value))))
+	from := io.Reader(strings.NewReader(string(v.keys.MAC(forNonce, value))))
 	if random {
 		from = v.random
 	}
-	sealed, err := v.seal(forCipher, value, head, from)
+	sealed, err := v.keys.Seal(forCipher, value, head, from)
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +187,7 @@ func (v *vault) decrypt(token string) ([]byte, bool) {
 	if err != nil || len(all) < sealedHeader {
 		return nil, false
 	}
-	return v.unseal(forCipher, all[sealedHeader:], string(all[:sealedHeader]))
+	return v.keys.Open(forCipher, all[sealedHeader:], string(all[:sealedHeader]))
 }
 
 // sealedLength returns how long a ciphertext that begins so is, with its
@@ -203,34 +202,4 @@ func sealedLength(head []byte) int {
 		return 0
 	}
 	return len(sealedPrefix) + base64.RawURLEncoding.EncodedLen(sealedHeader+size)
-}
-
-// seal encrypts with AES-256-GCM: the nonce, the ciphertext and the tag.
-func (k *keyring) seal(p purpose, value, about string, nonce io.Reader) ([]byte, error) {
-	gcm, err := k.gcm(p)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]byte, gcm.NonceSize(), gcm.NonceSize()+len(value)+gcm.Overhead())
-	if _, err := io.ReadFull(nonce, out); err != nil {
-		return nil, fmt.Errorf("making a nonce: %w", err)
-	}
-	return gcm.Seal(out, out, []byte(value), []byte(about)), nil
-}
-
-func (k *keyring) unseal(p purpose, sealed []byte, about string) ([]byte, bool) {
-	gcm, err := k.gcm(p)
-	if err != nil || len(sealed) < gcm.NonceSize() {
-		return nil, false
-	}
-	value, err := gcm.Open([]byte{}, sealed[:gcm.NonceSize()], sealed[gcm.NonceSize():], []byte(about))
-	return value, err == nil
-}
-
-func (k *keyring) gcm(p purpose) (cipher.AEAD, error) {
-	block, err := aes.NewCipher(k.key(p))
-	if err != nil {
-		return nil, fmt.Errorf("making a cipher: %w", err)
-	}
-	return cipher.NewGCM(block)
 }

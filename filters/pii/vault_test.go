@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/detect"
+	"github.com/sluice-proxy/sluice/internal/keyring"
 	"github.com/sluice-proxy/sluice/internal/store"
 )
 
@@ -342,7 +343,6 @@ func TestSynthetic(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &keyring{secret: filters.NewSecret(testKey), tenant: "t"}
 	for _, c := range []struct {
 		e     detect.Entity
 		value string
@@ -353,9 +353,9 @@ func TestSynthetic(t *testing.T) {
 		{detect.IPAddress, "2001:db8::1", true}, {detect.MACAddress, "00:1b:44:11:3a:b7", true}, {detect.USSSN, "078-05-1120", false}, {detect.Phone, "+1 202 555 0143", false},
 	} {
 		for n := range 200 {
-			k.tenant = fmt.Sprint(n)
-			got := string(k.synthesize(c.e, c.value))
-			if got == c.value || got != string(k.synthesize(c.e, c.value)) {
+			k := &keyring.Ring{Secret: filters.NewSecret(testKey), Tenant: fmt.Sprint(n)}
+			got := string(synthesize(k, c.e, c.value))
+			if got == c.value || got != string(synthesize(k, c.e, c.value)) {
 				t.Fatalf("%s: %q for %q", c.e, got, c.value)
 			}
 			if c.e != detect.Email && c.e != detect.IPAddress && shapeOf(got) != shapeOf(c.value) {
@@ -388,7 +388,7 @@ func shapeOf(s string) string {
 }
 
 func TestSyntheticNames(t *testing.T) {
-	k := &keyring{secret: filters.NewSecret(testKey)}
+	k := &keyring.Ring{Secret: filters.NewSecret(testKey)}
 	for _, c := range []struct {
 		e     detect.Entity
 		value string
@@ -396,18 +396,18 @@ func TestSyntheticNames(t *testing.T) {
 	}{
 		{"PERSON", "Jane Doe", 2}, {"PERSON", "JANE DOE", 2}, {"PERSON", "jane", 1}, {"LOCATION", "Springfield", 1}, {"ORGANIZATION", "Acme Inc", 2},
 	} {
-		got := string(k.synthesize(c.e, c.value))
+		got := string(synthesize(k, c.e, c.value))
 		if len(strings.Fields(got)) != c.words || strings.EqualFold(got, c.value) || (strings.ToUpper(c.value) == c.value) != (strings.ToUpper(got) == got) || (strings.ToLower(c.value) == c.value) != (strings.ToLower(got) == got) {
 			t.Errorf("%s %q: %q", c.e, c.value, got)
 		}
 	}
 	for _, v := range []string{"1980-02-29", "29.02.1980", "February 29, 1980"} {
-		got := string(k.synthesize("DATE_OF_BIRTH", v))
+		got := string(synthesize(k, "DATE_OF_BIRTH", v))
 		if got == v || !strings.ContainsAny(got, "0123456789") {
 			t.Errorf("%q: %q", v, got)
 		}
 	}
-	if got := string(k.synthesize("X", "--")); got != redactedText {
+	if got := string(synthesize(k, "X", "--")); got != redactedText {
 		t.Errorf("what has no other form became %q", got)
 	}
 }

@@ -11,7 +11,8 @@
 //  2. cache: an equal question of the same tenant that was answered before, or
 //     is being answered now, is not asked again. The key and the kept answer
 //     hold the tokens, never the values;
-//  3. budget: what the call may take is reserved, and settled after it;
+//  3. budget: what the call may take is reserved, and settled after it. Replicas
+//     share cache and budgets where Share was told so;
 //  4. the call: retries, circuit breaker, bulkhead, hedging, deadline;
 //  5. the answer: parsed, repaired once, and held against the schema. What
 //     does not fit is an error;

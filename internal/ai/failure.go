@@ -36,6 +36,8 @@ func reason(err error) string {
 	switch {
 	case errors.As(err, &we):
 		return "provider: " + string(we.Kind)
+	case errors.Is(err, errBudgetStore): // whatever the store's error is
+		return "budget store"
 	case errors.Is(err, circuitbreaker.ErrOpen):
 		return "provider: circuit open"
 	case errors.Is(err, bulkhead.ErrFull):
@@ -46,8 +48,6 @@ func reason(err error) string {
 		return "canceled"
 	case errors.Is(err, errBudget):
 		return "budget"
-	case errors.Is(err, errBudgetStore):
-		return "budget store"
 	case errors.Is(err, errPrivacy):
 		return "privacy"
 	case errors.Is(err, answer.ErrNotJSON):

@@ -50,6 +50,9 @@ type Observer interface {
 	// ModelBreaker tells that a provider's breaker is now closed, open or
 	// half-open.
 	ModelBreaker(provider, state string)
+	// ModelStore tells what became of an operation (get, put, reserve, settle)
+	// on what replicas share (cache, budgets): words of a fixed set.
+	ModelStore(what, operation, result string)
 }
 
 type noObserver struct{}
@@ -57,3 +60,5 @@ type noObserver struct{}
 func (noObserver) ModelCall(*Call)             {}
 func (noObserver) ModelAsked(*Asked)           {}
 func (noObserver) ModelBreaker(string, string) {}
+
+func (noObserver) ModelStore(string, string, string) {}

@@ -33,9 +33,7 @@ type Options struct {
 	Dial Dial
 	// Observer is told of every question.
 	Observer Observer
-	// Answers and Budgets are where answers are kept and usage is counted; in
-	// memory where nil.
-	Answers cache.Store
+	// Budgets is where usage is counted; in memory where nil.
 	Budgets budget.Store
 	// CacheBytes bounds the answers kept in memory.
 	CacheBytes int64
@@ -46,8 +44,10 @@ type Options struct {
 // cached answers go by the provider's name and survive a change of the rest.
 type Pool struct {
 	opt     Options
-	answers cache.Store
+	near    *cache.Memory
+	answers cache.Store // near, or what is shared behind it
 	budgets budget.Store
+	alone   budget.Store // counts where budgets fails; nil: nothing does
 
 	mu        sync.Mutex
 	providers map[string]*shared[*Provider]
@@ -74,14 +74,11 @@ func NewPool(opt Options) (*Pool, error) {
 	if opt.Observer == nil {
 		opt.Observer = noObserver{}
 	}
-	p := &Pool{opt: opt, answers: opt.Answers, budgets: opt.Budgets, providers: map[string]*shared[*Provider]{}, sources: map[string]*shared[*secret.Source]{}}
-	if p.answers == nil {
-		m, err := cache.NewMemory(or(opt.CacheBytes, DefaultCacheBytes))
-		if err != nil {
-			return nil, err
-		}
-		p.answers = m
+	near, err := cache.NewMemory(or(opt.CacheBytes, DefaultCacheBytes))
+	if err != nil {
+		return nil, err
 	}
+	p := &Pool{opt: opt, near: near, answers: near, budgets: opt.Budgets, providers: map[string]*shared[*Provider]{}, sources: map[string]*shared[*secret.Source]{}}
 	if p.budgets == nil {
 		p.budgets = budget.NewMemory(opt.Now)
 	}
@@ -89,20 +86,11 @@ func NewPool(opt Options) (*Pool, error) {
 }
 
 // BoundCache changes how many bytes of answers are kept in memory; 0 is the
-// default. It has no effect on a store that was handed in.
-func (p *Pool) BoundCache(bytes int64) {
-	if m, ok := p.answers.(*cache.Memory); ok {
-		m.Bound(or(bytes, DefaultCacheBytes))
-	}
-}
+// default.
+func (p *Pool) BoundCache(bytes int64) { p.near.Bound(or(bytes, DefaultCacheBytes)) }
 
 // Cached is about how many answers are kept in memory.
-func (p *Pool) Cached() int {
-	if m, ok := p.answers.(*cache.Memory); ok {
-		return m.Len()
-	}
-	return 0
-}
+func (p *Pool) Cached() int { return p.near.Len() }
 
 // Use is what one set of policies uses of a pool. It is filled while the set
 // is loaded, and released with it.

@@ -205,7 +205,7 @@ func (p *Provider) ask(ctx context.Context, a *asker, q *filters.Question, o *As
 	o.Masked = mapping.Findings
 	key := a.key(p, q.Caller.Tenant, parts)
 	if cached {
-		if r, age, ok := p.recall(ctx, a, key); ok && age <= p.spec.Cache.TTL {
+		if r, ok := p.recall(ctx, a, key, p.spec.Cache.TTL); ok {
 			return p.answer(a, r, mapping, filters.FromCache)
 		}
 	} else {
@@ -283,11 +283,12 @@ func (p *Provider) call(ctx context.Context, a *asker, caller filters.Caller, pa
 	reply, err := p.send(ctx, req)
 	if err != nil {
 		// A call that was cut off may have cost something; nobody says what.
-		held.settle(ctx, 0, 0)
+		held.settle(0, 0)
 		return err
 	}
 	usage := p.usage(req, reply)
-	held.settle(ctx, usage.InputTokens, usage.OutputTokens)
+	usage.Alone = held.alone
+	held.settle(usage.InputTokens, usage.OutputTokens)
 	*r = result{text: reply.Text, model: or(reply.Model, p.spec.Model), usage: usage, finish: reply.Finish}
 	if a.schema == nil {
 		return nil
@@ -374,25 +375,25 @@ func (p *Provider) keep(ctx context.Context, key cache.Key, r *result) {
 	p.pool.answers.Put(ctx, key, []byte(kept), p.pool.opt.Now(), p.spec.Cache.TTL+deref(p.spec.Fallback).Stale)
 }
 
-// recall returns a kept answer and its age.
-func (p *Provider) recall(ctx context.Context, a *asker, key cache.Key) (*result, time.Duration, bool) {
-	b, put, ok := p.pool.answers.Get(ctx, key)
+// recall returns a kept answer that is no older than that.
+func (p *Provider) recall(ctx context.Context, a *asker, key cache.Key, age time.Duration) (*result, bool) {
+	b, _, ok := p.pool.answers.Get(ctx, key, p.pool.opt.Now().Add(-age))
 	if !ok {
-		return nil, 0, false
+		return nil, false
 	}
 	model, text, ok := strings.Cut(string(b), "\n")
 	if !ok {
-		return nil, 0, false
+		return nil, false
 	}
 	r := &result{text: text, model: model}
 	if a.schema != nil {
 		// A shared cache is outside, too.
 		var err error
 		if r.doc, r.value, _, err = a.schema.Parse(text); err != nil {
-			return nil, 0, false
+			return nil, false
 		}
 	}
-	return r, p.pool.opt.Now().Sub(put), true
+	return r, true
 }
 
 // stale returns a kept answer that is too old, where the fallback allows it.
@@ -404,8 +405,8 @@ func (p *Provider) stale(ctx context.Context, a *asker, q *filters.Question) (*f
 	if err != nil {
 		return nil, false
 	}
-	r, age, ok := p.recall(ctx, a, a.key(p, q.Caller.Tenant, parts))
-	if !ok || age > p.spec.Cache.TTL+p.spec.Fallback.Stale {
+	r, ok := p.recall(ctx, a, a.key(p, q.Caller.Tenant, parts), p.spec.Cache.TTL+p.spec.Fallback.Stale)
+	if !ok {
 		return nil, false
 	}
 	ans, err := p.answer(a, r, mapping, filters.FromStale)

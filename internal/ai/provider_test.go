@@ -44,6 +44,7 @@ type watcher struct {
 	calls  []ai.Call
 	asked  []ai.Asked
 	states []string
+	stores map[string]int
 }
 
 func (w *watcher) ModelCall(c *ai.Call) {
@@ -62,6 +63,23 @@ func (w *watcher) ModelBreaker(provider, state string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.states = append(w.states, provider+" "+state)
+}
+
+func (w *watcher) ModelStore(what, operation, result string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stores == nil {
+		w.stores = map[string]int{}
+	}
+	w.stores[what+" "+operation+" "+result]++
+}
+
+// store is how often something has become of an operation on what replicas
+// share.
+func (w *watcher) store(what string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.stores[what]
 }
 
 func (w *watcher) said() string {

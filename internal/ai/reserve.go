@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"time"
 
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/ai/budget"
@@ -17,15 +16,12 @@ const perDollar = 1e9
 // reservation is what a call holds of the budgets.
 type reservation struct {
 	provider *Provider
-	held     []holding
-}
-
-// holding is a part of one budget.
-type holding struct {
-	key   string
-	money bool
-	n     int64
-	until time.Time
+	amounts  []budget.Amount
+	money    []bool      // of which amounts are money, and not tokens
+	held     budget.Held // nil: nothing
+	// alone: the shared counters could not be reached, and this replica
+	// counts for itself.
+	alone bool
 }
 
 // reserve takes what the call may need from every budget of the provider: an
@@ -44,34 +40,50 @@ func (p *Provider) reserve(ctx context.Context, caller filters.Caller, req *wire
 }
 
 func (r *reservation) take(ctx context.Context, budgets []Budget, caller filters.Caller, input, output int) error {
+	r.amounts, r.money = nil, nil
 	for _, b := range budgets {
-		key, until := r.provider.counter(b, caller)
-		for _, money := range []bool{false, true} {
-			h := holding{key: key + "/tokens", n: int64(input + output), until: until}
-			limit := b.Tokens
-			if money {
-				h = holding{key: key + "/usd", money: true, n: r.provider.cost(input, output), until: until}
-				limit = int64(b.USD * perDollar)
-			}
-			if limit <= 0 {
-				continue
-			}
-			ok, err := r.provider.pool.budgets.Reserve(ctx, h.key, h.n, limit, until)
-			if err != nil || !ok {
-				r.release(ctx)
-				if err != nil {
-					return errors.Join(errBudgetStore, err)
-				}
-				return errBudget
-			}
-			r.held = append(r.held, h)
-		}
+		r.add(b, caller, false, int64(input+output), b.Tokens)
+		r.add(b, caller, true, r.provider.cost(input, output), int64(b.USD*perDollar))
 	}
+	pool := r.provider.pool
+	held, err := pool.budgets.Reserve(ctx, r.amounts...)
+	if r.alone = err != nil && pool.alone != nil; r.alone {
+		held, err = pool.alone.Reserve(ctx, r.amounts...)
+	}
+	switch {
+	case err != nil:
+		return errors.Join(errBudgetStore, err)
+	case held == nil:
+		return errBudget
+	}
+	r.held = held
 	return nil
 }
 
-// counter is the key of what a caller has used of a budget in this period.
-func (p *Provider) counter(b Budget, caller filters.Caller) (string, time.Time) {
+// add adds what is taken of one budget. Two budgets of the same people and
+// period have one counter, and the lower limit counts.
+func (r *reservation) add(b Budget, caller filters.Caller, money bool, n, limit int64) {
+	if limit <= 0 {
+		return
+	}
+	a := r.provider.counter(b, caller)
+	a.N, a.Limit = n, limit
+	if money {
+		a.Key += "/usd"
+	} else {
+		a.Key += "/tokens"
+	}
+	for i := range r.amounts {
+		if r.amounts[i].Key == a.Key {
+			r.amounts[i].Limit = min(r.amounts[i].Limit, limit)
+			return
+		}
+	}
+	r.amounts, r.money = append(r.amounts, a), append(r.money, money)
+}
+
+// counter names what a caller has used of a budget in this period.
+func (p *Provider) counter(b Budget, caller filters.Caller) budget.Amount {
 	id, until := budget.Period(b.Per, p.pool.opt.Now())
 	who := ""
 	switch b.By {
@@ -82,7 +94,7 @@ func (p *Provider) counter(b Budget, caller filters.Caller) (string, time.Time) 
 	case "route":
 		who = "route/" + caller.Route
 	}
-	return p.name + "/" + b.Per + "/" + id + "/" + who, until
+	return budget.Amount{Key: p.name + "/" + b.Per + "/" + id + "/" + who, Until: until}
 }
 
 // cost is that of a call in billionths of a dollar, rounded up.
@@ -93,22 +105,17 @@ func (p *Provider) cost(input, output int) int64 {
 	return int64(math.Ceil(p.price.Of(input, output) * perDollar))
 }
 
-// release gives back what was taken.
-func (r *reservation) release(ctx context.Context) {
-	for _, h := range r.held {
-		_ = r.provider.pool.budgets.Settle(context.WithoutCancel(ctx), h.key, -h.n, h.until)
-	}
-	r.held = nil
-}
-
 // settle puts what the call took in the place of what was reserved.
-func (r *reservation) settle(ctx context.Context, input, output int) {
-	for _, h := range r.held {
-		took := int64(input + output)
-		if h.money {
-			took = r.provider.cost(input, output)
-		}
-		_ = r.provider.pool.budgets.Settle(context.WithoutCancel(ctx), h.key, took-h.n, h.until)
+func (r *reservation) settle(input, output int) {
+	if r.held == nil {
+		return
 	}
+	used := make([]int64, len(r.amounts))
+	for i := range used {
+		if used[i] = int64(input + output); r.money[i] {
+			used[i] = r.provider.cost(input, output)
+		}
+	}
+	r.held.Settle(used...)
 	r.held = nil
 }

@@ -59,9 +59,12 @@ func (r *Redis) Run(ctx context.Context) error {
 	return errors.New("Redis did not open its socket")
 }
 
+// Signal sends the server a signal: SIGSTOP has it hang until SIGCONT.
+func (r *Redis) Signal(s syscall.Signal) error { return r.cmd.Process.Signal(s) }
+
 // Kill ends the server at once.
 func (r *Redis) Kill() {
-	_ = r.cmd.Process.Signal(syscall.SIGKILL)
+	_ = r.Signal(syscall.SIGKILL)
 	_ = r.cmd.Wait()
 }
 

@@ -28,7 +28,7 @@ type Models struct {
 	tokens, duration            *prometheus.HistogramVec
 	cost, unpriced              *prometheus.CounterVec
 	questions, failures, masked *prometheus.CounterVec
-	repaired                    *prometheus.CounterVec
+	repaired, stores            *prometheus.CounterVec
 	waited                      *prometheus.HistogramVec
 	breaker                     *prometheus.GaugeVec
 	// models and routes bound the names that come from outside.
@@ -58,6 +58,7 @@ func NewModels(m *Metrics) *Models {
 		waited:    histogram("sluice_model_wait_seconds", "Time that an exchange waited for an answer.", stepBuckets, place...),
 		masked:    counterVec(m.registry, "sluice_model_masked_total", "Personal data that was replaced before a question left, by entity.", "provider", "entity"),
 		repaired:  counterVec(m.registry, "sluice_model_repaired_answers_total", "Answers that were not JSON as they came.", "provider"),
+		stores:    counterVec(m.registry, "sluice_model_store_operations_total", "Operations on what replicas share (cache, budgets), by result.", "what", "operation", "result"),
 	}
 	x.breaker = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sluice_model_breaker_state", Help: "1 for the state that a provider's circuit breaker is in; none before its first change."}, []string{"provider", "state"})
 	m.registry.MustRegister(x.breaker)
@@ -125,6 +126,11 @@ func (x *Models) ModelBreaker(provider, state string) {
 		}
 		x.breaker.WithLabelValues(provider, s).Set(v)
 	}
+}
+
+// ModelStore implements ai.Observer.
+func (x *Models) ModelStore(what, operation, result string) {
+	x.stores.WithLabelValues(what, operation, result).Inc()
 }
 
 // Forget drops the series of policies that are gone, so that reloads do not

@@ -20,6 +20,7 @@ func TestModelCallsAreCounted(t *testing.T) {
 	x.ModelAsked(&ai.Asked{Place: place, From: filters.FromModel, Duration: time.Millisecond, Masked: map[string]int{"EMAIL_ADDRESS": 2}})
 	x.ModelAsked(&ai.Asked{Place: place, Failure: "provider: timeout"})
 	x.ModelBreaker("default", "open")
+	x.ModelStore("cache", "get", "hit")
 	text := scrape(t, m)
 	wantLines(t, text,
 		`gen_ai_client_token_usage_sum{gen_ai_operation_name="chat",gen_ai_provider_name="azure.ai.openai",gen_ai_request_model="gpt-4o",gen_ai_response_model="gpt-4o-2024-08-06",gen_ai_token_type="input"} 100`,
@@ -31,6 +32,7 @@ func TestModelCallsAreCounted(t *testing.T) {
 		`sluice_model_masked_total{entity="EMAIL_ADDRESS",provider="default"} 2`,
 		`sluice_model_repaired_answers_total{provider="default"} 1`,
 		`sluice_model_breaker_state{provider="default",state="open"} 1`,
+		`sluice_model_store_operations_total{operation="get",result="hit",what="cache"} 1`,
 		`sluice_model_breaker_state{provider="default",state="closed"} 0`,
 	)
 	x.Forget([]string{"other"})

@@ -8,14 +8,30 @@ import (
 	"time"
 )
 
-// Store counts what has been used. Memory is one; a shared store can be
-// another, so that replicas have one budget. It is used by many at once.
+// Store counts what has been used. Memory is one, and Shared is another, so
+// that replicas have one budget. It is used by many at once.
 type Store interface {
-	// Reserve adds n to the counter of key where that stays within limit, and
-	// says whether it did. The counter is gone after until.
-	Reserve(ctx context.Context, key string, n, limit int64, until time.Time) (bool, error)
-	// Settle adds n, which may be negative, whatever the limit.
-	Settle(ctx context.Context, key string, n int64, until time.Time) error
+	// Reserve adds every amount to its counter, or none of them where one
+	// would go beyond its limit: then what is held is nil. The keys of the
+	// amounts differ.
+	Reserve(ctx context.Context, amounts ...Amount) (Held, error)
+}
+
+// Amount is what is to be used of one budget.
+type Amount struct {
+	// Key names the counter, which is gone after Until.
+	Key   string
+	Until time.Time
+	// N is what is added, and Limit what the counter may come to.
+	N, Limit int64
+}
+
+// Held is what was reserved. It is settled once; what never is counts until
+// the counter is gone.
+type Held interface {
+	// Settle puts what was used, in the order of the amounts, in the place of
+	// what was reserved, whatever the limits. It does not wait for a store.
+	Settle(used ...int64)
 }
 
 // Memory is a Store in memory. Beyond its bound of counters, further keys
@@ -42,24 +58,36 @@ func NewMemory(now func() time.Time) *Memory { return &Memory{now: now} }
 const overflow = "\x00overflow"
 
 // Reserve implements Store.
-func (m *Memory) Reserve(_ context.Context, key string, n, limit int64, until time.Time) (bool, error) {
+func (m *Memory) Reserve(_ context.Context, amounts ...Amount) (Held, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c := m.of(key, until)
-	if n > limit-c.used {
-		return false, nil
+	for i, a := range amounts {
+		c := m.of(a.Key, a.Until)
+		if a.N > a.Limit-c.used {
+			for _, taken := range amounts[:i] {
+				m.of(taken.Key, taken.Until).used -= taken.N
+			}
+			return nil, nil
+		}
+		c.used += a.N
 	}
-	c.used += n
-	return true, nil
+	return &inMemory{m, amounts}, nil
 }
 
-// Settle implements Store.
-func (m *Memory) Settle(_ context.Context, key string, n int64, until time.Time) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	c := m.of(key, until)
-	c.used = max(0, c.used+n)
-	return nil
+// inMemory is what is held of a Memory.
+type inMemory struct {
+	store   *Memory
+	amounts []Amount
+}
+
+// Settle implements Held.
+func (h *inMemory) Settle(used ...int64) {
+	h.store.mu.Lock()
+	defer h.store.mu.Unlock()
+	for i, a := range h.amounts {
+		c := h.store.of(a.Key, a.Until)
+		c.used = max(0, c.used+used[i]-a.N)
+	}
 }
 
 // Used is what a counter stands at.

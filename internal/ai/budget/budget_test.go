@@ -1,9 +1,9 @@
 package budget_test
 
 import (
-	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,28 +24,26 @@ func TestPeriods(t *testing.T) {
 	}
 }
 
+func amount(key string, n, limit int64) budget.Amount {
+	return budget.Amount{Key: key, N: n, Limit: limit, Until: start.Add(time.Hour)}
+}
+
 // TestNeverOverTheLimit: whatever happens at once, what is reserved stays
 // within the limit, and what is settled counts.
 func TestNeverOverTheLimit(t *testing.T) {
 	m := budget.NewMemory(func() time.Time { return start })
-	ctx, until := context.Background(), start.Add(time.Hour)
 	var wg sync.WaitGroup
-	var mu sync.Mutex
-	took := int64(0)
+	var took atomic.Int64
 	for range 50 {
 		wg.Go(func() {
 			for range 20 {
-				ok, err := m.Reserve(ctx, "k", 10, 1000, until)
+				held, err := m.Reserve(t.Context(), amount("k", 10, 1000))
 				if err != nil {
 					t.Error(err)
 				}
-				if ok {
-					mu.Lock()
-					took += 4
-					mu.Unlock()
-					if err := m.Settle(ctx, "k", -6, until); err != nil {
-						t.Error(err)
-					}
+				if held != nil {
+					took.Add(4)
+					held.Settle(4)
 				}
 				if used := m.Used("k"); used > 1000 {
 					t.Errorf("%d are used", used)
@@ -54,25 +52,40 @@ func TestNeverOverTheLimit(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if used := m.Used("k"); used != took || used < 990 {
-		t.Errorf("%d are used, %d were taken", used, took)
+	if used := m.Used("k"); used != took.Load() || used < 990 {
+		t.Errorf("%d are used, %d were taken", used, took.Load())
+	}
+}
+
+// TestAllOrNothing: where one budget has no room, nothing is taken of the
+// others.
+func TestAllOrNothing(t *testing.T) {
+	m := budget.NewMemory(func() time.Time { return start })
+	if held, err := m.Reserve(t.Context(), amount("a", 5, 100), amount("b", 6, 10)); held == nil || err != nil {
+		t.Fatal("there is room for both")
+	}
+	if held, err := m.Reserve(t.Context(), amount("a", 5, 100), amount("b", 6, 10)); held != nil || err != nil {
+		t.Error("b has no room")
+	}
+	if a, b := m.Used("a"), m.Used("b"); a != 5 || b != 6 {
+		t.Errorf("%d of a and %d of b are used", a, b)
 	}
 }
 
 func TestCountersEndAndAreBounded(t *testing.T) {
 	now := start
 	m := &budget.Memory{} // with the real clock
-	if ok, err := m.Reserve(context.Background(), "k", 1, 1, time.Now().Add(time.Hour)); !ok || err != nil {
+	if held, err := m.Reserve(t.Context(), budget.Amount{Key: "k", N: 1, Limit: 1, Until: time.Now().Add(time.Hour)}); held == nil || err != nil {
 		t.Error("the zero value does not work")
 	}
 	m = budget.NewMemory(func() time.Time { return now })
 	m.Max = 3
 	reserve := func(key string) bool {
-		ok, err := m.Reserve(context.Background(), key, 6, 10, now.Add(time.Minute))
+		held, err := m.Reserve(t.Context(), budget.Amount{Key: key, N: 6, Limit: 10, Until: now.Add(time.Minute)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return ok
+		return held != nil
 	}
 	for i := range 3 {
 		if !reserve(fmt.Sprint("k", i)) {

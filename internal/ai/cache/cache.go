@@ -13,13 +13,14 @@ import (
 // Key identifies a question: a hash of all that the answer depends on.
 type Key [32]byte
 
-// Store keeps answers. Memory is one; a shared store can be another. It is
-// used by many at once, and must not block beyond ctx.
+// Store keeps answers. Memory is one, and Shared is another, so that replicas
+// have one cache. It is used by many at once.
 type Store interface {
-	// Get returns what was put, and when; ok is false where there is nothing
-	// or the store cannot be asked.
-	Get(ctx context.Context, key Key) (value []byte, put time.Time, ok bool)
-	// Put keeps a value for at most d. One that the store cannot keep is lost.
+	// Get returns what was put since a time, and when; ok is false where there
+	// is nothing or the store cannot be asked. It does not block beyond ctx.
+	Get(ctx context.Context, key Key, since time.Time) (value []byte, put time.Time, ok bool)
+	// Put keeps a value for at most d, and does not wait for a store. What
+	// cannot be kept is lost.
 	Put(ctx context.Context, key Key, value []byte, put time.Time, d time.Duration)
 }
 
@@ -54,9 +55,9 @@ func NewMemory(bytes int64) (*Memory, error) {
 }
 
 // Get implements Store.
-func (m *Memory) Get(_ context.Context, key Key) ([]byte, time.Time, bool) {
+func (m *Memory) Get(_ context.Context, key Key, since time.Time) ([]byte, time.Time, bool) {
 	e, ok := m.entries.GetIfPresent(key)
-	return e.value, e.put, ok
+	return e.value, e.put, ok && !e.put.Before(since)
 }
 
 // Put implements Store.

@@ -111,11 +111,11 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	eventually(t, func() bool { return m.Len() <= 64 })
 	m.Put(ctx, cache.Key{9, 9, 9}, []byte("x"), time.Now(), 20*time.Millisecond)
-	if v, _, ok := m.Get(ctx, cache.Key{9, 9, 9}); !ok || string(v) != "x" {
+	if v, _, ok := m.Get(ctx, cache.Key{9, 9, 9}, time.Time{}); !ok || string(v) != "x" {
 		t.Errorf("%q, %v", v, ok)
 	}
 	time.Sleep(40 * time.Millisecond)
-	if _, _, ok := m.Get(ctx, cache.Key{9, 9, 9}); ok {
+	if _, _, ok := m.Get(ctx, cache.Key{9, 9, 9}, time.Time{}); ok {
 		t.Error("it is there after its time")
 	}
 }
