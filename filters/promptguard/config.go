@@ -235,7 +235,7 @@ func (t *Topics) check() error {
 			case len(t.Keywords[name]) > 0:
 				continue
 			case t.Provider == "" && !slices.Contains(builtin.Classes(builtin.Intent), name):
-				return &filters.FieldError{Path: path, Msg: fmt.Sprintf("nothing tells the topic %q", name), Hint: "give it keywords, or a provider; builtin knows " + strings.Join(builtin.Classes(builtin.Intent), ", ")}
+				return &filters.FieldError{Path: path, Msg: fmt.Sprintf("nothing tells the topic %q", name), Hint: "give it keywords, or a provider; builtin knows " + strings.Join(slices.DeleteFunc(slices.Clone(builtin.Classes(builtin.Intent)), func(c string) bool { return c == otherTopic }), ", ")}
 			}
 			asked++
 		}
