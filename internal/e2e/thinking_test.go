@@ -498,9 +498,9 @@ spec:
     - {filter: transform, with: {headers: [{set: x-risk, cel: steps.classify.risk}]}}
 `
 
-// TestThinkingWithAProvider: the same with a model behind a vendor's protocol.
+// TestThinkingAgainstAimock: the same with a model behind a vendor's protocol.
 // What it says out of turn is a failure of the step.
-func TestThinkingWithAProvider(t *testing.T) {
+func TestThinkingAgainstAimock(t *testing.T) {
 	bin := realtest.Tool(t, "SLUICE_AIMOCK")
 	fixtures, err := filepath.Abs("testdata/aimock.json")
 	if err != nil {
