@@ -207,6 +207,18 @@ func TestWholeAnswersHaveNoFirstPart(t *testing.T) {
 	}
 }
 
+// TestWholeAnswersAreBounded: one that is too long is not cut, but none.
+func TestWholeAnswersAreBounded(t *testing.T) {
+	for kind, base := range map[string]string{"compatible": "/v1", "anthropic": ""} {
+		f := newFaulty(t, reply{text: strings.Repeat("long ", 1<<18)})
+		e := newEnv(t, ai.Options{}, map[string]ai.Spec{"p": compatible(f, func(s *ai.Spec) { s.Type, s.BaseURL, s.Retries = kind, f.URL+base, &ai.Retries{Max: 2} })})
+		ans, err := ask(t, e.prepare(t, "p", filters.Task{}), question("x"))
+		if reasonOf(err) != "provider: too long" || f.calls() != 1 {
+			t.Errorf("%s: answer %+v, error %v, %d calls", kind, ans, err, f.calls())
+		}
+	}
+}
+
 // TestStreamsThatFail: whatever breaks in the middle is a failure of a kind
 // that is known, and never half an answer.
 func TestStreamsThatFail(t *testing.T) {

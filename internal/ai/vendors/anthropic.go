@@ -86,8 +86,7 @@ func (t *Anthropic) whole(ctx context.Context, p anthropic.MessageNewParams, opt
 	for _, b := range m.Content {
 		switch {
 		case b.Type == "tool_use" && b.Name == schemaName:
-			s.called = true
-			s.tool.Write(b.Input)
+			s.answered(string(b.Input))
 		case b.Type == "text":
 			s.text.WriteString(b.Text)
 		}
@@ -120,7 +119,8 @@ func (t *Anthropic) stream(ctx context.Context, p anthropic.MessageNewParams, op
 			s.spoke = true
 			switch b := e.ContentBlock; {
 			case b.Type == "tool_use" && b.Name == schemaName:
-				s.called, answers = true, e.Index
+				s.answered("")
+				answers = e.Index
 			case b.Type == "text":
 				err = s.add(&s.text, b.Text)
 			}

@@ -160,6 +160,13 @@ type said struct {
 	first           time.Duration
 }
 
+// answered begins the call that gives the answer. Of several the last counts.
+func (s *said) answered(arguments string) {
+	s.called = true
+	s.tool.Reset()
+	s.tool.WriteString(arguments)
+}
+
 // add adds a part of the answer to b, within the bound.
 func (s *said) add(b *strings.Builder, part string) error {
 	if b.Len()+len(part) > maxReply {

@@ -114,8 +114,7 @@ func (t *OpenAI) whole(ctx context.Context, p openai.ChatCompletionNewParams, op
 	s.text.WriteString(m.Content)
 	for _, call := range m.ToolCalls {
 		if call.Function.Name == schemaName {
-			s.called = true
-			s.tool.WriteString(call.Function.Arguments)
+			s.answered(call.Function.Arguments)
 		}
 	}
 	return s, nil
@@ -155,7 +154,8 @@ func (t *OpenAI) stream(ctx context.Context, p openai.ChatCompletionNewParams, o
 			}
 			for _, call := range choice.Delta.ToolCalls {
 				if call.Function.Name == schemaName {
-					s.called, answers = true, call.Index
+					s.answered("")
+					answers = call.Index
 				}
 				if call.Index != answers {
 					continue
