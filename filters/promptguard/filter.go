@@ -77,12 +77,11 @@ mark is set both where both are asked for.
 Without a provider, scores come from small models in this process, trained on
 some hundred sentences: they catch what is worded in known ways, and no more, and
 have no opinion of less than three words. At the default threshold they catch
-about seven in ten attempts that they have not been trained on, and take about one
-in twenty paragraphs of technical prose for one; at 0.9 that is eight in ten, and
-one in eight. Of the attempts in 34 disguises of testdata/attempts.jsonl they miss
-five: a story, ROT13, digits for letters, letters from right to left, and a
-language other than English, German, Spanish and French. Observe with
-` + "`mode: shadow`" + ` or ` + "`mark`" + ` before you deny by them.
+about three in four attempts that they have not been trained on, and take about one
+in thirty paragraphs of technical prose for one; at 0.9 that is no more, and one in
+ten. Of the attempts in 34 disguises of testdata/attempts.jsonl they miss five: a
+story, ROT13, digits for letters, letters from right to left, and Russian. Observe
+with ` + "`mode: shadow`" + ` or ` + "`mark`" + ` before you deny by them.
 
 A provider is asked once for the injection score and once for the topic, about all
 prompts together, and only where nothing is denied yet; it is sent what its
