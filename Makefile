@@ -36,7 +36,7 @@ AIMOCK  := $(CURDIR)/.tools/aimock/node_modules/.bin/llmock
 LITELLM := $(CURDIR)/.tools/litellm/bin/litellm
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test test-providers lint fmt vet staticcheck unit race envoy redis bench bench-compare bench-memory bench-events bench-peer eval fuzz generate clean
+.PHONY: build demo test test-providers lint fmt vet staticcheck unit race envoy redis bench bench-compare bench-memory bench-events bench-peer bench-models eval fuzz generate clean
 
 build:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sluice ./cmd/sluice
@@ -83,11 +83,11 @@ unit: envoy redis
 
 # The AI providers against every server that others wrote. LiteLLM's proxy is
 # large and takes its time to install, so make test does without it.
-test-providers:
+test-providers: envoy
 	@sh scripts/openbao.sh
 	@sh scripts/aimock.sh
 	@sh scripts/litellm.sh
-	PATH="$$PATH:$(CURDIR)/.tools/node/bin" SLUICE_OPENBAO=$(OPENBAO) SLUICE_AIMOCK=$(AIMOCK) SLUICE_LITELLM=$(LITELLM) $(GO) test -count=1 -timeout 10m -run 'Aimock|LiteLLM|Vault' ./internal/ai ./internal/secret
+	PATH="$$PATH:$(CURDIR)/.tools/node/bin" SLUICE_OPENBAO=$(OPENBAO) SLUICE_AIMOCK=$(AIMOCK) SLUICE_LITELLM=$(LITELLM) $(GO) test -count=1 -timeout 10m -run 'Aimock|LiteLLM|Vault' ./internal/ai ./internal/secret ./internal/e2e
 
 # Once more under the race detector, without the tests that measure
 # allocations or time, and the ones behind Envoy.
@@ -114,6 +114,10 @@ bench-memory: build
 
 bench-events: build envoy
 	$(GO) run ./internal/bench -sluice bin/sluice -envoy '$(SLUICE_ENVOY)' -events $(BENCH)
+
+# What a slow provider, a dead one and a cached answer cost an exchange.
+bench-models: envoy
+	$(GO) test -count=1 -v -run 'TestASlowProvider|TestADeadProvider|TestACacheHit' ./internal/e2e ./internal/ai
 
 # Also: make eval DATA=DIR SETS="bodies_dev wnut17_dev"
 eval:

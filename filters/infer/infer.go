@@ -61,8 +61,8 @@ property of the schema is answered by the model that its name or its
 
 | x-builtin | answers |
 | --- | --- |
-| ` + "`intent`" + ` | what the text wants: question, order, payment, refund, cancel, complaint, account, access, export, delete, greeting, code, write, translate, summarize |
-| ` + "`confidence`" + ` | the probability of that intent |
+| ` + "`intent`" + ` | what the text wants: question, order, payment, refund, cancel, complaint, account, access, export, delete, greeting, code, write, translate, summarize, or other where it wants none of these |
+| ` + "`confidence`" + ` | the probability of that intent, among all of them |
 | ` + "`risk`" + ` | low, medium or high |
 | ` + "`risk_score`" + ` | the probability of risk, from the property's minimum to its maximum (0 to 1) |
 | ` + "`complexity`" + ` | simple or complex |

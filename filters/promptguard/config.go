@@ -235,7 +235,8 @@ func (t *Topics) check(errs *filters.FieldErrors) {
 			case len(t.Keywords[name]) > 0:
 				continue
 			case t.Provider == "" && !slices.Contains(builtin.Classes(builtin.Intent), name):
-				errs.Add(path, fmt.Sprintf("nothing tells the topic %q", name), "give it keywords, or a provider; builtin knows "+strings.Join(builtin.Classes(builtin.Intent), ", "))
+				known := slices.DeleteFunc(slices.Clone(builtin.Classes(builtin.Intent)), func(c string) bool { return c == otherTopic })
+				errs.Add(path, fmt.Sprintf("nothing tells the topic %q", name), "give it keywords, or a provider; builtin knows "+strings.Join(known, ", "))
 			}
 			asked++
 		}

@@ -56,11 +56,12 @@ body in a charset that is not known, cannot be read: the step fails.
 Patterns, score and topics see a prompt as it reads: escapes decoded, in
 compatibility form (NFKC) and lower case, white space as one space, without
 invisible characters (and, where there are any, also with a space for each; tag
-characters as the letters that they stand for); and a prompt that is base64 as a
-whole is seen decoded too. Patterns ignore case, and the dot matches line ends.
-What a role says over several messages is also looked at as one text, up to
-` + "`maxPromptBytes`" + ` from its end. Letters of other scripts that look alike are not
-folded, and what is encoded in other ways is not decoded.
+characters as the letters that they stand for). Where it can be read in other ways
+it is seen in those, too: base64 and hexadecimal decoded, as a whole or within it,
+HTML and percent escapes undone, letters that stand apart (i g n o r e) put
+together, and Cyrillic and Greek letters beside Latin ones as those that they look
+like. Patterns ignore case, and the dot matches line ends. What a role says over
+several messages is also looked at as one text, up to ` + "`maxPromptBytes`" + ` from its end.
 
 The rules are the patterns by their names, ` + "`injection`" + `, ` + "`topic`" + ` (none that is
 allowed), ` + "`topic.NAME`" + ` (one that is denied) and ` + "`length`" + `. Where several are broken,
@@ -76,9 +77,11 @@ mark is set both where both are asked for.
 Without a provider, scores come from small models in this process, trained on
 some hundred sentences: they catch what is worded in known ways, and no more, and
 have no opinion of less than three words. At the default threshold they catch
-about seven in ten attempts that they have not been trained on, and take about one
-in twenty paragraphs of technical prose for one; at 0.9 that is eight in ten, and
-one in eight. Observe with ` + "`mode: shadow`" + ` or ` + "`mark`" + ` before you deny by them.
+about three in four attempts that they have not been trained on, and take about one
+in thirty paragraphs of technical prose for one; at 0.9 that is no more, and one in
+ten. Of the attempts in 34 disguises of testdata/attempts.jsonl they miss five: a
+story, ROT13, digits for letters, letters from right to left, and Russian. Observe
+with ` + "`mode: shadow`" + ` or ` + "`mark`" + ` before you deny by them.
 
 A provider is asked once for the injection score and once for the topic, about all
 prompts together, and only where nothing is denied yet; it is sent what its

@@ -21,7 +21,7 @@ const (
 	ruleLength    = "length"
 )
 
-// otherTopic is the answer of a provider for what is none of the topics.
+// otherTopic is the answer of a model for what is none of the topics.
 const otherTopic = "other"
 
 // leastWords is how many words the builtin model must see to have an opinion:
@@ -349,7 +349,7 @@ func (g *guard) topic(v *verdict, views []string, at int) error {
 		if err != nil {
 			return &filters.Failure{Reason: "topic", Err: err}
 		}
-		if _, byWords := t.Keywords[name]; sure >= t.Threshold && !byWords {
+		if _, byWords := t.Keywords[name]; sure >= t.Threshold && !byWords && name != otherTopic {
 			told[name] = sure
 		}
 	}

@@ -237,7 +237,7 @@ func TestThreshold(t *testing.T) {
 	if len(attempts) < 20 || len(prose) < 100 {
 		t.Fatalf("%d attempts, %d paragraphs", len(attempts), len(prose))
 	}
-	for _, tt := range []struct{ threshold, caught, wrong float64 }{{0.95, 0.65, 0.1}, {0.9, 0.75, 0.2}} {
+	for _, tt := range []struct{ threshold, caught, wrong float64 }{{0.95, 0.7, 0.07}, {0.9, 0.7, 0.15}} {
 		f := made(t, func(c *Config) { c.Injection.Threshold = tt.threshold })
 		share := func(texts []string) float64 {
 			n := 0

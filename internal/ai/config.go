@@ -19,6 +19,7 @@ type Spec struct {
 	APIVersion  string             `json:"apiVersion,omitempty" doc:"Version of the API, for azure; default 2024-10-21."`
 	APIKey      *filters.SecretRef `json:"apiKey,omitempty" doc:"Where the key is: env, file or vault. A literal is refused. Read again when it changes."`
 	Structured  string             `json:"structured,omitempty" jsonschema:"enum=schema,enum=object,enum=tool,enum=prompt" doc:"How the model is held to the answer's schema: schema (response_format json_schema), object (response_format json_object, the schema in the prompt), tool (a forced call of a tool), prompt (told in the prompt only). Default: tool for anthropic, else schema. The answer is validated in any case."`
+	Stream      bool               `json:"stream,omitempty" doc:"Read answers as a stream, and measure the time to their first part. What is asked and what an answer may be stays the same; an answer that breaks off is a failure that may be retried. Not for builtin."`
 	MaxTokens   int                `json:"maxTokens,omitempty" jsonschema:"minimum=0" doc:"Most tokens of an answer where the step does not say; default 256."`
 	Timeout     time.Duration      `json:"timeout,omitempty" doc:"Most time for one question to this provider, retries included; default 2s. The step's own timeout ends the wait earlier."`
 	Retries     *Retries           `json:"retries,omitempty" doc:"Retries of what may be retried: a connection that failed, 408, 429 and 5xx. Retry-After is kept; one that is later than the timeout ends the call."`
@@ -167,7 +168,7 @@ func (s *Spec) validateType() error {
 	for _, k := range []struct {
 		path string
 		set  bool
-	}{{"model", s.Model != ""}, {"baseURL", s.BaseURL != ""}, {"apiKey", s.APIKey != nil}, {"hedge", s.Hedge != nil}, {"egress", s.Egress != nil}, {"parameters", s.ExtraParams != nil}} {
+	}{{"model", s.Model != ""}, {"baseURL", s.BaseURL != ""}, {"apiKey", s.APIKey != nil}, {"hedge", s.Hedge != nil}, {"egress", s.Egress != nil}, {"stream", s.Stream}, {"parameters", s.ExtraParams != nil}} {
 		if k.set {
 			return fail(k.path, "builtin calls nobody and has none", "leave it out")
 		}

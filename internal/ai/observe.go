@@ -21,7 +21,10 @@ type Call struct {
 	ResponseModel string
 	Start         time.Time
 	Duration      time.Duration
-	Usage         filters.Usage
+	// FirstChunk is how long the first part of a streamed answer took, in the
+	// try that gave it; 0 where it was not streamed.
+	FirstChunk time.Duration
+	Usage      filters.Usage
 	// Finish is why the model stopped, in the vendor's word.
 	Finish string
 	// Repaired: the answer was not JSON as it came.

@@ -51,6 +51,7 @@ type result struct {
 	usage    filters.Usage
 	repaired bool
 	finish   string
+	first    time.Duration // until the first part of a stream
 }
 
 // newProvider builds a provider from a valid spec.
@@ -87,7 +88,7 @@ func (p *Provider) connect(secrets filters.Secrets) (err error) {
 	if p.pool.opt.Dial == nil {
 		return &filters.FieldError{Path: "type", Msg: fmt.Sprintf("no vendors are linked into this program: %s cannot be called", s.Type)}
 	}
-	e := wire.Endpoint{Model: s.Model, BaseURL: s.BaseURL, APIVersion: s.APIVersion, Egress: s.Egress, Structured: s.Structured, Parameters: s.ExtraParams}
+	e := wire.Endpoint{Model: s.Model, BaseURL: s.BaseURL, APIVersion: s.APIVersion, Egress: s.Egress, Structured: s.Structured, Stream: s.Stream, Parameters: s.ExtraParams}
 	if s.APIKey != nil {
 		ref := *s.APIKey
 		e.Key = func() (filters.Secret, error) { return secrets.Secret(ref) }
@@ -257,6 +258,7 @@ func (p *Provider) observed(ctx context.Context, a *asker, caller filters.Caller
 	err := p.call(ctx, a, caller, parts, r)
 	c.Duration = p.pool.opt.Now().Sub(c.Start)
 	c.ResponseModel, c.Usage, c.Finish, c.Repaired = r.model, r.usage, r.finish, r.repaired
+	c.FirstChunk = r.first
 	if err != nil {
 		c.Failure = reason(err)
 		r = nil
@@ -289,7 +291,7 @@ func (p *Provider) call(ctx context.Context, a *asker, caller filters.Caller, pa
 	usage := p.usage(req, reply)
 	usage.Alone = held.alone
 	held.settle(usage.InputTokens, usage.OutputTokens)
-	*r = result{text: reply.Text, model: or(reply.Model, p.spec.Model), usage: usage, finish: reply.Finish}
+	*r = result{text: reply.Text, model: or(reply.Model, p.spec.Model), usage: usage, finish: reply.Finish, first: reply.FirstChunk}
 	if a.schema == nil {
 		return nil
 	}

@@ -106,6 +106,8 @@ static_resources:
             virtual_hosts:
             - name: all
               domains: ["*"]
+              # The backend is told what Sluice put into dynamic metadata.
+              request_headers_to_add: [{header: {key: x-metadata, value: "%DYNAMIC_METADATA(sluice)%"}}]
               routes:
               - match: {prefix: /direct/}
                 direct_response: {status: 200, body: {inline_string: "write to jane@example.com"}}

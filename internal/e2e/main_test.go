@@ -69,6 +69,11 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "setting up:", err)
 		return 1
 	}
+	var err error
+	if folder, err = os.MkdirTemp("", "sluice-e2e-program-"); err != nil {
+		return fail(err)
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
 	if err := os.Setenv(vaultKey, "not a key of anything"); err != nil {
 		return fail(err)
 	}

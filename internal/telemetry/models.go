@@ -25,7 +25,7 @@ var vendors = map[string]string{"openai": "openai", "azure": "azure.ai.openai", 
 // holds content: they are names from policies and of models, and words from
 // fixed sets.
 type Models struct {
-	tokens, duration            *prometheus.HistogramVec
+	tokens, duration, first     *prometheus.HistogramVec
 	cost, unpriced              *prometheus.CounterVec
 	questions, failures, masked *prometheus.CounterVec
 	repaired, stores            *prometheus.CounterVec
@@ -51,6 +51,7 @@ func NewModels(m *Metrics) *Models {
 		registry:  m.registry,
 		tokens:    histogram("gen_ai_client_token_usage", "Tokens of a call, by type: input or output.", tokenBuckets, with(call, "gen_ai_token_type")...),
 		duration:  histogram("gen_ai_client_operation_duration_seconds", "Time of a call, with its retries.", modelCallBucket, with(call, "error_type")...),
+		first:     histogram("gen_ai_client_operation_time_to_first_chunk_seconds", "Time until the first part of a streamed answer came.", modelCallBucket, call...),
 		cost:      counterVec(m.registry, "sluice_model_cost_usd_total", "What calls cost in US dollars, of models with a price.", with(place, "model")...),
 		unpriced:  counterVec(m.registry, "sluice_model_unpriced_calls_total", "Calls of models whose price is not known.", with(place, "model")...),
 		questions: counterVec(m.registry, "sluice_model_questions_total", "Questions to a provider, by where the answer came from: model, cache, stale, default, or none.", with(place, "answer")...),
@@ -84,6 +85,9 @@ func (x *Models) ModelCall(c *ai.Call) {
 	response = x.models.name(response)
 	errorType := strings.ReplaceAll(strings.ReplaceAll(c.Failure, ": ", "."), " ", "_")
 	x.duration.WithLabelValues(operation, vendor, c.Model, response, errorType).Observe(c.Duration.Seconds())
+	if c.FirstChunk > 0 {
+		x.first.WithLabelValues(operation, vendor, c.Model, response).Observe(c.FirstChunk.Seconds())
+	}
 	if c.Usage.InputTokens+c.Usage.OutputTokens > 0 {
 		x.tokens.WithLabelValues(operation, vendor, c.Model, response, "input").Observe(float64(c.Usage.InputTokens))
 		x.tokens.WithLabelValues(operation, vendor, c.Model, response, "output").Observe(float64(c.Usage.OutputTokens))

@@ -14,7 +14,7 @@ func TestModelCallsAreCounted(t *testing.T) {
 	x := NewModels(m)
 	cost := 0.25
 	place := ai.Place{Provider: "default", Type: "azure", Model: "gpt-4o", Policy: "p", Step: "s", Route: "r"}
-	x.ModelCall(&ai.Call{Place: place, ResponseModel: "gpt-4o-2024-08-06", Duration: 30 * time.Millisecond, Usage: filters.Usage{InputTokens: 100, OutputTokens: 10, Cost: &cost}, Repaired: true})
+	x.ModelCall(&ai.Call{Place: place, ResponseModel: "gpt-4o-2024-08-06", Duration: 30 * time.Millisecond, FirstChunk: 20 * time.Millisecond, Usage: filters.Usage{InputTokens: 100, OutputTokens: 10, Cost: &cost}, Repaired: true})
 	x.ModelCall(&ai.Call{Place: place, Duration: time.Second, Failure: "provider: rate limited"})
 	x.ModelCall(&ai.Call{Place: place, Usage: filters.Usage{InputTokens: 5}})
 	x.ModelAsked(&ai.Asked{Place: place, From: filters.FromModel, Duration: time.Millisecond, Masked: map[string]int{"EMAIL_ADDRESS": 2}})
@@ -25,6 +25,7 @@ func TestModelCallsAreCounted(t *testing.T) {
 	wantLines(t, text,
 		`gen_ai_client_token_usage_sum{gen_ai_operation_name="chat",gen_ai_provider_name="azure.ai.openai",gen_ai_request_model="gpt-4o",gen_ai_response_model="gpt-4o-2024-08-06",gen_ai_token_type="input"} 100`,
 		`gen_ai_client_operation_duration_seconds_count{error_type="provider.rate_limited",gen_ai_operation_name="chat",gen_ai_provider_name="azure.ai.openai",gen_ai_request_model="gpt-4o",gen_ai_response_model="gpt-4o"} 1`,
+		`gen_ai_client_operation_time_to_first_chunk_seconds_count{gen_ai_operation_name="chat",gen_ai_provider_name="azure.ai.openai",gen_ai_request_model="gpt-4o",gen_ai_response_model="gpt-4o-2024-08-06"} 1`,
 		`sluice_model_cost_usd_total{model="gpt-4o",policy="p",provider="default",route="r",step="s"} 0.25`,
 		`sluice_model_unpriced_calls_total{model="gpt-4o",policy="p",provider="default",route="r",step="s"} 1`,
 		`sluice_model_questions_total{answer="model",policy="p",provider="default",route="r",step="s"} 1`,

@@ -15,7 +15,7 @@ import (
 
 // Model is the name and version of the models in this binary. It is part of
 // the cache's key: new models are asked anew.
-const Model = "sluice-builtin-1"
+const Model = "sluice-builtin-2"
 
 // Keyword names, in a property's schema, the model that answers it.
 const Keyword = "x-builtin"
@@ -216,7 +216,7 @@ func Answer(schemaJSON []byte, data []filters.Part) ([]byte, error) {
 			}
 			continue
 		}
-		v, err := p.answer(m, textOf(data, p.Of))
+		v, err := p.answer(m, textOf(data, p.Of), s)
 		if err != nil {
 			return nil, err
 		}
@@ -227,21 +227,20 @@ func Answer(schemaJSON []byte, data []filters.Part) ([]byte, error) {
 	return json.Marshal(out)
 }
 
-func (p *property) answer(model, text string) (any, error) {
+func (p *property) answer(model, text string, s *schema) (any, error) {
 	switch model {
 	case Intent:
-		return p.class(intentModel, text)
+		name, _, err := p.class(intentModel, text)
+		return name, err
 	case Risk:
-		return p.class(riskModel, text)
+		name, _, err := p.class(riskModel, text)
+		return name, err
 	case Complexity:
-		return p.class(complexityModel, text)
+		name, _, err := p.class(complexityModel, text)
+		return name, err
 	case Confidence:
-		m, err := intentModel()
-		if err != nil {
-			return nil, err
-		}
-		_, pr := m.Best(text)
-		return p.scaled(pr), nil
+		_, pr, err := s.intent().class(intentModel, text)
+		return p.scaled(pr), err
 	case RiskScore:
 		m, err := riskModel()
 		if err != nil {
@@ -269,11 +268,23 @@ func (p *property) answer(model, text string) (any, error) {
 	return *p.Default, nil
 }
 
-// class returns the likeliest class, of those that the enum allows.
-func (p *property) class(model func() (*Linear, error), text string) (any, error) {
+// intent is the property that is answered with the intent; one that allows any
+// where there is none.
+func (s *schema) intent() *property {
+	for name, p := range s.Properties {
+		if m, err := p.model(name); err == nil && m == Intent {
+			return p
+		}
+	}
+	return &property{}
+}
+
+// class returns the likeliest class, of those that the enum allows, and its
+// probability.
+func (p *property) class(model func() (*Linear, error), text string) (string, float64, error) {
 	m, err := model()
 	if err != nil {
-		return nil, err
+		return "", 0, err
 	}
 	best, top := "", -1.0
 	for c, pr := range m.Predict(text) {
@@ -281,7 +292,7 @@ func (p *property) class(model func() (*Linear, error), text string) (any, error
 			best, top = m.Classes[c], pr
 		}
 	}
-	return best, nil
+	return best, top, nil
 }
 
 // scaled puts a probability on the property's scale: 0 to 1, or its minimum

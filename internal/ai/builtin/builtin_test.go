@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/ai/answer"
@@ -50,7 +53,7 @@ func accuracy(t *testing.T, m *builtin.Linear, file string) (float64, int) {
 // traffic.
 func TestHeldOut(t *testing.T) {
 	for name, least := range map[string]struct{ near, far float64 }{
-		"intent": {0.95, 0.55}, "risk": {0.9, 0.5}, "complexity": {0.95, 0.75}, "injection": {0.95, 0.7},
+		"intent": {0.95, 0.85}, "risk": {0.9, 0.5}, "complexity": {0.95, 0.75}, "injection": {0.95, 0.85},
 	} {
 		m := model(t, name)
 		near, n := accuracy(t, m, "data/"+name+".test.tsv")
@@ -62,10 +65,77 @@ func TestHeldOut(t *testing.T) {
 	}
 }
 
+// TestBlind: the intent model on texts that were written by the names of its
+// classes before its training texts were looked at, and that nothing was
+// chosen by. Those that have four words in a row in common with a training
+// text are counted apart, and so are those that have no intent.
+func TestBlind(t *testing.T) {
+	m := model(t, "intent")
+	blind, err1 := corpus.Read("data/intent.blind.tsv")
+	train, err2 := corpus.Read("data/intent.tsv")
+	if err1 != nil || err2 != nil {
+		t.Fatal(err1, err2)
+	}
+	seen := map[string]bool{}
+	for _, text := range train.Texts {
+		for run := range runs(text) {
+			seen[run] = true
+		}
+	}
+	var all, unlike, none share
+	sure := 0.0
+	for i, text := range blind.Texts {
+		want := blind.Classes[blind.Labels[i]]
+		got, p := m.Best(text)
+		if want == "other" {
+			none.count(got == want)
+			continue
+		}
+		all.count(got == want)
+		sure += p
+		near := false
+		for run := range runs(text) {
+			near = near || seen[run]
+		}
+		if !near {
+			unlike.count(got == want)
+		}
+	}
+	t.Logf("intent: %s of blind texts (%s of those unlike any training text, %s of those without an intent); mean probability %.2f", all, unlike, none, sure/float64(all.n))
+	if all.of() < 0.7 || unlike.of() < 0.65 {
+		t.Errorf("at least 0.70 and 0.65 are wanted")
+	}
+}
+
+// share counts how often something is so.
+type share struct{ yes, n int }
+
+func (s *share) count(yes bool) {
+	s.n++
+	if yes {
+		s.yes++
+	}
+}
+
+func (s share) of() float64    { return float64(s.yes) / float64(s.n) }
+func (s share) String() string { return fmt.Sprintf("%.3f of %d", s.of(), s.n) }
+
+// runs are four words in a row.
+func runs(text string) iter.Seq[string] {
+	ws := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '\'' })
+	return func(yield func(string) bool) {
+		for i := range len(ws) - 3 {
+			if !yield(strings.Join(ws[i:i+4], " ")) {
+				return
+			}
+		}
+	}
+}
+
 // TestNothingHeldOutWasSeen: the texts of the tests are not in the training.
 func TestNothingHeldOutWasSeen(t *testing.T) {
 	files, _ := filepath.Glob("data/*.*.tsv")
-	if len(files) != 8 {
+	if len(files) != 9 {
 		t.Fatalf("%d files", len(files))
 	}
 	for _, f := range files {
@@ -98,7 +168,7 @@ func TestModelsAreCurrent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		made, ships := builtin.Train(set.Classes, set.Texts, set.Labels), model(t, name)
+		made, ships := builtin.Train(set.Classes, set.Texts, set.Labels, builtin.TrainingOf(name)), model(t, name)
 		differ := 0
 		for _, text := range set.Texts {
 			a, _ := made.Best(text)
@@ -121,6 +191,7 @@ func TestAnswersFitTheirSchema(t *testing.T) {
 		{"classes", `{"type":"object","required":["intent","risk","complexity"],"properties":{"intent":{"type":"string"},"risk":{"enum":["low","medium","high"]},"complexity":{"enum":["simple","complex"]}}}`,
 			"please cancel my subscription", `{"complexity":"simple","intent":"cancel","risk":"low"}`},
 		{"only what the enum allows", `{"type":"object","required":["intent"],"properties":{"intent":{"enum":["refund","payment"]}}}`, "please cancel my subscription", ""},
+		{"no intent", `{"type":"object","required":["intent"],"properties":{"intent":{"enum":["refund","payment","other"]}}}`, "The wind turns over the hills at night.", `{"intent":"other"}`},
 		{"scales", `{"type":"object","required":["risk_score","s"],"properties":{"risk_score":{"type":"integer","minimum":0,"maximum":100},"s":{"type":"number","minimum":1,"maximum":5,"x-builtin":"injection_score"}}}`, "hello", ""},
 		{"mentions", `{"type":"object","required":["tier","allowed_operations"],"properties":{"tier":{"enum":["silver","gold"],"default":"silver"},"allowed_operations":{"type":"array","items":{"enum":["read","write","orders:refund"]}}}}`,
 			`{"plan":"GOLD","scope":"read orders:refund rewrite"}`, `{"allowed_operations":["read","orders:refund"],"tier":"gold"}`},

@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/anthropics/anthropic-sdk-go"
 	"github.com/anthropics/anthropic-sdk-go/option"
+	"github.com/tidwall/gjson"
 
 	"github.com/sluice-proxy/sluice/internal/ai/wire"
 )
@@ -56,7 +59,12 @@ func (t *Anthropic) Send(ctx context.Context, r *wire.Request) (*wire.Reply, err
 	for k, v := range t.opt.Parameters {
 		opts = append(opts, option.WithJSONSet(k, v))
 	}
-	m, err := t.service.New(ctx, p, opts...)
+	var s *said
+	if t.opt.Stream {
+		s, err = t.stream(ctx, p, opts)
+	} else {
+		s, err = t.whole(ctx, p, opts)
+	}
 	if err != nil {
 		var ae *anthropic.Error
 		if errors.As(err, &ae) && ae.Response != nil {
@@ -64,32 +72,92 @@ func (t *Anthropic) Send(ctx context.Context, r *wire.Request) (*wire.Reply, err
 		}
 		return nil, classify(ctx, err, 0, nil)
 	}
-	if m.StopReason == "refusal" {
-		return nil, &wire.Error{Kind: wire.KindFiltered}
+	return s.reply(r.Schema != nil)
+}
+
+// whole asks for the answer in one piece.
+func (t *Anthropic) whole(ctx context.Context, p anthropic.MessageNewParams, opts []option.RequestOption) (*said, error) {
+	m, err := t.service.New(ctx, p, opts...)
+	if err != nil {
+		return nil, err
 	}
-	if len(m.Content) == 0 {
-		return nil, &wire.Error{Kind: wire.KindMalformed}
-	}
-	var text strings.Builder
+	s := &said{model: string(m.Model), finish: string(m.StopReason), spoke: len(m.Content) > 0, declined: m.StopReason == "refusal",
+		input: m.Usage.InputTokens + m.Usage.CacheCreationInputTokens + m.Usage.CacheReadInputTokens, output: m.Usage.OutputTokens}
 	for _, b := range m.Content {
 		switch {
 		case b.Type == "tool_use" && b.Name == schemaName:
-			text.Reset()
-			text.Write(b.Input)
-			return t.reply(m, text.String()), nil
+			s.answered(string(b.Input))
 		case b.Type == "text":
-			text.WriteString(b.Text)
+			s.text.WriteString(b.Text)
 		}
 	}
-	if r.Schema != nil {
-		return t.reply(m, trimJSON(text.String())), nil
-	}
-	return t.reply(m, text.String()), nil
+	return s, nil
 }
 
-func (t *Anthropic) reply(m *anthropic.Message, text string) *wire.Reply {
-	in := m.Usage.InputTokens + m.Usage.CacheCreationInputTokens + m.Usage.CacheReadInputTokens
-	return &wire.Reply{Text: text, Model: string(m.Model), Finish: string(m.StopReason), InputTokens: int(in), OutputTokens: int(m.Usage.OutputTokens)}
+// stream asks for the answer in parts, and gathers them. One that ends before
+// the message does is a broken connection.
+func (t *Anthropic) stream(ctx context.Context, p anthropic.MessageNewParams, opts []option.RequestOption) (*said, error) {
+	start := time.Now()
+	parts := t.service.NewStreaming(ctx, p, opts...)
+	defer func() { _ = parts.Close() }()
+	s := &said{}
+	began, ended := false, false
+	answers := int64(-1) // the block that gives the answer
+	for parts.Next() {
+		e := parts.Current()
+		if s.first == 0 {
+			s.first = time.Since(start)
+		}
+		var err error
+		switch e.Type {
+		case "message_start":
+			began = true
+			u := e.Message.Usage
+			s.model = string(e.Message.Model)
+			s.input, s.output = u.InputTokens+u.CacheCreationInputTokens+u.CacheReadInputTokens, u.OutputTokens
+		case "content_block_start":
+			s.spoke = true
+			switch b := e.ContentBlock; {
+			case b.Type == "tool_use" && b.Name == schemaName:
+				s.answered("")
+				answers = e.Index
+			case b.Type == "text":
+				err = s.add(&s.text, b.Text)
+			}
+		case "content_block_delta":
+			switch {
+			case e.Delta.Type == "text_delta":
+				err = s.add(&s.text, e.Delta.Text)
+			case e.Delta.Type == "input_json_delta" && e.Index == answers:
+				err = s.add(&s.tool, e.Delta.PartialJSON)
+			}
+		case "message_delta":
+			if e.Delta.StopReason != "" {
+				s.finish = string(e.Delta.StopReason)
+			}
+			s.declined = s.finish == "refusal"
+			// The counts are of the whole message.
+			s.output = e.Usage.OutputTokens
+			if n := e.Usage.InputTokens + e.Usage.CacheCreationInputTokens + e.Usage.CacheReadInputTokens; n > 0 {
+				s.input = n
+			}
+		case "message_stop":
+			ended = true
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	var told *anthropic.Error
+	switch err := parts.Err(); {
+	case errors.As(err, &told) && told.StatusCode == http.StatusOK:
+		return nil, broken(gjson.Get(told.RawJSON(), "error.type").String())
+	case err != nil:
+		return nil, err
+	case began && !ended:
+		return nil, io.ErrUnexpectedEOF
+	}
+	return s, nil
 }
 
 func (t *Anthropic) params(r *wire.Request) (anthropic.MessageNewParams, error) {

@@ -11,13 +11,18 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sluice-proxy/sluice/internal/ai/wire"
 )
 
-// maxReply is the largest answer that is read.
-const maxReply = 1 << 20
+// What is read of an answer. A stream says a word or two in an event, and has
+// some hundred bytes around them; the text in it is bounded by maxReply.
+const (
+	maxReply  = 1 << 20
+	maxStream = 8 << 20
+)
 
 // key returns the key, or "" where none is configured.
 func key(e *wire.Endpoint) (string, error) {
@@ -75,11 +80,11 @@ func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	body := resp.Body
-	resp.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.LimitReader(body, maxReply), body}
+	bound := int64(maxReply)
+	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
+		bound = maxStream
+	}
+	resp.Body = http.MaxBytesReader(nil, resp.Body, bound)
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		// The SDKs would read it as an answer.
 		resp.StatusCode = http.StatusForbidden
@@ -93,11 +98,16 @@ func (g *guarded) CloseIdleConnections() { g.next.CloseIdleConnections() }
 // classify turns an SDK's error into one of ours. status and header are those
 // of the answer where there was one.
 func classify(ctx context.Context, err error, status int, header http.Header) error {
+	var ours *wire.Error
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.As(err, &ours):
+		return ours
 	case errors.Is(err, errEgress):
 		return &wire.Error{Kind: wire.KindEgress}
+	case errors.As(err, new(*http.MaxBytesError)):
+		return &wire.Error{Kind: wire.KindTooLong}
 	case status == 0:
 		var ne net.Error
 		var op *url.Error
@@ -135,6 +145,70 @@ func retryAfter(h http.Header) time.Duration {
 
 // schemaName is the name that an answer's schema or tool goes by.
 const schemaName = "answer"
+
+// said is an answer, whole or gathered from the parts of a stream.
+type said struct {
+	text strings.Builder
+	// tool holds the arguments of the call that gives the answer, called
+	// whether there is one.
+	tool   strings.Builder
+	called bool
+	// spoke: there is an answer, if an empty one. declined: it is a refusal.
+	spoke, declined bool
+	model, finish   string
+	input, output   int64
+	first           time.Duration
+}
+
+// answered begins the call that gives the answer. Of several the last counts.
+func (s *said) answered(arguments string) {
+	s.called = true
+	s.tool.Reset()
+	s.tool.WriteString(arguments)
+}
+
+// add adds a part of the answer to b, within the bound.
+func (s *said) add(b *strings.Builder, part string) error {
+	if b.Len()+len(part) > maxReply {
+		return &wire.Error{Kind: wire.KindTooLong}
+	}
+	b.WriteString(part)
+	return nil
+}
+
+// reply makes a reply of the answer.
+func (s *said) reply(structured bool) (*wire.Reply, error) {
+	switch {
+	case s.declined:
+		return nil, &wire.Error{Kind: wire.KindFiltered}
+	case !s.spoke:
+		return nil, &wire.Error{Kind: wire.KindMalformed}
+	}
+	text := s.text.String()
+	if s.called {
+		text = s.tool.String()
+	}
+	if structured {
+		text = trimJSON(text)
+	}
+	return &wire.Reply{Text: text, Model: s.model, Finish: s.finish, InputTokens: int(s.input), OutputTokens: int(s.output), FirstChunk: s.first}, nil
+}
+
+// broken is the error of a stream that a vendor ends with one of its own, by
+// the words that vendors have for it.
+func broken(word string) error {
+	switch word = strings.ToLower(word); {
+	case strings.Contains(word, "rate_limit"):
+		return &wire.Error{Kind: wire.KindLimited}
+	case strings.Contains(word, "content_filter"):
+		return &wire.Error{Kind: wire.KindFiltered}
+	case strings.Contains(word, "authentication"), strings.Contains(word, "permission"):
+		return &wire.Error{Kind: wire.KindKey}
+	case strings.Contains(word, "invalid_request"), strings.Contains(word, "too_large"), strings.Contains(word, "not_found"):
+		return &wire.Error{Kind: wire.KindRefused}
+	}
+	return &wire.Error{Kind: wire.KindServer}
+}
 
 // trimJSON cuts a code fence off that models put around JSON.
 func trimJSON(s string) string {

@@ -4,14 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
 	"github.com/openai/openai-go/v3/packages/param"
+	"github.com/openai/openai-go/v3/packages/ssestream"
 	"github.com/openai/openai-go/v3/shared"
+	"github.com/tidwall/gjson"
 
 	"github.com/sluice-proxy/sluice/internal/ai/wire"
 )
@@ -78,7 +82,12 @@ func (t *OpenAI) Send(ctx context.Context, r *wire.Request) (*wire.Reply, error)
 	if t.azure {
 		opts = append(opts, option.WithQuery("api-version", t.opt.APIVersion))
 	}
-	c, err := t.service.New(ctx, p, opts...)
+	var s *said
+	if t.opt.Stream {
+		s, err = t.stream(ctx, p, opts)
+	} else {
+		s, err = t.whole(ctx, p, opts)
+	}
 	if err != nil {
 		var ae *openai.Error
 		if errors.As(err, &ae) && ae.Response != nil {
@@ -86,23 +95,88 @@ func (t *OpenAI) Send(ctx context.Context, r *wire.Request) (*wire.Reply, error)
 		}
 		return nil, classify(ctx, err, 0, nil)
 	}
+	return s.reply(r.Schema != nil)
+}
+
+// whole asks for the answer in one piece.
+func (t *OpenAI) whole(ctx context.Context, p openai.ChatCompletionNewParams, opts []option.RequestOption) (*said, error) {
+	c, err := t.service.New(ctx, p, opts...)
+	if err != nil {
+		return nil, err
+	}
+	s := &said{model: c.Model, input: c.Usage.PromptTokens, output: c.Usage.CompletionTokens}
 	if len(c.Choices) == 0 {
-		return nil, &wire.Error{Kind: wire.KindMalformed}
+		return s, nil
 	}
-	choice := c.Choices[0]
-	if choice.Message.Refusal != "" || choice.FinishReason == "content_filter" {
-		return nil, &wire.Error{Kind: wire.KindFiltered}
-	}
-	text := choice.Message.Content
-	for _, call := range choice.Message.ToolCalls {
+	m := c.Choices[0].Message
+	s.spoke, s.finish = true, c.Choices[0].FinishReason
+	s.declined = m.Refusal != "" || s.finish == "content_filter"
+	s.text.WriteString(m.Content)
+	for _, call := range m.ToolCalls {
 		if call.Function.Name == schemaName {
-			text = call.Function.Arguments
+			s.answered(call.Function.Arguments)
 		}
 	}
-	if r.Schema != nil {
-		text = trimJSON(text)
+	return s, nil
+}
+
+// stream asks for the answer in parts, and gathers them. One that ends before
+// the model did is a broken connection.
+func (t *OpenAI) stream(ctx context.Context, p openai.ChatCompletionNewParams, opts []option.RequestOption) (*said, error) {
+	p.StreamOptions.IncludeUsage = openai.Bool(true)
+	start := time.Now()
+	parts := t.service.NewStreaming(ctx, p, opts...)
+	defer func() { _ = parts.Close() }()
+	s := &said{}
+	answers := int64(-1) // the call that gives the answer
+	for parts.Next() {
+		c := parts.Current()
+		if s.first == 0 {
+			s.first = time.Since(start)
+		}
+		if c.Model != "" {
+			s.model = c.Model
+		}
+		if c.Usage.PromptTokens+c.Usage.CompletionTokens > 0 {
+			s.input, s.output = c.Usage.PromptTokens, c.Usage.CompletionTokens
+		}
+		for _, choice := range c.Choices {
+			if choice.Index != 0 {
+				continue
+			}
+			s.spoke = true
+			if choice.FinishReason != "" {
+				s.finish = choice.FinishReason
+			}
+			s.declined = s.declined || choice.Delta.Refusal != "" || s.finish == "content_filter"
+			if err := s.add(&s.text, choice.Delta.Content); err != nil {
+				return nil, err
+			}
+			for _, call := range choice.Delta.ToolCalls {
+				if call.Function.Name == schemaName {
+					s.answered("")
+					answers = call.Index
+				}
+				if call.Index != answers {
+					continue
+				}
+				if err := s.add(&s.tool, call.Function.Arguments); err != nil {
+					return nil, err
+				}
+			}
+		}
 	}
-	return &wire.Reply{Text: text, Model: c.Model, Finish: choice.FinishReason, InputTokens: int(c.Usage.PromptTokens), OutputTokens: int(c.Usage.CompletionTokens)}, nil
+	var told *ssestream.StreamError
+	switch err := parts.Err(); {
+	case errors.As(err, &told):
+		e := gjson.GetBytes(told.Event.Data, "error")
+		return nil, broken(e.Get("type").String() + " " + e.Get("code").String())
+	case err != nil:
+		return nil, err
+	case s.spoke && s.finish == "":
+		return nil, io.ErrUnexpectedEOF
+	}
+	return s, nil
 }
 
 func (t *OpenAI) params(r *wire.Request) (openai.ChatCompletionNewParams, []option.RequestOption, error) {

@@ -3,6 +3,9 @@ package wire
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/sluice-proxy/sluice/filters"
 )
@@ -69,14 +72,11 @@ func (r *Request) Prompt() string {
 
 // escapeData makes sure that data cannot end its fence or open another: tags
 // of the fence's name lose their bracket, and a nonce that was guessed is cut
-// out. Characters that people do not see and models read (control and tag
-// characters, bidirectional overrides) go.
+// out. So do the marks of chat templates, that some servers take for their own
+// wherever they stand. Characters that people do not see and models read go.
 func escapeData(s, nonce string) string {
 	s = strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return r
-		case unicode.IsControl(r), r >= 0xE0000 && r <= 0xE007F, r >= 0x202A && r <= 0x202E, r >= 0x2066 && r <= 0x2069, r >= 0x200B && r <= 0x200F && r != 0x200D, r == 0xFEFF:
+		if hidden(r) {
 			return -1
 		}
 		return r
@@ -84,24 +84,111 @@ func escapeData(s, nonce string) string {
 	for nonce != "" && strings.Contains(s, nonce) { // cutting one out can make another
 		s = strings.ReplaceAll(s, nonce, "")
 	}
-	if !strings.Contains(s, "<") {
+	if !strings.ContainsAny(s, opening+"[") {
 		return s
 	}
 	var b strings.Builder
 	b.Grow(len(s) + 16)
-	for i := 0; i < len(s); i++ {
-		if s[i] == '<' && isFenceTag(s[i+1:]) {
+	for i, r := range s {
+		rest := s[i+utf8.RuneLen(r):]
+		switch {
+		case r == '[' && isMark(rest, instruction):
+			b.WriteString("&#91;")
+		case strings.ContainsRune(opening, r) && (isFenceTag(rest) || isMark(rest, marks)):
 			b.WriteString("&lt;")
-			continue
+		default:
+			b.WriteRune(r)
 		}
-		b.WriteByte(s[i])
 	}
 	return b.String()
 }
 
-func isFenceTag(s string) bool {
-	s = strings.TrimLeft(s, "/ \t\n")
-	return len(s) >= 4 && strings.EqualFold(s[:4], "data")
+// hidden reports whether people do not see a character: control and format
+// characters, tags, bidirectional overrides, fillers. What joins letters and
+// emoji and is needed for that stays.
+func hidden(r rune) bool {
+	switch {
+	case r == '\n' || r == '\t' || r == joiner || r == emoji:
+		return false
+	case r < 0x80:
+		return unicode.IsControl(r)
+	case r == 0x34F || r == 0x115F || r == 0x1160 || r == 0x3164 || r == 0xFFA0:
+		return true
+	case unicode.Is(unicode.Prepended_Concatenation_Mark, r): // they are seen
+		return false
+	}
+	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Variation_Selector, r)
+}
+
+const (
+	joiner = '\u200D' // joins emoji, and letters of some scripts
+	emoji  = '\uFE0F' // makes an emoji of a character
+)
+
+// opening are brackets, and what looks like them.
+const opening = "<＜﹤‹\u3008\u2329⟨❮"
+
+// marks are how chat templates tell who speaks, after the bracket; instruction
+// those of the template with square ones.
+var (
+	marks       = []string{"|", "sys>>", "/sys>>", "s>", "/s>", "start_of_turn", "end_of_turn", "bos>", "eos>"}
+	instruction = []string{"inst]", "/inst]"}
+)
+
+// isMark reports whether a text goes on as one of the marks do.
+func isMark(s string, marks []string) bool {
+	for _, m := range marks {
+		if begins(s, m, false) {
+			return true
+		}
+	}
+	return false
+}
+
+// isFenceTag reports whether a text goes on as the fence's tags do, after a
+// slash or spaces, too.
+func isFenceTag(s string) bool { return begins(s, "data", true) }
+
+// begins reports whether s begins with a word, in letters of any width and
+// case. Joiners within it do not count, nor, where it is loose, do spaces and
+// slashes before it.
+func begins(s, word string, loose bool) bool {
+	i := 0
+	for _, r := range s {
+		switch {
+		case r == joiner || r == emoji:
+			continue
+		case loose && i == 0 && (unicode.IsSpace(r) || strings.ContainsRune("/／⁄∕", r)):
+			continue
+		}
+		if unicode.ToLower(plain(r)) != rune(word[i]) {
+			return false
+		}
+		if i++; i == len(word) {
+			return true
+		}
+	}
+	return false
+}
+
+// plain is the ASCII character that one is a form of, or that it looks like.
+func plain(r rune) rune {
+	switch r {
+	case 'а', 'ɑ':
+		return 'a'
+	case 'ԁ':
+		return 'd'
+	case 'т', 'Т', 'Τ', 'τ':
+		return 't'
+	case 'А', 'Α':
+		return 'a'
+	}
+	if r >= utf8.RuneSelf {
+		if c, n := utf8.DecodeRuneInString(norm.NFKC.String(string(r))); n == 1 {
+			return c
+		}
+	}
+	return r
 }
 
 // Data returns the data parts alone.

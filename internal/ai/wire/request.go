@@ -33,6 +33,9 @@ type Reply struct {
 	Finish string
 	// InputTokens and OutputTokens are 0 where the vendor does not say.
 	InputTokens, OutputTokens int
+	// FirstChunk is how long the first part of a streamed answer took; 0 where
+	// the answer came whole.
+	FirstChunk time.Duration
 }
 
 // Transport asks one model.
@@ -53,6 +56,8 @@ type Endpoint struct {
 	// Structured is how the model is held to a schema: schema, object, tool or
 	// prompt.
 	Structured string
+	// Stream asks for the answer in parts.
+	Stream bool
 	// Parameters are further members of the request's body.
 	Parameters map[string]any
 }
@@ -70,6 +75,7 @@ const (
 	KindMalformed Kind = "malformed"    // the answer is not what the protocol says
 	KindEgress    Kind = "egress"       // the host is not on the list
 	KindFiltered  Kind = "filtered"     // the model, or a filter of the vendor's, declined
+	KindTooLong   Kind = "too long"     // the answer is longer than is read of one
 )
 
 // Error is a call that failed. Its text says kind and status; the vendor's
@@ -97,5 +103,5 @@ func (e *Error) Retryable() bool {
 // Outage reports whether the provider, and not the question, is at fault:
 // what a circuit breaker counts.
 func (e *Error) Outage() bool {
-	return e.Kind == KindConnect || e.Kind == KindServer || e.Kind == KindLimited || e.Kind == KindKey || e.Kind == KindMalformed
+	return e.Kind == KindConnect || e.Kind == KindServer || e.Kind == KindLimited || e.Kind == KindKey || e.Kind == KindMalformed || e.Kind == KindTooLong
 }

@@ -17,6 +17,7 @@ type Set struct {
 	Classes []string // in the order of their first line
 	Texts   []string
 	Labels  []int // places in Classes
+	Lines   []int // which line of the file each text is of
 }
 
 // Read reads a file: class, tab, text, where (a|b) stands for either; lines
@@ -44,7 +45,7 @@ func Read(file string) (*Set, error) {
 			s.Classes = append(s.Classes, class)
 		}
 		for _, t := range expand(text) {
-			s.Texts, s.Labels = append(s.Texts, t), append(s.Labels, label)
+			s.Texts, s.Labels, s.Lines = append(s.Texts, t), append(s.Labels, label), append(s.Lines, n)
 		}
 	}
 	return s, nil
