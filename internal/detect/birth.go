@@ -110,7 +110,8 @@ func (s *scan) dates(r *run, first int) {
 	}
 	// Digits alone say nothing: what was said is the same for all groups up to
 	// the first with letters.
-	silent := !s.more && !s.mayHear(r.groups[first].start).has(idDateOfBirth)
+	begin := r.groups[first].start
+	silent := !s.more && isDigit(s.text[begin]) && !s.mayHear(begin).has(idDateOfBirth)
 	if silent && r.kinds == digitKind {
 		return
 	}

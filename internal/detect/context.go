@@ -51,8 +51,7 @@ type field struct {
 // and reads each byte once.
 type reader struct {
 	begun bool
-	// atStart is true where clues were asked for at the beginning of the text,
-	// and reading is to begin there.
+	// atStart is true where reading is to begin at the beginning of the text.
 	atStart bool
 	// whole is false where it began too late for the words of a candidate, for
 	// the name of a field only.
@@ -130,7 +129,7 @@ func (s *scan) mayHear(p int) *set {
 	*h = k.own
 	h.or(&k.shared)
 	if p == 0 && len(s.ctx.Before) == 0 {
-		s.reader.atStart = true
+		s.reader.restart()
 	} else {
 		s.read(p)
 		h.or(&s.reader.told)
@@ -148,7 +147,7 @@ func (s *scan) around(p int) *clues {
 	c.at, s.known = p, true
 	if p == 0 && len(s.ctx.Before) == 0 && s.table == nil {
 		// Nothing is before it but the name of the field.
-		s.reader.atStart = true
+		s.reader.restart()
 		k := s.fieldName()
 		c.own, c.shared, c.near, c.key = k.own, k.shared, k.own, k.own
 		c.keyed, c.about = k.kind != noKey, k.about
@@ -302,6 +301,12 @@ func (s *scan) read(p int) {
 		r.reset(max(-len(s.ctx.Before), p-readWindow))
 	}
 	s.readOn(p)
+}
+
+// restart makes reading begin at the beginning of the text, when it goes on.
+func (r *reader) restart() {
+	r.begun, r.atStart = false, true
+	r.json.kind, r.line.kind = noKey, noKey
 }
 
 // awake returns the reader, which has begun where it was to.

@@ -3,6 +3,8 @@ package detect
 // maxDialled is how many digits are looked at as a telephone number.
 const maxDialled = 24
 
+var extensionWords = []string{"extension", "ext.", "ext", "x.", "x", "#"}
+
 // extension returns the end of an extension at i: x123, ext. 123, #123. It
 // returns i where there is none.
 func (s *scan) extension(i int) int {
@@ -19,7 +21,7 @@ func (s *scan) extension(i int) int {
 	default:
 		return i
 	}
-	for _, w := range [...]string{"extension", "ext.", "ext", "x.", "x", "#"} {
+	for _, w := range extensionWords {
 		if len(s.text)-j >= len(w) && equalFold(s.text[j:j+len(w)], w) {
 			j += len(w)
 			break
@@ -162,6 +164,9 @@ func (s *scan) bracketed(r *run, first int) bool {
 	return n >= 6 && n <= 9 && n+g.len() >= 8
 }
 
+// numberLabels are words behind a number that say what it is.
+var numberLabels = []string{"office", "fax", "mobile", "cell", "home", "work", "phone", "tel", "mobil", "handy", "direct"}
+
 // labelBehind reports whether a word behind the number says what it is:
 // "555 0143 (mobile)", "555-0143-Fax".
 func (s *scan) labelBehind(end int, r *run, last int) bool {
@@ -202,7 +207,7 @@ func (s *scan) labelBehind(end int, r *run, last int) bool {
 		j++
 	}
 	w := s.text[i:j]
-	for _, label := range [...]string{"office", "fax", "mobile", "cell", "home", "work", "phone", "tel", "mobil", "handy", "direct"} {
+	for _, label := range numberLabels {
 		if len(w) == len(label) && equalFold(w, label) {
 			return true
 		}

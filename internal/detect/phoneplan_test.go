@@ -48,3 +48,33 @@ func TestPhonePlansAgreeWithTheLibrary(t *testing.T) {
 		t.Errorf("of %d invalid numbers %d are taken", all.invalid, all.taken)
 	}
 }
+
+// TestDiallingIsThatOfThePlans: the tables say what the plans say one by one.
+func TestDiallingIsThatOfThePlans(t *testing.T) {
+	r := rand.New(rand.NewPCG(6, 6))
+	for _, regions := range [][]string{nil, {"US"}, {"GB", "US"}, {"US", "GB"}, {"hu", "RU", "MX", "CA"}} {
+		l, err := diallingOf(regions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 20000 {
+			d := make([]byte, 3+r.IntN(12))
+			for i := range d {
+				d[i] = byte('0' + r.IntN(10))
+			}
+			valid, north := false, false
+			for _, p := range l.plans {
+				if p.national(d) {
+					valid, north = true, p.code == northAmerica
+					break
+				}
+			}
+			if v, n := l.national(d); v != valid || n != north {
+				t.Fatalf("%s in %v: got %v, %v, want %v, %v", d, regions, v, n, valid, north)
+			}
+		}
+	}
+	if _, err := diallingOf([]string{"XX"}); err == nil {
+		t.Error("an unknown region is taken")
+	}
+}

@@ -198,88 +198,90 @@ func (s *scan) number(start, end int, kind uint8) int {
 // groupsOf reads the groups from start on. The word there ends at end.
 func (s *scan) groupsOf(r *run, start, end int, kind uint8) {
 	text := s.text
-	j := start
-	var separator byte
-	if r.n > 0 {
-		separator = text[start-1]
-	} else {
+	n, total, all := r.n, r.total, r.kinds
+	j, separator := start, byte(0)
+	if n == 0 {
 		// The first group is the word.
 		r.groups[0] = group{start: start, end: end, kinds: kind}
-		r.n, r.total, r.kinds = 1, end-start, kind
-		if k := end + 1; k < len(text) && isSeparator(text[end]) && kinds[text[k]] != 0 {
-			j, separator = k, text[end]
-		} else if j, separator = r.gapAt(text, end); j == end {
+		n, total, all = 1, end-start, kind
+		if j = s.nextGroup(r, end); j == end {
+			r.n, r.total, r.kinds = n, total, all
 			return
 		}
+		if j-end == 1 {
+			separator = text[end]
+		}
+	} else {
+		separator = text[start-1]
 	}
-	for r.n < maxGroups && j-start < maxRun {
-		g := group{start: j, separator: separator}
-		rest := text[j:]
-		n := 0
-		for n < len(rest) && isDigit(rest[n]) {
-			n++
+	for n < maxGroups && j-start < maxRun {
+		from, k := j, uint8(0)
+		for j < len(text) && isDigit(text[j]) {
+			j++
 		}
-		if n > 0 {
-			g.kinds = digitKind
+		c := s.at(j)
+		if j > from {
+			k = digitKind
 		}
-		j += n
-		if j < len(text) && kinds[text[j]] != 0 {
-			if text[j] == 'x' && r.n > 0 && j-g.start >= 3 {
+		if kinds[c] != 0 {
+			if c == 'x' && j-from >= 3 {
 				// 555-0143x16: an extension.
 				if e := s.extension(j); e > j {
 					r.extension = group{start: j, end: e, kinds: digitKind}
 				}
 			}
-			for r.extension.end == 0 && j < len(text) && kinds[text[j]] != 0 {
-				g.kinds |= kinds[text[j]]
-				j++
-			}
-		}
-		g.end, r.end = j, j
-		if g.len() == 0 || r.n > 0 && g.kinds&digitKind == 0 && (g.kinds != upperKind || g.len() > 4) {
-			return
-		}
-		if j < len(text) && r.extension.end == 0 {
-			if c := text[j]; c == '_' || c >= 0x80 && c < 0xE2 && c != 0xC2 {
-				// It is a part of a word that goes on.
-				if g.digits() {
-					r.end++
+			if r.extension.end == 0 {
+				for j < len(text) && kinds[text[j]] != 0 {
+					k |= kinds[text[j]]
+					j++
 				}
-				return
+				c = s.at(j)
 			}
 		}
-		r.groups[r.n] = g
-		r.n++
-		r.total += g.len()
-		r.kinds |= g.kinds
+		if k&digitKind == 0 && (k != upperKind || j-from > 4) {
+			r.end = j
+			break
+		}
+		if mayBeWord(c) && (c < 0x80 || c < 0xE2 && c != 0xC2) {
+			// It is a part of a word that goes on.
+			if r.end = j; k == digitKind {
+				r.end++
+			}
+			break
+		}
+		r.groups[n] = group{start: from, end: j, kinds: k, separator: separator}
+		n, total, all = n+1, total+j-from, all|k
 		if r.extension.end > 0 {
-			return
+			r.end = j
+			break
 		}
-		if k := j + 1; k < len(text) && isSeparator(text[j]) && kinds[text[k]] != 0 {
-			j, separator = k, text[j]
-		} else if j, separator = r.gapAt(text, g.end); j == g.end {
-			return
+		next := j + 1
+		if isSeparator(c) && next < len(text) && kinds[text[next]] != 0 {
+			separator = c
+		} else if next = s.nextGroup(r, j); next == j {
+			break
+		} else {
+			separator = 0
 		}
+		j, r.end = next, next
 	}
-	r.end = j
+	r.n, r.total, r.kinds = n, total, all
 }
 
-// gapAt returns where the next group begins behind one that ends at j, and
-// what is between where that is one byte: up to two separators, and three
-// where one is a bracket. It returns j where there is no other group.
-func (r *run) gapAt(text []byte, j int) (next int, separator byte) {
+// nextGroup returns where the next group begins behind one that ends at j: up
+// to two separators are between, and three where one is a bracket. It returns
+// j where there is no other group.
+func (s *scan) nextGroup(r *run, j int) int {
+	text := s.text
 	k := j
 	for k < len(text) && k-j < 3 && isSeparator(text[k]) {
 		k++
 	}
+	r.end = k
 	if k == j || k == len(text) || kinds[text[k]] == 0 || k-j == 3 && !hasBracket(text[j:k]) {
-		r.end = k
-		return j, 0
+		return j
 	}
-	if k-j == 1 {
-		separator = text[j]
-	}
-	return k, separator
+	return k
 }
 
 func hasBracket(b []byte) bool {

@@ -181,6 +181,14 @@ func TestNoAllocation(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { s.Scan(nil, detect.Context{Key: "notes"}, text, false) }); n > 0 {
 		t.Errorf("%.0f allocations", n)
 	}
+	fs := make([]detect.Finding, 0, 8)
+	p := scanner(t, options("patterns"))
+	for key, text := range map[string]string{"email": "joe@example.org", "phone": "+1 202 555 0143", "card": "4111 1111 1111 1111", "ssn": "078-05-1120", "ip": "192.0.2.44", "account": "DE89 3704 0044 0532 0130 00", "tier": "gold", "balance": "1024.50", "createdAt": "2026-01-12T10:30:00Z"} {
+		value := []byte(text)
+		if n := testing.AllocsPerRun(100, func() { p.Scan(fs[:0], detect.Context{Key: key}, value, false) }); n > 0 {
+			t.Errorf("%s: %.0f allocations", key, n)
+		}
+	}
 }
 
 // FuzzPieces: the findings do not depend on where a text is cut, whatever it

@@ -24,6 +24,10 @@ func (m *Model) decode(s *state, dst []Span, is *island, bias float64, shift int
 			sure = min(sure, s.sure[j])
 			j++
 		}
+		if kind == Organization && initials(s.toks[is.from+k:is.from+j]) {
+			k = j // Q&A, R&D
+			continue
+		}
 		score := tempered(sure)
 		a, b := &s.toks[is.from+k], &s.toks[is.from+j-1]
 		dst = append(dst, Span{int(a.start) + shift, int(b.end) + shift, kind, float64(score)})
@@ -38,6 +42,16 @@ func (m *Model) decode(s *state, dst []Span, is *island, bias float64, shift int
 		k = j
 	}
 	return dst
+}
+
+// initials reports whether tokens have no word but single letters.
+func initials(toks []token) bool {
+	for i := range toks {
+		if t := &toks[i]; t.kind != punctToken && t.shape != initialShape {
+			return false
+		}
+	}
+	return true
 }
 
 // plainGap is by how many steps of the model's scale no name at all has to be

@@ -1,7 +1,9 @@
 package names
 
-// FeatureBits is the size of the model's table: features are hashed into it.
-const FeatureBits = 19
+// FeatureBits is the size of the model's table: features are hashed into it. It
+// fits into the caches of a processor, as a table twice the size did not: most
+// of the time goes into reading it.
+const FeatureBits = 18
 
 // edge stands for what lies before the first token and behind the last one.
 var edge = token{kind: breakToken, shape: breakShape, hash: edgeHash}
@@ -19,27 +21,23 @@ func (s *state) tok(i int) *token {
 	return &s.toks[i]
 }
 
-// around returns the tokens from at-3 to at+3.
-func (s *state) around(at int, w *[7]*token) {
-	w[3] = s.tok(at)
-	for d := 1; d <= 3; d++ {
-		if w[3-d+1].kind == longToken {
-			w[3-d] = &barrier
-		} else {
-			w[3-d] = s.tok(at - d)
-		}
-		if w[3+d-1].kind == longToken {
-			w[3+d] = &barrier
-		} else {
-			w[3+d] = s.tok(at + d)
-		}
+// around returns the two tokens before the one at i and the two behind it.
+func (s *state) around(i int) (p2, p1, n1, n2 *token) {
+	p2, p1, n1, n2 = &barrier, s.tok(i-1), s.tok(i+1), &barrier
+	if p1.kind != longToken {
+		p2 = s.tok(i - 2)
 	}
+	if n1.kind != longToken {
+		n2 = s.tok(i + 2)
+	}
+	return p2, p1, n1, n2
 }
 
 // class is what the lists and its form say of a token, in few bits.
 func class(t *token) uint64 { return uint64(t.attrs)<<4 | uint64(t.shape) }
 
-// feature is the number of a feature: which it is, and of what.
+// feature is the number of a feature: which it is, and of what. Of some that
+// were tried, and did no good, the numbers are left out.
 func feature(id, a, b uint64) uint32 {
 	h := (a+id*0x9E3779B97F4A7C15)*0xD6E8FEB86659FD93 ^ b*0xA0761D6478BD642F
 	h ^= h >> 32
@@ -70,9 +68,7 @@ func (s *state) hashOf(i int) uint64 {
 func (s *state) islandFeatures(dst []uint32, is *island) []uint32 {
 	return append(dst,
 		feature(40, is.left[0], none),
-		feature(41, is.left[0], is.left[1]),
-		feature(43, is.right[0], none),
-		feature(44, is.right[0], is.right[1]))
+		feature(43, is.right[0], none))
 }
 
 // ownFeatures are those that are of a token alone, and of the island's form.
@@ -126,10 +122,9 @@ func (s *state) fieldFeatures(dst []uint32, is *island, i int) []uint32 {
 
 // nearFeatures are those of a token and of what stands around it.
 func (s *state) nearFeatures(dst []uint32, is *island, i int) []uint32 {
-	var w [7]*token
-	s.around(i, &w)
-	t, p1, p2, n1, n2 := w[3], w[2], w[1], w[4], w[5]
-	h0, hp1, hp2, hn1, hn2 := s.hashOf(i), p1.hash, p2.hash, n1.hash, n2.hash
+	t := &s.toks[i]
+	p2, p1, n1, n2 := s.around(i)
+	hp1, hp2, hn1, hn2 := p1.hash, p2.hash, n1.hash, n2.hash
 	sh, shp, shn := uint64(t.shape), uint64(p1.shape), uint64(n1.shape)
 	gp, gn := uint64(p1.attrs), uint64(n1.attrs)
 	c, cp, cn := class(t), class(p1), class(n1)
@@ -139,12 +134,6 @@ func (s *state) nearFeatures(dst []uint32, is *island, i int) []uint32 {
 		feature(4, hn1, none),
 		feature(5, hp2, none),
 		feature(6, hn2, none),
-		feature(7, hp1, h0),
-		feature(8, h0, hn1),
-		feature(9, hp2, hp1),
-		feature(10, hn1, hn2),
-		feature(12, shp, sh),
-		feature(13, sh, shn),
 		feature(14, shp<<8|sh, shn),
 		feature(16, cp, c),
 		feature(17, c, cn),
@@ -152,20 +141,7 @@ func (s *state) nearFeatures(dst []uint32, is *island, i int) []uint32 {
 		feature(19, gn, none),
 		feature(20, hp1, c),
 		feature(21, hn1, c),
-		feature(22, hp1, hn1),
-		feature(23, gp<<20^gn, sh),
-		feature(42, is.left[0], c),
-		feature(51, class(p2), cp<<3^c),
-		feature(52, c, cn<<3^class(n2)),
-		feature(53, hp2, sh),
-		feature(54, w[0].hash, sh))
-	if t.kind == wordToken {
-		word := s.folder.fold(s.scratch[:0], s.buf[t.start:t.end])
-		s.scratch = word
-		if n := len(word); n > 4 {
-			dst = append(dst, feature(29, hashOf(word[n-3:]), gp<<4|shp))
-		}
-	}
+		feature(42, is.left[0], c))
 
 	// What it touches.
 	var glue uint64

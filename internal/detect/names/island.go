@@ -222,7 +222,7 @@ func (s *state) glued(t *token) bool {
 	}
 	if after == '.' && int(t.end)+1 < len(s.buf) {
 		c := classOf[s.buf[t.end+1]]
-		return c == lowerClass || c == digitClass
+		return c == lowerClass || c == digitClass || s.buf[t.end+1] == '@'
 	}
 	return false
 }

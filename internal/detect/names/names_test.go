@@ -177,6 +177,31 @@ func TestMemory(t *testing.T) {
 	}
 }
 
+// TestSeenBefore: what is kept of a value depends on the name of its field, and
+// on what is remembered.
+func TestSeenBefore(t *testing.T) {
+	m := model(t)
+	for range 2 { // the second time it is known
+		if got := tag(m, "theme", "amber"); got != nil {
+			t.Errorf("theme: %q", got)
+		}
+		if got := tag(m, "firstName", "amber"); !reflect.DeepEqual(got, []string{"person:amber"}) {
+			t.Errorf("firstName: %q", got)
+		}
+	}
+	var mem names.Memory
+	m.Tag(nil, nil, names.Input{Text: []byte("Please call Ingrid Dellwo back."), Memory: &mem})
+	for range 2 {
+		if got := tag(m, "error", "failed: dellwo not found"); got != nil {
+			t.Errorf("at first: %q", got)
+		}
+		text := []byte("failed: dellwo not found")
+		if spans, _, _ := m.Tag(nil, nil, names.Input{Text: text, Key: "error", Memory: &mem}); len(spans) != 1 || string(text[spans[0].Start:spans[0].End]) != "dellwo" {
+			t.Errorf("remembered: %v", spans)
+		}
+	}
+}
+
 func TestBias(t *testing.T) {
 	m := model(t)
 	count := func(bias float64) int {

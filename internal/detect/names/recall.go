@@ -53,11 +53,14 @@ func (s *state) isBlank(h uint64) bool {
 }
 
 // setBlank notes that there is no name in the value with the hash h, which is
-// the one that was cut last.
+// the one that was cut last. Where a word of it is remembered, that may be why.
 func (s *state) setBlank(h uint64) {
-	e := &s.blanks[h%blankPlaces]
-	e.hash, e.words = h, 0
+	words := uint64(0)
 	for i := range s.toks {
-		e.words |= bitOf(s.toks[i].hash)
+		words |= bitOf(s.toks[i].hash)
+	}
+	if s.mem == nil || s.mem.some&words == 0 {
+		e := &s.blanks[h%blankPlaces]
+		e.hash, e.words = h, words
 	}
 }

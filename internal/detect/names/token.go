@@ -1,6 +1,7 @@
 package names
 
 import (
+	"bytes"
 	"unicode"
 	"unicode/utf8"
 )
@@ -140,7 +141,21 @@ func (ts *tokens) cut(buf []byte, from, n int, end bool) []token {
 			}
 			list = ts.push(list, ts.word(text, i, end, space))
 			i = int(list[len(list)-1].end)
-		case digitClass, underClass:
+		case digitClass:
+			j := i + 1
+			for j < n && classOf[text[j]] == digitClass {
+				j++
+			}
+			if j-i > maxToken || j == n && !end || j < n && classOf[text[j]] > spaceClass {
+				list = append(list, ts.word(text, i, end, space))
+				i = int(list[len(list)-1].end)
+				break
+			}
+			t := numbers[j-i]
+			t.start, t.end, t.space = int32(i), int32(j), space
+			list = append(list, t)
+			i = j
+		case underClass:
 			list = append(list, ts.word(text, i, end, space))
 			i = int(list[len(list)-1].end)
 		case highClass:
@@ -238,6 +253,17 @@ func (ts *tokens) push(list []token, t token) []token {
 	}
 	return append(list, t)
 }
+
+// numbers are the tokens of digits alone, by how many there are.
+var numbers = func() (t [maxToken + 1]token) {
+	ts := tokens{}
+	for n := range t {
+		if n > 0 {
+			t[n] = ts.word(bytes.Repeat([]byte("0"), n), 0, true, false)
+		}
+	}
+	return t
+}()
 
 // mark is a token of punctuation.
 func mark(start, end int, punct byte, space, done bool) token {
