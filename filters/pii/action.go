@@ -68,17 +68,37 @@ func mask(dst []byte, t *Treatment, e detect.Entity, value []byte) []byte {
 		}
 		left = total - min(t.KeepLast, total/2)
 	}
+	if len(with) > 1 {
+		return maskWith(dst, with, value, hidden, left)
+	}
+	n := len(dst)
+	dst = append(dst, value...)
+	out := dst[n:n]
 	for i, c := range value {
 		switch {
-		case i >= hidden, left == 0 && (c < utf8.RuneSelf || utf8.RuneStart(c)):
+		case i >= hidden, left == 0 && utf8.RuneStart(c):
+			return append(dst[:n+len(out)], value[i:]...)
+		case !masked[c]:
+			out = append(out, c)
+		case utf8.RuneStart(c):
+			out = append(out, with[0])
+			left--
+		}
+	}
+	return dst[:n+len(out)]
+}
+
+// maskWith is mask with a character of several bytes.
+func maskWith(dst []byte, with string, value []byte, hidden, left int) []byte {
+	for i, c := range value {
+		switch {
+		case i >= hidden, left == 0 && utf8.RuneStart(c):
 			return append(dst, value[i:]...)
-		case c >= utf8.RuneSelf && !utf8.RuneStart(c):
-			// It belongs to a character that is masked already.
-		case masked[c]:
+		case !masked[c]:
+			dst = append(dst, c)
+		case utf8.RuneStart(c):
 			dst = append(dst, with...)
 			left--
-		default:
-			dst = append(dst, c)
 		}
 	}
 	return dst
@@ -93,8 +113,8 @@ func charSize(text []byte) int {
 	return n
 }
 
-// masked has the bytes that a letter or digit begins with; what is beyond
-// ASCII counts as one.
+// masked has the bytes of letters and digits; what is beyond ASCII counts as
+// one.
 var masked = func() (t [256]bool) {
 	for c := range t {
 		t[c] = c >= utf8.RuneSelf || isAlnum(byte(c))
