@@ -111,7 +111,7 @@ func (s *scan) dates(r *run, first int) {
 	// Digits alone say nothing: what was said is the same for all groups up to
 	// the first with letters.
 	begin := r.groups[first].start
-	silent := !s.more && isDigit(s.text[begin]) && !s.mayHear(begin).has(idDateOfBirth)
+	silent := !s.more && s.looked && s.lookedAt == begin && !s.mayHear(begin).has(idDateOfBirth)
 	if silent && r.kinds == digitKind {
 		return
 	}

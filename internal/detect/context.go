@@ -85,7 +85,6 @@ type reader struct {
 
 // clues are what the surroundings of a candidate say.
 type clues struct {
-	at          int
 	own, shared set
 	// near is what the nearest words say, or the field's name where no words
 	// are between.
@@ -113,14 +112,28 @@ func (r *reader) tell(own, shared *set) {
 	r.told.or(shared)
 }
 
+// look reads up to p. What is known of the last place looked at is kept.
+func (s *scan) look(p int) {
+	if s.looked && s.lookedAt == p {
+		return
+	}
+	s.looked, s.lookedAt, s.known, s.hears = true, p, false, false
+	if p == 0 && len(s.ctx.Before) == 0 {
+		s.reader.restart()
+	} else {
+		s.read(p)
+	}
+}
+
 // mayHear returns all that the clues for a candidate at p may say, and perhaps
 // more: it takes less than the clues do.
 func (s *scan) mayHear(p int) *set {
-	if s.hears && s.heardAt == p {
-		return &s.heard
-	}
-	s.hears, s.heardAt = true, p
+	s.look(p)
 	h := &s.heard
+	if s.hears {
+		return h
+	}
+	s.hears = true
 	if s.table != nil {
 		*h = set{1<<64 - 1, 1<<64 - 1, 1<<64 - 1}
 		return h
@@ -128,9 +141,7 @@ func (s *scan) mayHear(p int) *set {
 	k := s.fieldName()
 	*h = k.own
 	h.or(&k.shared)
-	if p == 0 && len(s.ctx.Before) == 0 {
-		s.reader.restart()
-	} else {
+	if p > 0 || len(s.ctx.Before) > 0 {
 		s.read(p)
 		h.or(&s.reader.told)
 		h.or(&s.reader.toldBefore)
@@ -140,20 +151,20 @@ func (s *scan) mayHear(p int) *set {
 
 // around returns the clues for a candidate at p.
 func (s *scan) around(p int) *clues {
+	s.look(p)
 	c := &s.clues
-	if s.known && c.at == p {
+	if s.known {
 		return c
 	}
-	c.at, s.known = p, true
+	s.known = true
 	if p == 0 && len(s.ctx.Before) == 0 && s.table == nil {
 		// Nothing is before it but the name of the field.
-		s.reader.restart()
 		k := s.fieldName()
 		c.own, c.shared, c.near, c.key = k.own, k.shared, k.own, k.own
 		c.keyed, c.about = k.kind != noKey, k.about
 		return c
 	}
-	s.read(p)
+	s.read(p) // the reader may have gone on since
 	r := &s.reader
 	c.own, c.shared, c.near, c.key, c.keyed, c.about = set{}, set{}, set{}, set{}, false, false
 	words := false

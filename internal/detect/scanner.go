@@ -135,14 +135,16 @@ type scan struct {
 	spans [40]span
 	nspan int
 
-	reader  reader
-	clues   clues
-	known   bool // clues is filled
-	heard   set  // of mayHear, where hears is set
-	hears   bool
-	heardAt int
-	key     *field               // of Context.Key, once it was read
-	keyText [2 * nameWindow]byte // Context.Key itself
+	reader reader
+	clues  clues
+	// lookedAt is the last place whose surroundings were looked at, if any.
+	lookedAt int
+	looked   bool
+	known    bool // clues is filled
+	hears    bool // heard is, by mayHear
+	heard    set
+	key      *field               // of Context.Key, once it was read
+	keyText  [2 * nameWindow]byte // Context.Key itself
 	// keysSeen are keys that were read before, and fieldsSeen names in a text,
 	// with the dictionary seenBy; longKey and longName are those that are too
 	// long for them.
@@ -215,7 +217,7 @@ func (s *scan) begin(sc *Scanner, ctx *Context, text []byte, more bool) {
 		}
 	}
 	s.reader.begun, s.reader.atStart = false, false
-	s.known, s.hears, s.key = false, false, nil
+	s.looked, s.key = false, nil
 	s.reader.json.kind, s.reader.line.kind = noKey, noKey
 	s.table, s.cellAt, s.cell, s.quoted = nil, 0, 0, false
 }
