@@ -148,7 +148,7 @@ func TestSentences(t *testing.T) {
 		{"GET", "/api/v2/orders/77/lines", "200", "", "User read lines of order 77."},
 		{"DELETE", "/orders/77", "404", "", "User failed to delete order 77 (404)."},
 		{"POST", "/orders/77/pay", "200", "", "User called pay of order 77."},
-		{"PUT", "/users/janedoe", "200", `{"name":"x"}`, "User updated user {id}."},
+		{"PUT", "/users/janedoe", "200", `{"name":"x"}`, "User updated user <PERSON>."},
 		{"GET", "/users/jane.doe%40example.com/orders?mail=jane.doe@example.com", "200", "", "User read orders of user <EMAIL_ADDRESS>."},
 		{"GET", "/", "200", "", "User read /."},
 		{"GET", "/a", "", "", "User tried to read a and got no response."},

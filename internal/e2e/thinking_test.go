@@ -467,17 +467,17 @@ const asking = `
 apiVersion: sluice/v1
 kind: Provider
 metadata: {name: whole}
-spec: {type: compatible, model: m, baseURL: "SERVER/v1", retries: {max: 0}, privacy: {tokenize: [EMAIL_ADDRESS]}}
+spec: {type: compatible, model: m, baseURL: "SERVER/v1", retries: {max: 0}, breaker: {failures: 1000}, privacy: {tokenize: [EMAIL_ADDRESS]}}
 ---
 apiVersion: sluice/v1
 kind: Provider
 metadata: {name: streamed}
-spec: {type: openai, model: gpt-4o-mini, baseURL: "SERVER/v1", stream: true, retries: {max: 0}, privacy: {tokenize: [EMAIL_ADDRESS]}}
+spec: {type: openai, model: gpt-4o-mini, baseURL: "SERVER/v1", stream: true, retries: {max: 0}, breaker: {failures: 1000}, privacy: {tokenize: [EMAIL_ADDRESS]}}
 ---
 apiVersion: sluice/v1
 kind: Provider
 metadata: {name: anthropic}
-spec: {type: anthropic, model: claude-haiku-4-5, baseURL: "SERVER", stream: true, retries: {max: 0}, privacy: {tokenize: [EMAIL_ADDRESS]}}
+spec: {type: anthropic, model: claude-haiku-4-5, baseURL: "SERVER", stream: true, retries: {max: 0}, breaker: {failures: 1000}, privacy: {tokenize: [EMAIL_ADDRESS]}}
 `
 
 const askingPolicy = `---

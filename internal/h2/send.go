@@ -64,9 +64,8 @@ func (s *Stream) Send(head, tail []byte) error {
 		c.out = appendFrameHeader(c.out, len(responseHeaders), frameHeaders, flagEndHeaders, s.id)
 		c.out = append(c.out, responseHeaders...)
 	}
-	var prefix [5]byte
-	binary.BigEndian.PutUint32(prefix[1:], uint32(len(head)+len(tail)))
-	rest := [...][]byte{prefix[:], head, tail}
+	binary.BigEndian.PutUint32(s.lead[1:], uint32(len(head)+len(tail)))
+	rest := [...][]byte{s.lead[:], head, tail}
 	if !s.waiting && s.write(&rest) {
 		return nil
 	}

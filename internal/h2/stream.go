@@ -43,8 +43,9 @@ type Stream struct {
 	answered atomic.Bool
 
 	// Under the connection's lock.
-	window    int64 // what may be sent
-	credit    int   // what the peer may send
+	lead      [5]byte // of a message that is sent
+	window    int64   // what may be sent
+	credit    int     // what the peer may send
 	ungranted int
 	pending   []byte // does not fit into the window
 	waiting   bool   // for a window: there is something pending

@@ -71,7 +71,7 @@ type Record struct {
 	Set string // version of the policy set
 	// By is the step itself, of one set: what is kept for it need not be looked
 	// up by its names.
-	By     *Step
+	By     *Step `json:"-"`
 	Policy string
 	Step   string
 	Filter string
