@@ -72,16 +72,22 @@ func telling(audit, collector string) string {
 // cases are all cases. sink is the address of a collector of spans.
 func (o *options) cases(sink string) []testCase {
 	small, big := records(6), records(4200)
-	masked := exchange{path: "/v1/customers", response: small, chunk: 16 << 10, fullDuplex: true}
+	masked := varied(512, func(i int) exchange {
+		return exchange{path: "/v1/customers", response: recordsFrom(6*i, 6), chunk: 16 << 10, fullDuplex: true}
+	})
+	asRequest := varied(512, func(i int) exchange {
+		return exchange{path: "/v1/customers", request: recordsFrom(6*i, 6), chunk: 16 << 10, fullDuplex: true}
+	})
+	chat := varied(64, func(i int) exchange {
+		return exchange{path: "/v1/chat/completions", responseType: "text/event-stream", parts: messagesOf(chatEventsFrom(6*i, 500)), fullDuplex: true}
+	})
 	all := []testCase{
 		o.againstNoop(testCase{name: "response-1.7KB", exchange: masked}, maskPolicy),
-		o.againstNoop(testCase{name: "request-1.7KB", exchange: exchange{path: "/v1/customers", request: small, chunk: 16 << 10, fullDuplex: true}}, maskPolicy),
+		o.againstNoop(testCase{name: "request-1.7KB", exchange: asRequest}, maskPolicy),
 		o.againstNoop(testCase{name: "one-stream", streams: 1, exchange: masked}, maskPolicy),
 		o.againstNoop(testCase{name: "headers-only", exchange: exchange{path: "/v1/customers"}}, headersPolicy),
 		o.againstNoop(testCase{name: "response-1MB", streams: 4, exchange: exchange{path: "/v1/customers", response: big, chunk: 32 << 10, fullDuplex: true}}, maskPolicy),
-		o.againstNoop(testCase{name: "sse-500", streams: 4, exchange: exchange{
-			path: "/v1/chat/completions", responseType: "text/event-stream", parts: messagesOf(chatEvents(500)), fullDuplex: true,
-		}}, maskPolicy),
+		o.againstNoop(testCase{name: "sse-500", streams: 4, exchange: chat}, maskPolicy),
 		o.againstItself(testCase{name: "thousand-policies", exchange: masked},
 			variant{"one policy", maskPolicy}, variant{"a thousand", thousand()}),
 		o.againstItself(testCase{name: "telemetry-off", exchange: masked},
@@ -91,6 +97,15 @@ func (o *options) cases(sink string) []testCase {
 		o.againstNoop(testCase{name: "behind-envoy", behindEnvoy: true, exchange: exchange{path: "/v1/customers", response: small}}, maskPolicy),
 	}
 	return all
+}
+
+// varied is an exchange of n versions.
+func varied(n int, version func(i int) exchange) exchange {
+	ex := version(0)
+	for i := 1; i < n; i++ {
+		ex.others = append(ex.others, version(i))
+	}
+	return ex
 }
 
 // againstNoop compares Sluice with the no-op; or, where there is another

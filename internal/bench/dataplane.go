@@ -9,6 +9,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	procmode "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
@@ -30,6 +31,18 @@ type exchange struct {
 	into *bytes.Buffer
 	// fullDuplex sends the bodies; without it only headers go.
 	fullDuplex bool
+	// others are played in turn with it, where there are any: as long, with other
+	// values in them. What a server remembers of the last bodies is not to make
+	// it look fast.
+	others []exchange
+}
+
+// version is the one of the exchange and its others that is played as number n.
+func (ex *exchange) version(n int) exchange {
+	if k := n % (len(ex.others) + 1); k > 0 {
+		return ex.others[k-1]
+	}
+	return *ex
 }
 
 // played is one measurement with the played data plane.
@@ -59,6 +72,7 @@ func play(ctx context.Context, addr string, ex exchange, streams int, d time.Dur
 		took []time.Duration
 		errs []error
 		wg   sync.WaitGroup
+		next atomic.Int64
 	)
 	start := time.Now()
 	for i := range streams {
@@ -67,7 +81,7 @@ func play(ctx context.Context, addr string, ex exchange, streams int, d time.Dur
 			var mine []time.Duration
 			for time.Since(start) < d {
 				t := time.Now()
-				if err := once(ctx, client, ex); err != nil {
+				if err := once(ctx, client, ex.version(int(next.Add(1)))); err != nil {
 					mu.Lock()
 					errs = append(errs, err)
 					mu.Unlock()

@@ -245,11 +245,11 @@ func TestChatEvents(t *testing.T) {
 	for _, m := range messagesOf(events) {
 		body = append(body, m...)
 	}
-	if chatOf(t, body) != chatText() {
+	if chatOf(t, body) != chatText(0) {
 		t.Error("the events are not the text")
 	}
 	for i, v := range chatValues() {
-		if !strings.Contains(chatText(), v) {
+		if !strings.Contains(chatText(0), v) {
 			t.Errorf("value %d is not in the text", i)
 		}
 		for _, e := range events {

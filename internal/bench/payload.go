@@ -8,16 +8,37 @@ import (
 // customer are the personal values of customer i, of the kinds that patterns
 // find.
 func customer(i int) (email, phone, card, ssn, ip string) {
-	return fmt.Sprintf("customer%d@example.com", i), fmt.Sprintf("+1 202 555 0%03d", i%1000), "4111 1111 1111 1111",
+	return fmt.Sprintf("customer%d@example.com", i), fmt.Sprintf("+1 202 555 0%03d", i%1000), cardNumber(i),
 		fmt.Sprintf("078-05-%04d", 1000+i%9000), fmt.Sprintf("192.0.2.%d", i%250)
 }
 
+// cardNumber is a number of the kind that cards have, with its check digit
+// (ISO/IEC 7812-1).
+func cardNumber(i int) string {
+	digits := fmt.Sprintf("41111111%07d", i%10_000_000)
+	sum := 0
+	for k, c := range digits {
+		d := int(c - '0')
+		if k%2 == 0 {
+			if d *= 2; d > 9 {
+				d -= 9
+			}
+		}
+		sum += d
+	}
+	digits += fmt.Sprint((10 - sum%10) % 10)
+	return digits[:4] + " " + digits[4:8] + " " + digits[8:12] + " " + digits[12:]
+}
+
 // records makes a JSON document of n customers with five personal values each.
-func records(n int) []byte {
+func records(n int) []byte { return recordsFrom(0, n) }
+
+// recordsFrom is records of customers from first on.
+func recordsFrom(first, n int) []byte {
 	var b strings.Builder
 	b.WriteString(`{"page":1,"total":` + fmt.Sprint(n) + `,"customers":[`)
-	for i := range n {
-		if i > 0 {
+	for i := first; i < first+n; i++ {
+		if i > first {
 			b.WriteByte(',')
 		}
 		email, phone, card, ssn, ip := customer(i)
@@ -29,9 +50,11 @@ func records(n int) []byte {
 }
 
 // valuesOf are the personal values of records(n).
-func valuesOf(n int) []string {
+func valuesOf(n int) []string { return valuesFrom(0, n) }
+
+func valuesFrom(first, n int) []string {
 	var all []string
-	for i := range n {
+	for i := first; i < first+n; i++ {
 		email, phone, card, ssn, ip := customer(i)
 		all = append(all, email, phone, card, ssn, ip)
 	}
@@ -41,8 +64,9 @@ func valuesOf(n int) []string {
 // chatValues are the personal values in chatText.
 func chatValues() []string { return valuesOf(6) }
 
-// chatText is a model's answer with personal values in it.
-func chatText() string {
+// chatText is a model's answer with personal values in it, of six customers
+// from first on.
+func chatText(first int) string {
 	sentences := []string{
 		"Customer A-%d writes from %s most of the time. ",
 		"For order A-%d the number to call is %s, in the morning. ",
@@ -51,19 +75,21 @@ func chatText() string {
 		"Login A-%d came from %s, a week ago. ",
 	}
 	var b strings.Builder
-	for i, v := range chatValues() {
-		fmt.Fprintf(&b, sentences[i%len(sentences)], i, v)
+	for i, v := range valuesFrom(first, 6) {
+		fmt.Fprintf(&b, sentences[i%len(sentences)], 5*first+i, v)
 	}
 	return b.String()
 }
 
 // chatEvents is chatText as a stream of n events of a chat completion: no
 // value is in one event alone.
-func chatEvents(n int) [][]byte {
+func chatEvents(n int) [][]byte { return chatEventsFrom(0, n) }
+
+func chatEventsFrom(first, n int) [][]byte {
 	event := func(delta, finish string) []byte {
 		return fmt.Appendf(nil, `data: {"id":"chatcmpl-7QyqpwdfhqwajicIEznoc6Q47XAyW","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-mini","choices":[{"index":0,"delta":%s,"finish_reason":%s}]}`+"\n\n", delta, finish)
 	}
-	text := chatText()
+	text := chatText(first)
 	events := [][]byte{event(`{"role":"assistant","content":""}`, "null")}
 	tokens := n - 3
 	for i := range tokens {
