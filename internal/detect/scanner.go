@@ -41,10 +41,12 @@ type Scanner struct {
 	openSet, valueSet set
 	// shortSet are those that a short number is by a hint only.
 	shortSet set
-	model    *names.Model // nil where no names are wanted
-	nameBias float64
-	custom   []*customRecogniser
-	terms    terms
+	// numberSet are those that a number of any length is by a hint.
+	numberSet set
+	model     *names.Model // nil where no names are wanted
+	nameBias  float64
+	custom    []*customRecogniser
+	terms     terms
 }
 
 // valueEntities are found in the value of a field whose name says so.
@@ -88,6 +90,11 @@ func New(opt Options) (*Scanner, error) {
 	}
 	for _, e := range []Entity{CVV, PIN, CardExpiry} {
 		s.shortSet.add(ids[e])
+	}
+	s.numberSet = s.shortSet
+	s.numberSet.or(&s.openSet)
+	for _, e := range []Entity{Age, Phone, DateOfBirth, Coordinates} {
+		s.numberSet.add(ids[e])
 	}
 	var err error
 	if s.dialling, err = diallingOf(opt.PhoneRegions); err != nil {
@@ -161,6 +168,7 @@ type scan struct {
 
 	run      run
 	spelling spelling
+	whole    number
 	window   []byte // of a custom pattern
 	hintsAt  int    // clues of a run are not of before
 	covered  span   // of a finding of the run that is hardly wrong
@@ -275,6 +283,9 @@ func (s *scan) pass(first int) {
 	text := s.text
 	if len(s.ctx.Before) == 0 {
 		s.wholeValue()
+		if first <= 1 && s.wholeNumber() {
+			first = len(text)
+		}
 	}
 	if first < len(text) || s.ctx.Table != nil {
 		s.openTable()
