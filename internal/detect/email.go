@@ -70,6 +70,55 @@ func (s *scan) email(i int) {
 	s.add(start, end, idEmail, 0.9)
 }
 
+// wholeEmail looks at a text that is one address of the plainest kind and
+// nothing else: words in small letters, up to six digits behind a word of three
+// letters or more, and a domain of words. That is too short for a key, and
+// nothing else is found in such a text. It is false for all others, which email looks at.
+func (s *scan) wholeEmail() bool {
+	text := s.text
+	if s.more || s.ctx.Table != nil || len(text) > maxLocal || !s.want.has(idEmail) {
+		return false
+	}
+	if f := s.fieldName(); f.own.has(idPassword) || f.shared.has(idPassword) {
+		return false
+	}
+	i, word := 0, 0
+	for ; i < len(text); i++ {
+		if kinds[text[i]] == lowerKind {
+			continue
+		}
+		if text[i] != '.' || i == word {
+			break
+		}
+		word = i + 1
+	}
+	if letters := i - word; letters < 3 || letters > 12 {
+		return false
+	}
+	digits := i
+	for i < len(text) && isDigit(text[i]) {
+		i++
+	}
+	if i-digits > 6 || i > 32 || i == len(text) || text[i] != '@' {
+		return false
+	}
+	label := i + 1
+	for i = label; i < len(text); i++ {
+		if kinds[text[i]] == lowerKind {
+			continue
+		}
+		if text[i] != '.' || i == label {
+			return false
+		}
+		label = i + 1
+	}
+	if i-label < 2 || text[label-1] != '.' {
+		return false
+	}
+	s.add(0, len(text), idEmail, 0.9)
+	return true
+}
+
 func isOpening(c byte) bool {
 	switch c {
 	case '\'', '*', '~', '#', '!', '^', '$', '%':

@@ -283,7 +283,7 @@ func (s *scan) pass(first int) {
 	text := s.text
 	if len(s.ctx.Before) == 0 {
 		s.wholeValue()
-		if first <= 1 && s.wholeNumber() {
+		if first <= 1 && s.wholeNumber() || first > 1 && first < len(text) && s.wholeEmail() {
 			first = len(text)
 		}
 	}
