@@ -25,6 +25,9 @@ var kindOf = [...]Entity{names.Person: Person, names.Place: Location, names.Orga
 // holds 256 words at most.
 type Memory struct{ names names.Memory }
 
+// Len is how many words are remembered. They are never forgotten.
+func (m *Memory) Len() int { return m.names.Len() }
+
 // useNames loads the model where one of its entities is wanted.
 func (s *Scanner) useNames(bias float64) error {
 	if bias < -1 || bias > 1 {
