@@ -66,6 +66,16 @@ type Stream interface {
 	Close(ctx context.Context, led *Ledger) (Decision, error)
 }
 
+// Steady is a Stream that does the same about the same value, as long as its
+// state is the same. Where a stream of events repeats values that it left as
+// they are, it need not be shown them again.
+type Steady interface {
+	Stream
+	// State is what, besides a value itself, decides about it, as a number that
+	// changes with it. ok is false where there is no such number.
+	State() (n int, ok bool)
+}
+
 // Shaper is a Stream that can add members. For each object that one of its
 // paths selects (not one beneath it), End is called when the object closes.
 type Shaper interface {

@@ -326,6 +326,12 @@ func (s *stream) Value(ctx context.Context, v *filters.Value) error {
 	return s.value(ctx, v, v.Key, 0)
 }
 
+// State implements filters.Steady: it is how many of the people it remembers.
+// What the store knows, or a detector outside, is not seen from here.
+func (s *stream) State() (n int, ok bool) {
+	return s.memory.Len(), !s.cfg.Restore && len(s.outside) == 0
+}
+
 // value looks at a value of a body, or of a document in one of its values, so
 // many layers down.
 func (w *work) value(ctx context.Context, v *filters.Value, key string, layer int) error {

@@ -51,9 +51,12 @@ type Stage struct {
 
 // runner is a stage at work.
 type runner struct {
-	stage   Stage
-	match   matcher
-	shaper  filters.Shaper
+	stage  Stage
+	match  matcher
+	shaper filters.Shaper
+	// steady is there where the stream is, and state the last that was noted.
+	steady  filters.Steady
+	state   int
 	value   filters.Value
 	dropped bool
 	// carry is what the stage holds of a value that comes in pieces, and
@@ -97,7 +100,24 @@ func newRunner(s Stage) *runner {
 	if s.Paths == nil {
 		r.shaper = nil // it selects no object
 	}
+	if steady, is := s.Stream.(filters.Steady); is {
+		if _, is = steady.State(); is {
+			r.steady = steady
+		}
+	}
 	return r
+}
+
+// same notes the stage's state, and reports whether it is the one that was
+// noted before.
+func (r *runner) same() bool {
+	if r.steady == nil || r.dropped {
+		return true
+	}
+	n, ok := r.steady.State()
+	ok = ok && n == r.state
+	r.state = n
+	return ok
 }
 
 // looks reports whether the stage is to see the value at depth.

@@ -199,7 +199,7 @@ func (s *events) part(ctx context.Context, w *walker) (bool, error) {
 		s.nameFrom, s.nameTo = w.nameFrom, w.nameTo
 	}
 	out, err := s.push(ctx, ch, &s.in, !sl.final && !ch.alone && (s.next < maxFromLong || len(w.data) <= s.e.limits.PieceBytes))
-	s.naming = false
+	s.naming, w.behind = false, true
 	if err != nil {
 		return false, err
 	}

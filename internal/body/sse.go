@@ -61,8 +61,9 @@ type events struct {
 	next    int    // the slot that comes
 	plainTo *channel
 	// same: its document is the last one but for the text in its only slot.
-	// quiet: of that one, nothing but the text, which went to was, was shown to
-	// anyone; its member's name is at nameFrom, where it has one.
+	// quiet: of that one, nothing but the text, which went to was, need be shown
+	// to anyone as long as the stages' states are the same; its member's name is
+	// at nameFrom, where it has one.
 	same, quiet      bool
 	was              *channel
 	nameFrom, nameTo int
@@ -285,7 +286,8 @@ func (s *events) data(ctx context.Context, doc []byte, has bool) (out []byte, er
 // document passes a JSON document through the walker.
 func (s *events) document(ctx context.Context, doc []byte) (out []byte, err error) {
 	s.markFinal()
-	if s.same && s.quiet && !s.cut && s.follows() {
+	// Also where they do not matter now, the states are noted.
+	if s.steady() && s.same && s.quiet && !s.cut && s.follows() {
 		return s.repeat(ctx, doc)
 	}
 	w := s.walker
@@ -294,7 +296,7 @@ func (s *events) document(ctx context.Context, doc []byte) (out []byte, err erro
 		w.events, s.walker = s, w
 	}
 	w.restart()
-	w.data, w.end, w.mark, w.pos, w.scan, w.shown = doc, true, 0, 0, 0, false
+	w.data, w.end, w.mark, w.pos, w.scan, w.shown, w.behind = doc, true, 0, 0, 0, false, false
 	s.next, s.quiet = 0, false
 	dst := s.e.dst
 	s.e.dst = s.out[:0]
@@ -329,6 +331,16 @@ func (s *events) document(ctx context.Context, doc []byte) (out []byte, err erro
 		s.was = s.outline.slots[0].ch
 	}
 	return s.e.dst, nil
+}
+
+// steady notes the states of the stages, and reports whether they are those
+// that were noted before.
+func (s *events) steady() bool {
+	same := true
+	for _, r := range s.e.stages {
+		same = r.same() && same
+	}
+	return same
 }
 
 // follows reports whether the text of the event at hand goes where that of the

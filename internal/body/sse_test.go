@@ -705,6 +705,70 @@ func TestEventsLikeTheLast(t *testing.T) {
 	}
 }
 
+// learner hides c from when it has seen two x at once on, and counts how
+// often it has been shown the member id.
+type learner struct {
+	state, ids int
+}
+
+func (l *learner) Value(_ context.Context, v *filters.Value) error {
+	if v.Key == "id" && v.Kind == filters.String {
+		l.ids++
+	}
+	if bytes.Contains(v.Text, []byte("xx")) {
+		l.state = 1
+	}
+	if i := bytes.IndexByte(v.Text, 'c'); l.state > 0 && i >= 0 && v.Kind == filters.String {
+		v.Edit(i, i+1, []byte("*"))
+	}
+	return nil
+}
+
+func (l *learner) Close(context.Context, *filters.Ledger) (filters.Decision, error) {
+	return filters.Decision{}, nil
+}
+
+// steadyLearner is one whose state is known.
+type steadyLearner struct{ learner }
+
+func (l *steadyLearner) State() (n int, ok bool) { return l.state, true }
+
+// TestSteady: in events that are alike, a stage whose state stays the same is
+// shown what is around the text once, and does what it does where it is shown
+// all of it.
+func TestSteady(t *testing.T) {
+	for what, tt := range map[string]struct {
+		template string
+		text     string
+		ids      int
+	}{
+		"nothing is learned": {`{"id":"c","choices":[{"index":0,"delta":{"content":"TEXT"}}]}`, "a b a b a", 1},
+		// What it hides of an event it is shown each time.
+		"learned":            {`{"id":"c","choices":[{"index":0,"delta":{"content":"TEXT"}}]}`, "a b xx b a b", 4},
+		"nothing to hide":    {`{"id":"e","choices":[{"index":0,"delta":{"content":"TEXT"}}]}`, "a b xx b xx c", 2},
+		"behind":             {`{"choices":[{"index":0,"delta":{"content":"TEXT"}}],"id":"c"}`, "a b xx b a b", 6},
+		"before and behind":  {`{"id":"c","choices":[{"index":0,"delta":{"content":"TEXT"}}],"model":"c"}`, "a xx a", 3},
+		"an object is shown": {`{"id":"e","logprobs":{},"choices":[{"index":0,"delta":{"content":"TEXT"}}]}`, "a b a b a", 1},
+	} {
+		var events []byte
+		for _, text := range strings.Fields(tt.text) {
+			events = append(events, "data: "+strings.ReplaceAll(tt.template, "TEXT", text)+"\n\n"...)
+		}
+		unsteady, steady := &learner{}, &steadyLearner{}
+		want, _, err := run(body.Events, body.Limits{}, []body.Stage{{Stream: unsteady}}, events)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _, err := run(body.Events, body.Limits{}, []body.Stage{{Stream: steady}}, events)
+		if err != nil || got != want {
+			t.Errorf("%s: %v\n%s, want\n%s", what, err, got, want)
+		}
+		if n := len(strings.Fields(tt.text)); unsteady.ids != n || steady.ids != tt.ids {
+			t.Errorf("%s: the member was shown %d and %d times, want %d and %d", what, unsteady.ids, steady.ids, n, tt.ids)
+		}
+	}
+}
+
 // modelStream is a chat of 500 tokens, 30 of which are something to hide.
 func modelStream() [][]byte {
 	var events [][]byte

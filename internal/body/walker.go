@@ -50,7 +50,10 @@ type walker struct {
 	names, member []byte
 
 	follows bool // some stage has paths
-	shown   bool // some stage has been shown something, but for joined values
+	// shown: some stage has been shown something, but for joined values, that it
+	// has to be shown again in an event that is the same; see saw. behind: a part
+	// of a joined value has been.
+	shown, behind bool
 
 	data []byte
 	end  bool // data ends the body
@@ -641,11 +644,11 @@ func (w *walker) showContainer(ctx context.Context, f *frame) error {
 			f.shaped = f.shaped || selected && r.shaper != nil && !f.array
 			continue
 		}
-		w.shown = true
 		v := r.prepare(kind, w.key(), l)
 		if err := r.stage.Stream.Value(ctx, v); err != nil {
 			return err
 		}
+		w.saw(r)
 		if name := v.Renamed(); name != "" && w.hasName {
 			w.rename(name)
 		}
@@ -679,6 +682,7 @@ func (w *walker) closeContainer(ctx context.Context, array bool) (bool, error) {
 			if r.dropped || r.shaper == nil || !r.match.levels[depth].any {
 				continue
 			}
+			w.shown = true
 			o := filters.ObjectEnd{Paths: r.match.levels[depth].bits}
 			if err := r.shaper.End(ctx, &o); err != nil {
 				return false, err
@@ -822,17 +826,26 @@ func (w *walker) show(ctx context.Context, kind filters.Kind, from, to int, text
 		if !r.shows(kind, depth) {
 			continue
 		}
-		w.shown = true
 		v := r.prepare(kind, key, r.level(depth))
 		v.Text = text
 		if err := r.stage.Stream.Value(ctx, v); err != nil {
 			return false, err
 		}
+		w.saw(r)
 		if v.Touched() {
 			return true, w.change(ctx, i, from, to, text)
 		}
 	}
 	return false, nil
+}
+
+// saw takes note that a stage has been shown a value. One that it left as it is
+// need not be shown again where its state is what it was: before the text of an
+// event, that is.
+func (w *walker) saw(r *runner) {
+	if r.steady == nil || w.behind || r.value.Touched() {
+		w.shown = true
+	}
 }
 
 // change carries out what stage i wants of the value data[from:to], and shows
@@ -985,12 +998,12 @@ func (w *walker) showName(ctx context.Context) error {
 			}
 			l = level{inside: true, insideBits: at.bits | at.insideBits}
 		}
-		w.shown = true
 		v := r.prepare(filters.Name, w.member, &l)
 		v.Text = text
 		if err := r.stage.Stream.Value(ctx, v); err != nil {
 			return err
 		}
+		w.saw(r)
 		if !v.Touched() {
 			if r.stage.SameNames {
 				r.leave(text)

@@ -61,6 +61,9 @@ func (s *scan) age(g group) {
 	}
 	behind := s.text[g.end:min(len(s.text), g.end+16)]
 	s.touch(g.start, g.end+16)
+	if s.live <= g.start {
+		return // it is shown again with what comes
+	}
 	if len(behind) > 2 && maySayYears(behind[0], behind[1]) {
 		for _, w := range yearsOld {
 			if len(behind) >= len(w) && equalFold(behind[:len(w)], w) {

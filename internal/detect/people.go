@@ -25,6 +25,9 @@ var kindOf = [...]Entity{names.Person: Person, names.Place: Location, names.Orga
 // holds 256 words at most.
 type Memory struct{ names names.Memory }
 
+// Len is how many words are remembered. They are never forgotten.
+func (m *Memory) Len() int { return m.names.Len() }
+
 // useNames loads the model where one of its entities is wanted.
 func (s *Scanner) useNames(bias float64) error {
 	if bias < -1 || bias > 1 {
@@ -44,13 +47,24 @@ func (s *Scanner) useNames(bias float64) error {
 // biasOdds is what a bias of 1 adds to the log-odds of a word being a name.
 const biasOdds = 4
 
-// holdNames looks for names in a text that goes on, before anything else is
-// looked for: what it may be cut at depends on them.
-func (s *scan) holdNames() {
+// holdsAll looks for names in a text that goes on, before anything else is
+// looked for: what it may be cut at depends on them. It reports whether nothing
+// of the text is settled, be there what may: live texts come word by word.
+func (s *scan) holdsAll() bool {
 	s.found, s.extents = s.found[:0], s.extents[:0]
-	if s.more {
-		s.limit = min(s.limit, s.tag())
+	switch {
+	case !s.more:
+		return false
+	case s.ctx.Table != nil: // it has to know where it stands
+		s.limit = s.tag()
+		return false
+	case s.tail() == 0:
+		return true
 	}
+	if s.limit = s.tag(); s.limit == 0 && s.ctx.Memory != nil {
+		s.ctx.Memory.names.Settle(0)
+	}
+	return s.limit == 0
 }
 
 // tag looks for names, and returns how much of the text is settled. What the

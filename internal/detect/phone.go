@@ -76,7 +76,7 @@ func (s *scan) phones(r *run, first int) {
 			return
 		}
 	}
-	if start < 0 {
+	if start < 0 || s.live <= start { // it is shown again with what comes
 		return
 	}
 	n := 0

@@ -195,7 +195,10 @@ func (s *Scanner) Scan(dst []Finding, ctx Context, text []byte, more bool) (find
 	sc := scans.Get().(*scan)
 	sc.begin(s, &ctx, text, more)
 	sc.out, sc.from = dst, len(dst)
-	sc.holdNames()
+	if sc.holdsAll() {
+		sc.free()
+		return dst, 0
+	}
 	sc.pass(first)
 	sc.takeNames()
 	findings, settled = sc.settle()

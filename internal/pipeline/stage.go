@@ -79,6 +79,16 @@ func (st *stage) Value(ctx context.Context, v *filters.Value) error {
 	return nil
 }
 
+// State implements filters.Steady. In a step that only observes, a value that
+// it would change looks like one that it leaves, and is to be counted each time.
+func (st *stage) State() (n int, ok bool) {
+	steady, ok := st.stream.(filters.Steady)
+	if !ok || st.over || st.fellBack || !st.run.enforces(st.step) {
+		return 0, false
+	}
+	return steady.State()
+}
+
 // show shows a value to the filter's stream. A step without a timeout takes
 // the short way: there may be a million values.
 func (st *stage) show(ctx context.Context, v *filters.Value) (err error) {

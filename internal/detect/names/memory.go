@@ -21,6 +21,9 @@ func bitOf(h uint64) uint64 { return 1 << (h >> 58) }
 
 func (m *Memory) any() bool { return m != nil && m.some != 0 }
 
+// Len is how many words there are of what is settled.
+func (m *Memory) Len() int { return m.fresh }
+
 func (m *Memory) has(h uint64) bool {
 	return m != nil && m.some&bitOf(h) != 0 && slices.Contains(m.words, h)
 }
