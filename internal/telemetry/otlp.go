@@ -153,6 +153,9 @@ func (s *exchangeSpans) text(field protowire.Number, value string) {
 
 // appendLength appends what stands before the n bytes of a field.
 func appendLength(b []byte, field protowire.Number, n int) []byte {
+	if field < 16 && n < 128 { // a byte each, as nearly always
+		return append(b, byte(protowire.EncodeTag(field, protowire.BytesType)), byte(n))
+	}
 	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.BytesType), uint64(n))
 }
 

@@ -53,7 +53,7 @@ func newSpanQueue(client otlptrace.Client, resource *resourcepb.Resource, schema
 	q := &spanQueue{
 		client: client, resource: resource, schema: schema,
 		waiting: make([]byte, 0, maxWaiting),
-		due: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		due:     make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	q.sending, q.cancel = context.WithCancel(context.Background())
 	go q.run()
