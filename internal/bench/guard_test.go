@@ -118,7 +118,7 @@ var budgets = []struct {
 	{name: "untouched-1.7KB", policy: maskPolicy, exchange: duplex(exchange{response: plainRecords()}), allowed: cost{67, 13200}},
 	{name: "response-1.7KB", policy: maskPolicy, exchange: duplex(exchange{response: records(6)}), allowed: cost{89, 18000}},
 	{name: "request-1.7KB", policy: maskPolicy, exchange: duplex(exchange{request: records(6)}), allowed: cost{89, 18000}},
-	{name: "response-1.7KB-traced", policy: maskPolicy, exchange: duplex(exchange{response: records(6)}), traces: true, allowed: cost{126, 25500}},
+	{name: "response-1.7KB-traced", policy: maskPolicy, exchange: duplex(exchange{response: records(6)}), traces: true, allowed: cost{49, 12700}},
 	{name: "sse-500", policy: maskPolicy, exchange: eventStream(500), allowed: cost{160, 26000}},
 }
 
