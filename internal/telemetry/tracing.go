@@ -111,7 +111,7 @@ func resourceOf(res *resource.Resource) *resourcepb.Resource {
 	for _, kv := range res.Attributes() {
 		out.Attributes = append(out.Attributes, &commonpb.KeyValue{
 			Key:   valid(string(kv.Key)),
-			Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: valid(kv.Value.Emit())}},
+			Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: valid(kv.Value.String())}},
 		})
 	}
 	return out
