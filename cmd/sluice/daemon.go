@@ -101,6 +101,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
+		d.metrics.CounterFunc("sluice_spans_dropped_total", "Spans dropped because the queue was full, or that could not be sent.", func() float64 { return float64(spans.Dropped()) })
 		recorders = append(recorders, spans)
 		flush = append(flush, spans.Close)
 	}

@@ -8,14 +8,14 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/sdk/resource"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
 
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
@@ -46,28 +46,27 @@ func (c TracingConfig) Configured() bool {
 // Tracing makes a span of every sampled exchange, as a child of the request's
 // traceparent, with a child span a decision. It is a pipeline.Recorder.
 type Tracing struct {
-	provider *sdktrace.TracerProvider
-	tracer   trace.Tracer
-	below    uint64 // roots whose hash is below it are sampled
-	seed     maphash.Seed
-	// open holds the decisions of sampled exchanges until they end: by
-	// *filters.Exchange, as *[]decided.
-	open sync.Map
+	below uint64 // roots whose hash is below it are sampled
+	seed  maphash.Seed
+	// open are the spans of sampled exchanges that have not ended, in parts so
+	// that exchanges rarely wait for one another.
+	open  [64]openExchanges
+	free  sync.Pool // of *exchangeSpans
+	queue *spanQueue
 }
 
-// decided is what of a decision becomes a span.
-type decided struct {
-	at         time.Time
-	took       time.Duration
-	name       string
-	attributes []attribute.KeyValue
-	failed     bool
-	reason     string
+// openExchanges is one part of the exchanges that are open.
+type openExchanges struct {
+	mu    sync.Mutex
+	spans map[*filters.Exchange]*exchangeSpans
 }
 
-// OpenTracing starts an exporter. Spans wait in a bounded queue and are
-// dropped when the collector does not keep up: an exchange never waits for
-// one.
+// maxKept bounds the room that an exchange's spans leave for those of the next.
+const maxKept = 64 << 10
+
+// OpenTracing starts to send spans to a collector. They wait in a bounded queue
+// and are dropped when the collector does not keep up: an exchange never waits
+// for one.
 func OpenTracing(ctx context.Context, cfg TracingConfig) (*Tracing, error) {
 	var opts []otlptracegrpc.Option
 	switch e := cfg.Endpoint; {
@@ -77,38 +76,59 @@ func OpenTracing(ctx context.Context, cfg TracingConfig) (*Tracing, error) {
 	default:
 		opts = append(opts, otlptracegrpc.WithEndpoint(e), otlptracegrpc.WithInsecure())
 	}
-	exporter, err := otlptracegrpc.New(ctx, opts...)
-	if err != nil {
-		return nil, fmt.Errorf("opening the OTLP exporter: %w", err)
-	}
-	return NewTracing(sdktrace.NewBatchSpanProcessor(exporter), cfg)
+	return NewTracing(ctx, otlptracegrpc.NewClient(opts...), cfg)
 }
 
-// NewTracing makes spans for a processor.
-func NewTracing(p sdktrace.SpanProcessor, cfg TracingConfig) (*Tracing, error) {
-	res, err := resource.New(context.Background(),
+// NewTracing makes spans and sends them by a client, which it starts, and stops
+// in Close.
+func NewTracing(ctx context.Context, client otlptrace.Client, cfg TracingConfig) (*Tracing, error) {
+	res, err := resource.New(ctx,
 		resource.WithAttributes(attribute.String("service.name", "sluice"), attribute.String("service.version", cfg.Version)),
 		resource.WithTelemetrySDK(), resource.WithFromEnv())
 	if err != nil {
 		return nil, fmt.Errorf("describing the process for traces: %w", err)
 	}
+	if err := client.Start(ctx); err != nil {
+		return nil, fmt.Errorf("opening the OTLP client: %w", err)
+	}
 	// Whether an exchange is sampled is decided here, before anything is
 	// gathered for it.
-	provider := sdktrace.NewTracerProvider(sdktrace.WithResource(res), sdktrace.WithSpanProcessor(p), sdktrace.WithSampler(sdktrace.AlwaysSample()))
 	below := uint64(math.MaxUint64)
 	if cfg.Sample < 1 {
 		below = uint64(max(cfg.Sample, 0) * math.MaxUint64)
 	}
-	return &Tracing{provider: provider, tracer: provider.Tracer("github.com/sluice-proxy/sluice"), below: below, seed: maphash.MakeSeed()}, nil
+	t := &Tracing{below: below, seed: maphash.MakeSeed(), queue: newSpanQueue(client, resourceOf(res), res.SchemaURL())}
+	for i := range t.open {
+		t.open[i].spans = map[*filters.Exchange]*exchangeSpans{}
+	}
+	t.free.New = func() any { return new(exchangeSpans) }
+	return t, nil
 }
 
-// Close sends what is left.
+// resourceOf is a resource as OTLP has it. What its detectors find is text.
+func resourceOf(res *resource.Resource) *resourcepb.Resource {
+	out := new(resourcepb.Resource)
+	for _, kv := range res.Attributes() {
+		out.Attributes = append(out.Attributes, &commonpb.KeyValue{
+			Key:   valid(string(kv.Key)),
+			Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: valid(kv.Value.String())}},
+		})
+	}
+	return out
+}
+
+// Close sends what is left. It is called once, and spans of exchanges that end
+// later are dropped.
 func (t *Tracing) Close(ctx context.Context) error {
-	if err := t.provider.Shutdown(ctx); err != nil {
+	if err := t.queue.close(ctx); err != nil {
 		return fmt.Errorf("sending the last spans: %w", err)
 	}
 	return nil
 }
+
+// Dropped returns how many spans were dropped because the queue was full, or
+// could not be sent.
+func (t *Tracing) Dropped() uint64 { return t.queue.dropped.Load() }
 
 // sampled decides by the request's traceparent, or else by the exchange's id.
 func (t *Tracing) sampled(ex *filters.Exchange) (parent trace.SpanContext, yes bool) {
@@ -118,103 +138,130 @@ func (t *Tracing) sampled(ex *filters.Exchange) (parent trace.SpanContext, yes b
 	return trace.SpanContext{}, t.below > 0 && maphash.String(t.seed, ex.ID) <= t.below
 }
 
+// part is where the spans of ex are kept.
+func (t *Tracing) part(ex *filters.Exchange) *openExchanges {
+	return &t.open[maphash.Comparable(t.seed, ex)%uint64(len(t.open))]
+}
+
+// spansOf returns the spans of an exchange that has not ended. One goroutine
+// works on an exchange at a time.
+func (t *Tracing) spansOf(ex *filters.Exchange, parent trace.SpanContext) *exchangeSpans {
+	part := t.part(ex)
+	part.mu.Lock()
+	defer part.mu.Unlock()
+	s := part.spans[ex]
+	if s == nil {
+		s = t.newSpans(parent)
+		part.spans[ex] = s
+	}
+	return s
+}
+
+// take returns the spans of an exchange that ends, nil where there are none. A
+// step may have changed the traceparent since they were begun, so that alone
+// does not tell whether there are any.
+func (t *Tracing) take(ex *filters.Exchange) *exchangeSpans {
+	part := t.part(ex)
+	part.mu.Lock()
+	defer part.mu.Unlock()
+	s := part.spans[ex]
+	delete(part.spans, ex)
+	return s
+}
+
+func (t *Tracing) newSpans(parent trace.SpanContext) *exchangeSpans {
+	s := t.free.Get().(*exchangeSpans)
+	s.open(parent)
+	return s
+}
+
 // Decision implements pipeline.Recorder.
 func (t *Tracing) Decision(r *pipeline.Record) {
 	if r.In == nil {
 		return
 	}
-	if _, yes := t.sampled(r.In); !yes {
+	parent, yes := t.sampled(r.In)
+	if !yes {
 		return
 	}
-	d := decided{
-		at: r.Time, took: r.Duration,
-		name:   r.Policy + "/" + r.Step,
-		failed: r.Decision.Verdict == filters.Failed, reason: r.Decision.Reason,
-		attributes: []attribute.KeyValue{
-			attribute.String("sluice.policy", r.Policy),
-			attribute.String("sluice.step", r.Step),
-			attribute.String("sluice.filter", r.Filter),
-			attribute.String("sluice.phase", r.Phase.String()),
-			attribute.String("sluice.mode", string(r.Mode)),
-			attribute.String("sluice.verdict", r.Decision.Verdict.String()),
-		},
+	s := t.spansOf(r.In, parent)
+	if s.count >= maxSpans {
+		return
 	}
-	if d.reason != "" {
-		d.attributes = append(d.attributes, attribute.String("sluice.reason", d.reason))
+	s.beginStep(r.Policy, r.Step, r.Time, r.Duration)
+	s.attribute("sluice.policy", r.Policy)
+	s.attribute("sluice.step", r.Step)
+	s.attribute("sluice.filter", r.Filter)
+	s.attribute("sluice.phase", r.Phase.String())
+	s.attribute("sluice.mode", string(r.Mode))
+	s.attribute("sluice.verdict", r.Decision.Verdict.String())
+	if r.Decision.Reason != "" {
+		s.attribute("sluice.reason", r.Decision.Reason)
 	}
 	for name, n := range r.Decision.Findings {
-		d.attributes = append(d.attributes, attribute.Int("sluice.findings."+name, n))
+		s.attributeInt("sluice.findings.", name, int64(n))
 	}
-	d.attributes = append(d.attributes, modelAttributes(r.Decision.Details)...)
-	of, ok := t.open.Load(r.In)
-	if !ok {
-		of = new([]decided)
-		t.open.Store(r.In, of)
+	if len(r.Decision.Details) > 0 {
+		s.modelAttributes(r.Decision.Details)
 	}
-	// One goroutine works on an exchange at a time.
-	if list := of.(*[]decided); len(*list) < maxSpans {
-		*list = append(*list, d)
+	if r.Decision.Verdict == filters.Failed {
+		s.failed(r.Decision.Reason)
 	}
+	s.end()
 }
 
 // modelAttributes are what a decision says of a model's answer (filters.Answer,
 // Details), under the names of OpenTelemetry's conventions.
-func modelAttributes(details map[string]any) (out []attribute.KeyValue) {
+func (s *exchangeSpans) modelAttributes(details map[string]any) {
+	found := false
 	for _, a := range [...]struct{ detail, name string }{
 		{"provider", "sluice.provider"}, {"answer", "sluice.answer"}, {"prompt", "sluice.prompt"}, {"model", "gen_ai.response.model"},
 		{"input_tokens", "gen_ai.usage.input_tokens"}, {"output_tokens", "gen_ai.usage.output_tokens"}, {"cost_usd", "sluice.cost_usd"},
 	} {
 		switch v := details[a.detail].(type) {
 		case string:
-			out = append(out, attribute.String(a.name, v))
+			s.attribute(a.name, v)
 		case int:
-			out = append(out, attribute.Int(a.name, v))
+			s.attributeInt(a.name, "", int64(v))
 		case float64:
-			out = append(out, attribute.Float64(a.name, v))
+			s.attributeFloat(a.name, v)
+		default:
+			continue
 		}
+		found = true
 	}
-	if len(out) > 0 {
-		out = append(out, attribute.String("gen_ai.operation.name", operation))
+	if found {
+		s.attribute("gen_ai.operation.name", operation)
 	}
-	return out
 }
 
 // Exchange implements pipeline.Recorder.
-func (t *Tracing) Exchange(s *pipeline.Summary) {
-	var list []decided
-	if of, ok := t.open.LoadAndDelete(s.Exchange); ok {
-		list = *of.(*[]decided)
-	}
-	parent, yes := t.sampled(s.Exchange)
-	if !yes {
-		return
-	}
-	ctx := context.Background()
-	if parent.IsValid() {
-		ctx = trace.ContextWithRemoteSpanContext(ctx, parent)
+func (t *Tracing) Exchange(sum *pipeline.Summary) {
+	s := t.take(sum.Exchange)
+	if s == nil {
+		parent, yes := t.sampled(sum.Exchange)
+		if !yes {
+			return
+		}
+		s = t.newSpans(parent)
 	}
 	outcome := "completed"
 	switch {
-	case s.Denied:
+	case sum.Denied:
 		outcome = "denied"
-	case s.Aborted:
+	case sum.Aborted:
 		outcome = "aborted"
 	}
-	start := s.Exchange.Started
-	ctx, span := t.tracer.Start(ctx, "sluice.exchange", trace.WithTimestamp(start), trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
-		attribute.String("sluice.exchange", s.Exchange.ID),
-		attribute.String("sluice.set", s.Set),
-		attribute.String("sluice.outcome", outcome),
-		attribute.Int("sluice.decisions", s.Decisions),
-		attribute.Int64("sluice.request.body.bytes", s.RequestBytes),
-		attribute.Int64("sluice.response.body.bytes", s.ResponseBytes),
-	))
-	for _, d := range list {
-		_, child := t.tracer.Start(ctx, d.name, trace.WithTimestamp(d.at), trace.WithAttributes(d.attributes...))
-		if d.failed {
-			child.SetStatus(codes.Error, d.reason)
-		}
-		child.End(trace.WithTimestamp(d.at.Add(d.took)))
+	s.beginExchange(sum.Exchange.Started, sum.Duration)
+	s.attribute("sluice.exchange", sum.Exchange.ID)
+	s.attribute("sluice.set", sum.Set)
+	s.attribute("sluice.outcome", outcome)
+	s.attributeInt("sluice.decisions", "", int64(sum.Decisions))
+	s.attributeInt("sluice.request.body.bytes", "", sum.RequestBytes)
+	s.attributeInt("sluice.response.body.bytes", "", sum.ResponseBytes)
+	s.end()
+	t.queue.add(s.encoded, s.count)
+	if cap(s.encoded) <= maxKept {
+		t.free.Put(s)
 	}
-	span.End(trace.WithTimestamp(start.Add(s.Duration)))
 }

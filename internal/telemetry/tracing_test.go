@@ -2,13 +2,21 @@ package telemetry
 
 import (
 	"context"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"maps"
+	"net"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
@@ -62,14 +70,77 @@ func exchange(id, traceparent string) *filters.Exchange {
 	return ex
 }
 
-func tracing(t *testing.T, sample float64) (*Tracing, *tracetest.InMemoryExporter) {
+// collector keeps what it is sent, as it reads it from the wire.
+type collector struct {
+	coltracepb.UnimplementedTraceServiceServer
+	mu      sync.Mutex
+	batches []*tracepb.ResourceSpans
+	// sending, where not nil, is told of each batch, which waits for a word on
+	// proceed.
+	sending, proceed chan struct{}
+	err              error
+}
+
+func (c *collector) Start(context.Context) error { return nil }
+func (c *collector) Stop(context.Context) error  { return nil }
+
+func (c *collector) UploadTraces(ctx context.Context, batch []*tracepb.ResourceSpans) error {
+	if c.sending != nil {
+		c.sending <- struct{}{}
+		select {
+		case <-c.proceed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	wire, err := proto.Marshal(&coltracepb.ExportTraceServiceRequest{ResourceSpans: batch})
+	if err != nil {
+		return err
+	}
+	var read coltracepb.ExportTraceServiceRequest
+	if err := proto.Unmarshal(wire, &read); err != nil {
+		return err
+	}
+	if _, err := c.Export(ctx, &read); err != nil {
+		return err
+	}
+	return c.err
+}
+
+// Export makes it a server.
+func (c *collector) Export(_ context.Context, r *coltracepb.ExportTraceServiceRequest) (*coltracepb.ExportTraceServiceResponse, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.batches = append(c.batches, r.ResourceSpans...)
+	return &coltracepb.ExportTraceServiceResponse{}, nil
+}
+
+func (c *collector) spans() (all []*tracepb.Span) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, b := range c.batches {
+		for _, s := range b.ScopeSpans {
+			all = append(all, s.Spans...)
+		}
+	}
+	return all
+}
+
+func tracing(t *testing.T, sample float64, c *collector) *Tracing {
 	t.Helper()
-	exp := tracetest.NewInMemoryExporter()
-	tr, err := NewTracing(sdktrace.NewSimpleSpanProcessor(exp), TracingConfig{Sample: sample, Version: "v0"})
+	tr, err := NewTracing(t.Context(), c, TracingConfig{Sample: sample, Version: "v0"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tr, exp
+	return tr
+}
+
+// end closes tr: what there was is at the collector then.
+func end(t *testing.T, tr *Tracing) {
+	t.Helper()
+	if err := tr.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func play(tr *Tracing, ex *filters.Exchange) {
@@ -77,40 +148,91 @@ func play(tr *Tracing, ex *filters.Exchange) {
 		tr.Decision(&pipeline.Record{
 			Time: time.Unix(1001, 0), Duration: time.Millisecond, Exchange: ex.ID, In: ex,
 			Policy: "customer-api", Step: step, Filter: "pii", Phase: filters.ResponseBody, Mode: pipeline.Enforce,
-			Decision: filters.Decision{Verdict: filters.Failed, Reason: "timeout", Findings: map[string]int{"US_SSN": 2}},
+			Decision: filters.Decision{Verdict: filters.Failed, Reason: "timeout", Findings: map[string]int{"US_SSN": 2}, Details: map[string]any{
+				"provider": "main", "model": "large", "input_tokens": 1200, "cost_usd": 0.25, "unknown": "left out",
+			}},
 		})
 	}
-	tr.Exchange(&pipeline.Summary{Exchange: ex, Set: "abc", Duration: 3 * time.Second, Denied: true, Decisions: 2})
+	tr.Exchange(&pipeline.Summary{Exchange: ex, Set: "abc", Duration: 3 * time.Second, Denied: true, Decisions: 2, RequestBytes: 300})
+}
+
+// attributes are a list's values by name.
+func attributes(list []*commonpb.KeyValue) map[string]any {
+	out := map[string]any{}
+	for _, kv := range list {
+		switch v := kv.Value.Value.(type) {
+		case *commonpb.AnyValue_StringValue:
+			out[kv.Key] = v.StringValue
+		case *commonpb.AnyValue_IntValue:
+			out[kv.Key] = v.IntValue
+		case *commonpb.AnyValue_DoubleValue:
+			out[kv.Key] = v.DoubleValue
+		}
+	}
+	return out
 }
 
 func TestSpansJoinTheRequestsTrace(t *testing.T) {
-	tr, exp := tracing(t, 0)
+	var c collector
+	tr := tracing(t, 0, &c)
 	play(tr, exchange("one", sampledParent))
-	spans := exp.GetSpans()
+	end(t, tr)
+	spans := c.spans()
 	if len(spans) != 3 {
 		t.Fatalf("%d spans, want the exchange's and two decisions'", len(spans))
 	}
 	ex := spans[2]
-	if got := ex.SpanContext.TraceID().String(); got != "0af7651916cd43dd8448eb211c80319c" {
+	if got := hex.EncodeToString(ex.TraceId); got != "0af7651916cd43dd8448eb211c80319c" {
 		t.Errorf("trace %s", got)
 	}
-	if got := ex.Parent.SpanID().String(); got != "b7ad6b7169203331" {
+	if got := hex.EncodeToString(ex.ParentSpanId); got != "b7ad6b7169203331" {
 		t.Errorf("parent %s", got)
 	}
-	if ex.StartTime != time.Unix(1000, 0) || ex.EndTime != time.Unix(1003, 0) {
-		t.Errorf("the exchange's span is from %v to %v", ex.StartTime, ex.EndTime)
+	if ex.Name != "sluice.exchange" || ex.Kind != tracepb.Span_SPAN_KIND_SERVER || ex.Flags != 0x301 || ex.Status != nil {
+		t.Errorf("the exchange's span is %q, of kind %v, with flags %x and status %v", ex.Name, ex.Kind, ex.Flags, ex.Status)
 	}
-	step := spans[0]
-	if step.Name != "customer-api/mask" || step.Parent.SpanID() != ex.SpanContext.SpanID() || step.Status.Description != "timeout" {
-		t.Errorf("decision span %q, parent %v, status %v", step.Name, step.Parent.SpanID(), step.Status)
+	if ex.StartTimeUnixNano != 1000e9 || ex.EndTimeUnixNano != 1003e9 {
+		t.Errorf("the exchange's span is from %v to %v", ex.StartTimeUnixNano, ex.EndTimeUnixNano)
 	}
-	has := attribute.NewSet(step.Attributes...)
-	if v, _ := has.Value("sluice.findings.US_SSN"); v.AsInt64() != 2 {
-		t.Error("findings are not on the span")
+	if got, want := attributes(ex.Attributes), (map[string]any{
+		"sluice.exchange": "one", "sluice.set": "abc", "sluice.outcome": "denied", "sluice.decisions": int64(2),
+		"sluice.request.body.bytes": int64(300), "sluice.response.body.bytes": int64(0),
+	}); !maps.Equal(got, want) {
+		t.Errorf("the exchange's attributes are %v, want %v", got, want)
 	}
-	set := attribute.NewSet(ex.Attributes...)
-	if v, _ := set.Value("sluice.outcome"); v.AsString() != "denied" {
-		t.Errorf("outcome %v", v)
+	for i, name := range []string{"mask", "check"} {
+		step := spans[i]
+		if step.Name != "customer-api/"+name || string(step.ParentSpanId) != string(ex.SpanId) || string(step.TraceId) != string(ex.TraceId) {
+			t.Errorf("decision span %q, parent %x, trace %x", step.Name, step.ParentSpanId, step.TraceId)
+		}
+		if step.Kind != tracepb.Span_SPAN_KIND_INTERNAL || step.Flags != 0x101 || step.StartTimeUnixNano != 1001e9 || step.EndTimeUnixNano != 1001e9+1e6 {
+			t.Errorf("%s is of kind %v, with flags %x, from %v to %v", name, step.Kind, step.Flags, step.StartTimeUnixNano, step.EndTimeUnixNano)
+		}
+		if step.Status.GetCode() != tracepb.Status_STATUS_CODE_ERROR || step.Status.GetMessage() != "timeout" {
+			t.Errorf("%s has status %v", name, step.Status)
+		}
+		if got, want := attributes(step.Attributes), (map[string]any{
+			"sluice.policy": "customer-api", "sluice.step": name, "sluice.filter": "pii", "sluice.phase": filters.ResponseBody.String(),
+			"sluice.mode": "enforce", "sluice.verdict": filters.Failed.String(), "sluice.reason": "timeout", "sluice.findings.US_SSN": int64(2),
+			"sluice.provider": "main", "gen_ai.response.model": "large", "gen_ai.usage.input_tokens": int64(1200), "sluice.cost_usd": 0.25,
+			"gen_ai.operation.name": operation,
+		}); !maps.Equal(got, want) {
+			t.Errorf("the attributes of %s are %v, want %v", name, got, want)
+		}
+	}
+	if string(spans[0].SpanId) == string(spans[1].SpanId) || len(ex.SpanId) != 8 {
+		t.Error("spans do not have ids of their own")
+	}
+	for _, s := range spans {
+		if unknown := s.ProtoReflect().GetUnknown(); len(unknown) != 0 {
+			t.Errorf("%q has %d bytes that OTLP does not know", s.Name, len(unknown))
+		}
+	}
+	if got := attributes(c.batches[0].Resource.Attributes); got["service.name"] != "sluice" || got["service.version"] != "v0" {
+		t.Errorf("the resource is %v", got)
+	}
+	if got := c.batches[0].ScopeSpans[0].Scope.Name; got != "github.com/sluice-proxy/sluice" {
+		t.Errorf("the scope is %q", got)
 	}
 }
 
@@ -129,38 +251,219 @@ func TestSampling(t *testing.T) {
 		{"what is no traceparent counts as a root", 1, "nonsense", 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			tr, exp := tracing(t, c.sample)
+			var to collector
+			tr := tracing(t, c.sample, &to)
 			play(tr, exchange("one", c.traceparent))
-			if n := len(exp.GetSpans()); n != c.spans {
+			end(t, tr)
+			if n := len(to.spans()); n != c.spans {
 				t.Errorf("%d spans, want %d", n, c.spans)
 			}
-			tr.open.Range(func(any, any) bool { t.Error("an exchange that has ended is still kept"); return false })
+			nothingOpen(t, tr)
 		})
 	}
 }
 
+func nothingOpen(t *testing.T, tr *Tracing) {
+	t.Helper()
+	for i := range tr.open {
+		if len(tr.open[i].spans) > 0 {
+			t.Error("an exchange that has ended is still kept")
+		}
+	}
+}
+
+// A step may take the traceparent away: the exchange's span is made all the
+// same, in the trace that its decisions are in.
+func TestTraceparentChangesOnTheWay(t *testing.T) {
+	var c collector
+	tr := tracing(t, 0, &c)
+	ex := exchange("one", sampledParent)
+	tr.Decision(&pipeline.Record{In: ex, Policy: "p", Step: "s"})
+	ex.Request.Headers = filters.NewHeaders()
+	tr.Exchange(&pipeline.Summary{Exchange: ex})
+	end(t, tr)
+	spans := c.spans()
+	if len(spans) != 2 || string(spans[0].ParentSpanId) != string(spans[1].SpanId) || hex.EncodeToString(spans[1].ParentSpanId) != "b7ad6b7169203331" {
+		t.Errorf("spans: %v", spans)
+	}
+	nothingOpen(t, tr)
+}
+
 func TestSampleIsAShare(t *testing.T) {
-	tr, exp := tracing(t, 0.25)
+	var c collector
+	tr := tracing(t, 0.25, &c)
 	for i := range 2000 {
 		tr.Exchange(&pipeline.Summary{Exchange: exchange(fmt.Sprint("id-", i), "")})
 	}
-	if n := len(exp.GetSpans()); n < 400 || n > 600 {
+	end(t, tr)
+	if n := len(c.spans()); n < 400 || n > 600 {
 		t.Errorf("%d of 2000 exchanges were sampled, want about 500", n)
 	}
 }
 
 func TestExchangesOfOneIDDoNotMix(t *testing.T) {
-	tr, exp := tracing(t, 1)
+	var c collector
+	tr := tracing(t, 1, &c)
 	a, b := exchange("same", ""), exchange("same", "")
 	tr.Decision(&pipeline.Record{In: a, Policy: "p", Step: "of-a"})
 	tr.Decision(&pipeline.Record{In: b, Policy: "p", Step: "of-b"})
 	tr.Exchange(&pipeline.Summary{Exchange: a})
-	spans := exp.GetSpans()
-	if len(spans) != 2 || spans[0].Name != "p/of-a" {
-		t.Errorf("%d spans, the first is %q", len(spans), spans[0].Name)
-	}
 	tr.Exchange(&pipeline.Summary{Exchange: b})
-	if err := tr.Close(context.Background()); err != nil {
+	end(t, tr)
+	spans := c.spans()
+	if len(spans) != 4 || spans[0].Name != "p/of-a" || spans[2].Name != "p/of-b" {
+		t.Fatalf("%d spans: %v", len(spans), spans)
+	}
+	if string(spans[0].TraceId) == string(spans[2].TraceId) || string(spans[0].TraceId) != string(spans[1].TraceId) {
+		t.Error("two exchanges are in one trace, or one is in two")
+	}
+}
+
+func TestDecisionsWithSpansAreBounded(t *testing.T) {
+	var c collector
+	tr := tracing(t, 1, &c)
+	ex := exchange("one", "")
+	for range maxSpans + 10 {
+		tr.Decision(&pipeline.Record{In: ex, Policy: "p", Step: "s"})
+	}
+	tr.Exchange(&pipeline.Summary{Exchange: ex, Decisions: maxSpans + 10})
+	end(t, tr)
+	spans := c.spans()
+	if n := len(spans); n != maxSpans+1 || attributes(spans[n-1].Attributes)["sluice.decisions"] != int64(maxSpans+10) {
+		t.Errorf("%d spans", n)
+	}
+}
+
+// An exchange's id comes from outside. One that is no text spoils no batch.
+func TestSpansAreText(t *testing.T) {
+	var c collector
+	tr := tracing(t, 1, &c)
+	tr.Exchange(&pipeline.Summary{Exchange: exchange("a\xffb", "")})
+	end(t, tr)
+	if spans := c.spans(); len(spans) != 1 || attributes(spans[0].Attributes)["sluice.exchange"] != "a\uFFFDb" {
+		t.Errorf("spans: %v", spans)
+	}
+}
+
+// A collector that does not keep up holds up nothing: what does not fit is
+// dropped and counted, and nothing else is.
+func TestSpansWaitInBounds(t *testing.T) {
+	c := collector{sending: make(chan struct{}), proceed: make(chan struct{})}
+	tr := tracing(t, 1, &c)
+	ex := exchange(strings.Repeat("i", 1<<10), "")
+	tr.Exchange(&pipeline.Summary{Exchange: ex})
+	<-c.sending // the first batch, by time
+	const more = maxWaiting >> 10
+	for range more { // each a little more than 1 KiB
+		tr.Exchange(&pipeline.Summary{Exchange: ex})
+	}
+	dropped := int(tr.Dropped())
+	if dropped < more/10 || dropped > more/5 {
+		t.Errorf("%d of %d spans were dropped", dropped, more)
+	}
+	go func() {
+		c.proceed <- struct{}{}
+		<-c.sending
+		c.proceed <- struct{}{}
+	}()
+	end(t, tr)
+	if n := len(c.spans()); n != 1+more-dropped {
+		t.Errorf("%d spans arrived, of %d, and %d were dropped", n, 1+more, dropped)
+	}
+	tr.Exchange(&pipeline.Summary{Exchange: ex})
+	if n := int(tr.Dropped()); n != dropped+1 {
+		t.Errorf("%d spans were dropped, want one more for that after the end", n)
+	}
+}
+
+func TestSpansThatAreNotTakenAreCounted(t *testing.T) {
+	c := collector{err: errors.New("full")}
+	tr := tracing(t, 1, &c)
+	play(tr, exchange("one", ""))
+	end(t, tr)
+	if n := tr.Dropped(); n != 3 {
+		t.Errorf("%d spans count as dropped, want 3", n)
+	}
+}
+
+// Close does not wait longer than it may.
+func TestCloseEnds(t *testing.T) {
+	c := collector{sending: make(chan struct{}, 1), proceed: make(chan struct{})}
+	tr := tracing(t, 1, &c)
+	play(tr, exchange("one", ""))
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	if err := tr.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the error is %v", err)
+	}
+	if n := tr.Dropped(); n != 3 {
+		t.Errorf("%d spans count as dropped, want 3", n)
+	}
+}
+
+// TestSpansReachACollector: over gRPC, by many exchanges at once.
+func TestSpansReachACollector(t *testing.T) {
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
 		t.Fatal(err)
+	}
+	var c collector
+	server := grpc.NewServer()
+	coltracepb.RegisterTraceServiceServer(server, &c)
+	go func() { _ = server.Serve(lis) }()
+	defer server.Stop()
+	tr, err := OpenTracing(t.Context(), TracingConfig{Endpoint: lis.Addr().String(), Sample: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const each, of = 200, 4
+	var all sync.WaitGroup
+	for range of {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			for range each {
+				play(tr, exchange("one", ""))
+			}
+		}()
+	}
+	all.Wait()
+	end(t, tr)
+	traces := map[string]int{}
+	for _, s := range c.spans() {
+		traces[string(s.TraceId)]++
+	}
+	if len(traces) != each*of {
+		t.Errorf("%d traces, want %d", len(traces), each*of)
+	}
+	for _, n := range traces {
+		if n != 3 {
+			t.Errorf("a trace has %d spans, want 3", n)
+		}
+	}
+	if n := tr.Dropped(); n != 0 {
+		t.Errorf("%d spans were dropped", n)
+	}
+}
+
+// deaf is a client that sends nothing.
+type deaf struct{}
+
+func (deaf) Start(context.Context) error                                  { return nil }
+func (deaf) Stop(context.Context) error                                   { return nil }
+func (deaf) UploadTraces(context.Context, []*tracepb.ResourceSpans) error { return nil }
+
+// BenchmarkSpans makes the two spans of an exchange with one decision.
+func BenchmarkSpans(b *testing.B) {
+	tr, err := NewTracing(b.Context(), deaf{}, TracingConfig{Sample: 1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ex := exchange("one", "")
+	r := pipeline.Record{Time: time.Unix(1001, 0), In: ex, Policy: "customer-api", Step: "mask", Filter: "pii", Mode: pipeline.Enforce}
+	b.ReportAllocs()
+	for b.Loop() {
+		tr.Decision(&r)
+		tr.Exchange(&pipeline.Summary{Exchange: ex, Set: "abc"})
 	}
 }

@@ -1,0 +1,176 @@
+package telemetry
+
+import (
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"go.opentelemetry.io/otel/trace"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// The fields of OTLP's messages that are written here
+// (https://github.com/open-telemetry/opentelemetry-proto, trace.proto and
+// common.proto).
+const (
+	scopeSpansSpans protowire.Number = 2
+
+	spanTraceID      protowire.Number = 1
+	spanID           protowire.Number = 2
+	spanParentSpanID protowire.Number = 4
+	spanName         protowire.Number = 5
+	spanKind         protowire.Number = 6
+	spanStart        protowire.Number = 7
+	spanEnd          protowire.Number = 8
+	spanAttributes   protowire.Number = 9
+	spanStatus       protowire.Number = 15
+	spanFlags        protowire.Number = 16
+
+	statusMessage protowire.Number = 2
+	statusCode    protowire.Number = 3
+
+	attributeKey   protowire.Number = 1
+	attributeValue protowire.Number = 2
+	valueString    protowire.Number = 1
+	valueInt       protowire.Number = 3
+	valueDouble    protowire.Number = 4
+)
+
+// exchangeSpans are the spans of one exchange. Each is encoded as soon as it is
+// known what it says: there is nothing to keep then but bytes, which go to the
+// collector as they are.
+type exchangeSpans struct {
+	trace  trace.TraceID
+	span   trace.SpanID // the exchange's
+	parent trace.SpanID // the caller's, or zero
+	// encoded is a sequence of the field "spans" of a ScopeSpans.
+	encoded []byte
+	count   int
+	begun   int // where in encoded the span that is being written begins
+}
+
+// open starts anew, below parent where that is valid.
+func (s *exchangeSpans) open(parent trace.SpanContext) {
+	*s = exchangeSpans{encoded: s.encoded[:0], trace: parent.TraceID(), parent: parent.SpanID(), span: newSpanID()}
+	for !s.trace.IsValid() {
+		binary.NativeEndian.PutUint64(s.trace[:8], rand.Uint64())
+		binary.NativeEndian.PutUint64(s.trace[8:], rand.Uint64())
+	}
+}
+
+func newSpanID() (id trace.SpanID) {
+	for !id.IsValid() {
+		binary.NativeEndian.PutUint64(id[:], rand.Uint64())
+	}
+	return id
+}
+
+// beginExchange and beginStep begin a span. What follows up to end belongs to it.
+func (s *exchangeSpans) beginExchange(start time.Time, took time.Duration) {
+	flags := tracepb.SpanFlags_SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
+	if s.parent.IsValid() {
+		flags |= tracepb.SpanFlags_SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
+	}
+	s.begin(s.span, s.parent, flags, tracepb.Span_SPAN_KIND_SERVER, start, took)
+	s.text(spanName, "sluice.exchange")
+}
+
+func (s *exchangeSpans) beginStep(policy, step string, start time.Time, took time.Duration) {
+	s.begin(newSpanID(), s.span, tracepb.SpanFlags_SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK, tracepb.Span_SPAN_KIND_INTERNAL, start, took)
+	policy, step = valid(policy), valid(step)
+	b := appendLength(s.encoded, spanName, len(policy)+1+len(step))
+	b = append(b, policy...)
+	b = append(b, '/')
+	s.encoded = append(b, step...)
+}
+
+func (s *exchangeSpans) begin(id, parent trace.SpanID, flags tracepb.SpanFlags, kind tracepb.Span_SpanKind, start time.Time, took time.Duration) {
+	s.begun = len(s.encoded)
+	b := append(appendLength(s.encoded, spanTraceID, len(s.trace)), s.trace[:]...)
+	b = append(appendLength(b, spanID, len(id)), id[:]...)
+	if parent.IsValid() {
+		b = append(appendLength(b, spanParentSpanID, len(parent)), parent[:]...)
+	}
+	b = protowire.AppendVarint(protowire.AppendTag(b, spanKind, protowire.VarintType), uint64(kind))
+	b = protowire.AppendFixed64(protowire.AppendTag(b, spanStart, protowire.Fixed64Type), unixNano(start))
+	b = protowire.AppendFixed64(protowire.AppendTag(b, spanEnd, protowire.Fixed64Type), unixNano(start.Add(took)))
+	b = protowire.AppendTag(b, spanFlags, protowire.Fixed32Type)
+	s.encoded = protowire.AppendFixed32(b, uint32(flags)|uint32(trace.FlagsSampled))
+}
+
+// end ends the span: only now is it known how long it is.
+func (s *exchangeSpans) end() {
+	var room [2 + binary.MaxVarintLen64]byte
+	s.encoded = slices.Insert(s.encoded, s.begun, appendLength(room[:0], scopeSpansSpans, len(s.encoded)-s.begun)...)
+	s.count++
+}
+
+// failed sets the span's status.
+func (s *exchangeSpans) failed(reason string) {
+	reason = valid(reason)
+	code := uint64(tracepb.Status_STATUS_CODE_ERROR)
+	b := appendLength(s.encoded, spanStatus, sizeOf(statusMessage, len(reason))+protowire.SizeTag(statusCode)+protowire.SizeVarint(code))
+	b = append(appendLength(b, statusMessage, len(reason)), reason...)
+	s.encoded = protowire.AppendVarint(protowire.AppendTag(b, statusCode, protowire.VarintType), code)
+}
+
+// attribute, attributeInt and attributeFloat add an attribute to the span. Of
+// attributeInt, the attribute's name is prefix and name together.
+func (s *exchangeSpans) attribute(name, value string) {
+	value = valid(value)
+	s.key(name, "", sizeOf(valueString, len(value)))
+	s.text(valueString, value)
+}
+
+func (s *exchangeSpans) attributeInt(prefix, name string, value int64) {
+	s.key(prefix, valid(name), protowire.SizeTag(valueInt)+protowire.SizeVarint(uint64(value)))
+	s.encoded = protowire.AppendVarint(protowire.AppendTag(s.encoded, valueInt, protowire.VarintType), uint64(value))
+}
+
+func (s *exchangeSpans) attributeFloat(name string, value float64) {
+	s.key(name, "", protowire.SizeTag(valueDouble)+protowire.SizeFixed64())
+	s.encoded = protowire.AppendFixed64(protowire.AppendTag(s.encoded, valueDouble, protowire.Fixed64Type), math.Float64bits(value))
+}
+
+// key writes an attribute up to its value, of which size bytes follow.
+func (s *exchangeSpans) key(prefix, name string, size int) {
+	key := len(prefix) + len(name)
+	b := appendLength(s.encoded, spanAttributes, sizeOf(attributeKey, key)+sizeOf(attributeValue, size))
+	b = appendLength(b, attributeKey, key)
+	b = append(b, prefix...)
+	b = append(b, name...)
+	s.encoded = appendLength(b, attributeValue, size)
+}
+
+func (s *exchangeSpans) text(field protowire.Number, value string) {
+	s.encoded = append(appendLength(s.encoded, field, len(value)), value...)
+}
+
+// appendLength appends what stands before the n bytes of a field.
+func appendLength(b []byte, field protowire.Number, n int) []byte {
+	if field < 16 && n < 128 { // a byte each, as nearly always
+		return append(b, byte(protowire.EncodeTag(field, protowire.BytesType)), byte(n))
+	}
+	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.BytesType), uint64(n))
+}
+
+// sizeOf is the size of a field with n bytes in it.
+func sizeOf(field protowire.Number, n int) int {
+	return protowire.SizeTag(field) + protowire.SizeBytes(n)
+}
+
+func unixNano(t time.Time) uint64 { return uint64(max(0, t.UnixNano())) }
+
+// valid returns text as protobuf takes it: a single bad byte, which an
+// exchange's id from outside may have, would spoil the whole batch.
+func valid(text string) string {
+	if utf8.ValidString(text) {
+		return text
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
+}

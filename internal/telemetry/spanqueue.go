@@ -1,0 +1,138 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
+	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+)
+
+const (
+	// maxWaiting bounds the bytes of encoded spans that wait to be sent. As
+	// many may be on their way. It is half of what a collector takes at once
+	// by default. There is room for both from the start, which is memory only
+	// once it is used.
+	maxWaiting = 2 << 20
+	// sendFrom is from how many waiting bytes on they are sent at once, and
+	// sendEvery when they are sent in any case.
+	sendFrom  = 256 << 10
+	sendEvery = time.Second
+)
+
+// spanQueue gathers encoded spans and sends them by a goroutine of its own. It
+// never waits for the collector: where that does not keep up, spans are
+// dropped.
+type spanQueue struct {
+	client   otlptrace.Client
+	resource *resourcepb.Resource
+	schema   string // of resource
+	dropped  atomic.Uint64
+
+	mu      sync.Mutex
+	waiting []byte
+	count   int // spans in waiting
+	closed  bool
+
+	due  chan struct{}
+	stop chan struct{}
+	done chan struct{}
+	// sending is the context of what is sent; cancel ends it.
+	sending context.Context
+	cancel  context.CancelFunc
+}
+
+func newSpanQueue(client otlptrace.Client, resource *resourcepb.Resource, schema string) *spanQueue {
+	q := &spanQueue{
+		client: client, resource: resource, schema: schema,
+		waiting: make([]byte, 0, maxWaiting),
+		due:     make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+	}
+	q.sending, q.cancel = context.WithCancel(context.Background())
+	go q.run()
+	return q
+}
+
+// add copies count encoded spans.
+func (q *spanQueue) add(encoded []byte, count int) {
+	q.mu.Lock()
+	fits := !q.closed && len(q.waiting)+len(encoded) <= maxWaiting
+	if fits {
+		q.waiting = append(q.waiting, encoded...)
+		q.count += count
+	}
+	due := len(q.waiting) >= sendFrom
+	q.mu.Unlock()
+	if !fits {
+		q.dropped.Add(uint64(count))
+	}
+	if due {
+		select {
+		case q.due <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (q *spanQueue) run() {
+	defer close(q.done)
+	tick := time.NewTicker(sendEvery)
+	defer tick.Stop()
+	batch := make([]byte, 0, maxWaiting)
+	for stopped := false; !stopped; {
+		select {
+		case <-q.due:
+		case <-tick.C:
+		case <-q.stop:
+			stopped = true
+		}
+		batch = q.send(batch[:0])
+	}
+}
+
+// send sends what waits, and leaves empty in its place. It returns what it has
+// sent, which is free then.
+func (q *spanQueue) send(empty []byte) []byte {
+	q.mu.Lock()
+	batch, count := q.waiting, q.count
+	q.waiting, q.count = empty, 0
+	q.mu.Unlock()
+	if count == 0 {
+		return batch
+	}
+	// The spans are encoded already. A message's unknown fields are written as
+	// they are, which is why they can stand in for the known field.
+	scope := &tracepb.ScopeSpans{Scope: &commonpb.InstrumentationScope{Name: "github.com/sluice-proxy/sluice"}}
+	scope.ProtoReflect().SetUnknown(batch)
+	err := q.client.UploadTraces(q.sending, []*tracepb.ResourceSpans{{Resource: q.resource, SchemaUrl: q.schema, ScopeSpans: []*tracepb.ScopeSpans{scope}}})
+	if err != nil {
+		q.dropped.Add(uint64(count))
+		otel.Handle(fmt.Errorf("sending %d spans: %w", count, err))
+	}
+	return batch
+}
+
+// close sends what is left, as long as ctx allows. It is called once.
+func (q *spanQueue) close(ctx context.Context) error {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	close(q.stop)
+	var err error
+	select {
+	case <-q.done:
+	case <-ctx.Done():
+		err = ctx.Err()
+		q.cancel()
+		<-q.done
+	}
+	q.cancel()
+	return errors.Join(err, q.client.Stop(ctx))
+}
