@@ -22,7 +22,7 @@ const (
 	batchBytes = 64 << 10
 	// pause is how long the writer lets lines gather after a write: woken for
 	// each of them, it would cost more than the lines.
-	pause = 2 * time.Millisecond
+	pause = 5 * time.Millisecond
 	// maxBuffer is the largest line whose memory is used again.
 	maxBuffer = 8 << 10
 )
