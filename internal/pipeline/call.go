@@ -30,6 +30,14 @@ func stepFailed() *filters.Denial {
 	return &filters.Denial{Status: 500, Type: problemStepFailed, Title: "A step of the policy failed"}
 }
 
+// caught turns a panic of a filter into an error of its step. It is to be
+// deferred itself.
+func caught(err *error) {
+	if recover() != nil {
+		*err = errPanic
+	}
+}
+
 // enforces reports whether what the step does takes effect.
 func (r *Run) enforces(s *Step) bool {
 	return s.Mode != Observe && s.Mode != Shadow && !r.opt.ObserveOnly
@@ -48,11 +56,7 @@ func (r *Run) call(ctx context.Context, s *Step, f filters.Filter, led *filters.
 		}()
 		ctx = c
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			err = errPanic
-		}
-	}()
+	defer caught(&err)
 	return f.Apply(ctx, r.ex, led)
 }
 

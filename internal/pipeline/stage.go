@@ -50,11 +50,7 @@ func (r *Run) open(ctx context.Context, l *lane, s *Step, d filters.Direction) *
 }
 
 func (st *stage) openFilter(ctx context.Context, f filters.Filter, d filters.Direction) (stream filters.Stream, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = errPanic
-		}
-	}()
+	defer caught(&err)
 	st.run.ex.Steps = st.run.results[st.step.Policy]
 	return f.(filters.Streamer).Open(ctx, st.run.ex, d)
 }
@@ -95,11 +91,7 @@ func (st *stage) show(ctx context.Context, v *filters.Value) (err error) {
 	if st.step.Timeout > 0 {
 		return st.timed(ctx, func(ctx context.Context) error { return st.stream.Value(ctx, v) })
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			err = errPanic
-		}
-	}()
+	defer caught(&err)
 	return st.stream.Value(ctx, v)
 }
 
@@ -127,11 +119,7 @@ func (st *stage) Close(context.Context, *filters.Ledger) (filters.Decision, erro
 // timed makes one call within what is left of the step's time, and turns a
 // panic into an error.
 func (st *stage) timed(ctx context.Context, call func(context.Context) error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = errPanic
-		}
-	}()
+	defer caught(&err)
 	limit := st.step.Timeout
 	if limit <= 0 {
 		return call(ctx)
@@ -231,10 +219,6 @@ func (st *stage) close(ctx context.Context, l *lane, share time.Duration) {
 }
 
 func (st *stage) closeFilter(ctx context.Context, led *filters.Ledger) (dec filters.Decision, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = errPanic
-		}
-	}()
+	defer caught(&err)
 	return st.stream.Close(ctx, led)
 }
