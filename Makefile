@@ -10,6 +10,7 @@
 #   make bench-peer   Presidio's analyzer behind a processor, too: 450 MB
 #   make eval      detection scored on the labelled texts in DATA
 #   make fuzz      each fuzz target for TIME (make fuzz TIME=60s)
+#   make profile   cmd/sluice/default.pgo, which Sluice is built by
 
 GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -36,7 +37,7 @@ AIMOCK  := $(CURDIR)/.tools/aimock/node_modules/.bin/llmock
 LITELLM := $(CURDIR)/.tools/litellm/bin/litellm
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test test-providers lint fmt vet staticcheck unit race envoy redis bench bench-compare bench-memory bench-events bench-peer bench-models eval fuzz generate clean
+.PHONY: build demo test test-providers lint fmt vet staticcheck unit race envoy redis bench bench-compare bench-memory bench-events bench-peer bench-models eval fuzz generate profile clean
 
 build:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sluice ./cmd/sluice
@@ -75,11 +76,12 @@ staticcheck:
 	$(GO) run $(STATICCHECK) ./...
 
 # All tests, with the fuzz targets' seeds, the real Envoy, a real Redis, and
-# real servers of models and secrets.
+# real servers of models and secrets. The profile is left out: with it, all that
+# Sluice imports would be compiled once more for the tests.
 unit: envoy redis
 	@sh scripts/openbao.sh
 	@sh scripts/aimock.sh
-	PATH="$$PATH:$(CURDIR)/.tools/node/bin" SLUICE_OPENBAO=$(OPENBAO) SLUICE_AIMOCK=$(AIMOCK) $(GO) test -timeout 5m ./...
+	PATH="$$PATH:$(CURDIR)/.tools/node/bin" SLUICE_OPENBAO=$(OPENBAO) SLUICE_AIMOCK=$(AIMOCK) GOFLAGS=-pgo=off $(GO) test -timeout 5m ./...
 
 # The AI providers against every server that others wrote. LiteLLM's proxy is
 # large and takes its time to install, so make test does without it.
@@ -92,7 +94,7 @@ test-providers: envoy
 # Once more under the race detector, without the tests that measure
 # allocations or time, and the ones behind Envoy.
 race:
-	$(GO) test -race -short -timeout 5m $$($(GO) list ./... | grep -v -e /internal/e2e -e /examples/ -e /internal/bench)
+	GOFLAGS=-pgo=off $(GO) test -race -short -timeout 5m $$($(GO) list ./... | grep -v -e /internal/e2e -e /examples/ -e /internal/bench)
 
 # Also: make bench BENCH='-only headers-only,sse-500 -for 1s -rounds 3', and
 # -json. The flags are those of internal/bench, for all of these.
@@ -129,6 +131,10 @@ fuzz:
 # The pages and files that are made from the code.
 generate:
 	$(GO) generate ./...
+
+# What is hot, for the compiler: to be taken again when that has changed.
+profile: build
+	@GO='$(GO)' sh scripts/profile.sh headers-only response-1.7KB request-1.7KB response-1MB sse-500
 
 clean:
 	rm -rf bin dist
