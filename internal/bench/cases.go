@@ -78,12 +78,16 @@ func (o *options) cases(sink string) []testCase {
 	asRequest := varied(512, func(i int) exchange {
 		return exchange{path: "/v1/customers", request: recordsFrom(6*i, 6), chunk: 16 << 10, fullDuplex: true}
 	})
+	people := varied(512, func(i int) exchange {
+		return exchange{path: "/v1/people", response: peopleFrom(5*i, 5), chunk: 16 << 10, fullDuplex: true}
+	})
 	chat := varied(64, func(i int) exchange {
 		return exchange{path: "/v1/chat/completions", responseType: "text/event-stream", parts: messagesOf(chatEventsFrom(6*i, 500)), fullDuplex: true}
 	})
 	all := []testCase{
 		o.againstNoop(testCase{name: "response-1.7KB", exchange: masked}, maskPolicy),
 		o.againstNoop(testCase{name: "request-1.7KB", exchange: asRequest}, maskPolicy),
+		o.againstNoop(testCase{name: "people-1.7KB", exchange: people}, maskPolicy),
 		o.againstNoop(testCase{name: "one-stream", streams: 1, exchange: masked}, maskPolicy),
 		o.againstNoop(testCase{name: "headers-only", exchange: exchange{path: "/v1/customers"}}, headersPolicy),
 		o.againstNoop(testCase{name: "response-1MB", streams: 4, exchange: exchange{path: "/v1/customers", response: big, chunk: 32 << 10, fullDuplex: true}}, maskPolicy),

@@ -199,6 +199,7 @@ func TestExchangesAreMasked(t *testing.T) {
 	}{
 		{"response", duplex(exchange{response: records(6)}), valuesOf(6), "Prefers letters", asIs},
 		{"request", duplex(exchange{request: records(6)}), valuesOf(6), "Prefers letters", asIs},
+		{"people", duplex(exchange{response: peopleFrom(0, 5)}), peopleValues(5), `"state":"active"`, asIs},
 		{"events", eventStream(500), chatValues(), "most of the time", chatOf},
 	} {
 		t.Run(c.name, func(t *testing.T) {

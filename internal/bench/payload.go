@@ -61,6 +61,60 @@ func valuesFrom(first, n int) []string {
 	return all
 }
 
+// person is what a record of people says of person i.
+type person struct{ name, email, phone, born, iban, street, city, postcode, account string }
+
+func personOf(i int) person {
+	first := []string{"Anna", "James", "Maria", "Peter", "Sofia", "Thomas", "Laura", "David", "Emma", "Michael", "Julia"}[i%11]
+	last := []string{"Schmidt", "Miller", "Rossi", "Novak", "Taylor", "Fischer", "Garcia", "Johnson", "Weber"}[i%9]
+	city := []string{"Berlin", "Hamburg", "Cologne", "Leipzig", "Bremen"}[i%5]
+	street := []string{"Lindenstrasse", "Hauptstrasse", "Schillerstrasse", "Gartenweg"}[i%4]
+	return person{
+		name: first + " " + last, email: strings.ToLower(first+"."+last) + "@example.org", phone: fmt.Sprintf("+49 30 901820%02d", i%100),
+		born: fmt.Sprintf("19%02d-%02d-%02d", 50+i%50, 1+i%12, 1+i%28), iban: germanIBAN(i),
+		street: fmt.Sprintf("%s %d", street, 1+i%90), city: city, postcode: fmt.Sprintf("1%04d", 115+i%8000),
+		account: fmt.Sprintf("3f2a6c1e-58d1-4b7e-9c0a-%012x", 0x5eed_0000_0000+i*7919),
+	}
+}
+
+// germanIBAN is account i at a bank that there is not, with its check digits
+// (ISO 13616).
+func germanIBAN(i int) string {
+	number := fmt.Sprintf("50010517%010d", i%10_000_000)
+	rest := 0
+	for _, c := range number + "131400" { // D, E, and 00 in place of the check digits
+		rest = (rest*10 + int(c-'0')) % 97
+	}
+	return fmt.Sprintf("DE%02d%s", 98-rest, number)
+}
+
+// peopleFrom makes a JSON document of n people from first on, with objects in
+// it, and names, dates and numbers of other kinds than records has.
+func peopleFrom(first, n int) []byte {
+	var b strings.Builder
+	b.WriteString(`{"items":[`)
+	for i := first; i < first+n; i++ {
+		if i > first {
+			b.WriteByte(',')
+		}
+		p := personOf(i)
+		fmt.Fprintf(&b, `{"id":"%s","name":"%s","contact":{"email":"%s","phone":"%s"},"dateOfBirth":"%s","iban":"%s","address":{"street":"%s","city":"%s","postalCode":"%s"},"updatedAt":"2026-0%d-1%dT10:%02d:00Z","score":0.%d,"state":"active"}`,
+			p.account, p.name, p.email, p.phone, p.born, p.iban, p.street, p.city, p.postcode, 1+i%9, i%10, i%60, 1+i%97)
+	}
+	b.WriteString(`],"next":null}`)
+	return []byte(b.String())
+}
+
+// peopleValues are the personal values of peopleFrom(0, n).
+func peopleValues(n int) []string {
+	var all []string
+	for i := range n {
+		p := personOf(i)
+		all = append(all, p.name, p.email, p.phone, p.born, p.iban, p.street, p.city, p.postcode)
+	}
+	return all
+}
+
 // chatValues are the personal values in chatText.
 func chatValues() []string { return valuesOf(6) }
 
