@@ -34,7 +34,7 @@ func (m *Model) decode(s *Tagger, dst []Span, is *island, bias float64, shift in
 		if kind == Person && score >= 0.8 {
 			for x := k; x < j; x++ {
 				t := &s.toks[is.from+x]
-				if t.kind == wordToken && t.len() > 2 && t.attrs.common() == 0 && t.attrs&(Title|Particle|Calendar) == 0 {
+				if t.rare() && t.len() > 2 {
 					s.mem.add(t.hash, int(a.start)+shift)
 				}
 			}
@@ -70,7 +70,7 @@ func (m *Model) score(s *Tagger, is *island, bias float64) bool {
 	for k := range toks {
 		o := m.own(s, is, &toks[k])
 		sums[k] = o.sum
-		plain = plain && o.gap-against >= plainGap && !s.mem.has(toks[k].hash)
+		plain = plain && o.gap-against >= plainGap && !s.remembers(&toks[k])
 	}
 	if plain {
 		return false
@@ -85,7 +85,7 @@ func (m *Model) score(s *Tagger, is *island, bias float64) bool {
 			s.feats = s.fieldFeatures(s.feats[:0], is, is.from+k)
 			m.add(&sums[k], s.feats)
 		}
-		plain = plain && sums[k].gap()-against >= plainGap && !s.mem.has(toks[k].hash)
+		plain = plain && sums[k].gap()-against >= plainGap && !s.remembers(&toks[k])
 	}
 	if plain {
 		return false
@@ -102,7 +102,7 @@ func (m *Model) score(s *Tagger, is *island, bias float64) bool {
 			e[BeginLabel(Other)] -= against
 			e[BeginLabel(Other)+1] -= against
 		}
-		if s.mem.has(toks[k].hash) {
+		if s.remembers(&toks[k]) {
 			e[BeginLabel(Person)] += m.bonus
 			e[BeginLabel(Person)+1] += m.bonus
 		}

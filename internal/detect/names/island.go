@@ -107,10 +107,10 @@ func (s *Tagger) roleOf(i int) role {
 		return outside
 	case s.field.keyed && t.len() > 1:
 		return starts
-	case t.shape == lowerShape && t.attrs&Particle == 0 && s.mem.has(t.hash):
+	case t.shape == lowerShape && t.attrs&Particle == 0 && s.remembers(t):
 		return starts
 	case t.role == ordinary:
-		if s.beginsSentence(i) && !s.mem.has(t.hash) {
+		if s.beginsSentence(i) && !s.remembers(t) {
 			return weak
 		}
 		return starts
@@ -121,6 +121,16 @@ func (s *Tagger) roleOf(i int) role {
 		return weak
 	}
 	return t.role
+}
+
+// rare reports whether a word is such that it may be remembered.
+func (t *token) rare() bool {
+	return t.kind == wordToken && t.attrs&(Common(3)|Title|Particle|Calendar) == 0
+}
+
+// remembers reports whether a token is a word of a name that was found before.
+func (s *Tagger) remembers(t *token) bool {
+	return s.mem != nil && t.rare() && s.mem.has(t.hash)
 }
 
 // besideNumber reports whether a number stands before the token, or behind it
@@ -168,7 +178,7 @@ func (s *Tagger) candidate(k, lim int) int {
 
 func (s *Tagger) mayStart(t *token) bool {
 	return t.role.opens() ||
-		t.kind == wordToken && (s.field.keyed || s.mem.has(t.hash)) ||
+		t.kind == wordToken && (s.field.keyed || s.remembers(t)) ||
 		t.kind == numberToken && s.zipped()
 }
 

@@ -45,8 +45,9 @@ type Tagger struct {
 	cursor  int // in ts.starts
 	scratch []byte
 	keys    keys
-	blanks  blanks
-	field   Field
+	values  values
+	form    [maxValue + 1]byte // see hashOfValue
+	field   *Field
 	mem     *Memory
 	feats   []uint32
 	// dropWord hides a word's identity from the model, in training.
@@ -79,7 +80,7 @@ func (m *Model) Tagger() *Tagger {
 
 // Close frees the tagger, which holds nothing of its caller any more.
 func (s *Tagger) Close() {
-	s.mem, s.field = nil, Field{}
+	s.mem, s.field = nil, nil
 	s.m.taggers.Put(s)
 }
 
@@ -106,22 +107,23 @@ func (s *Tagger) Tag(dst []Span, extents []Extent, in Input) (spans []Span, ext 
 		return dst, extents, len(in.Text)
 	}
 	s.begin(&in)
-	short := whole && len(in.Text) <= maxBlank
+	kept := whole && len(in.Text) <= maxValue && s.recalls()
+	had, remembered := len(dst), s.mem.count()
 	var h uint64
-	if short {
-		if h = hashOfValue(s.field.hash, in.Bias, in.Text); s.isBlank(h) {
+	if kept {
+		h = s.hashOfValue(&in)
+		if dst, known := s.recall(dst, h); known {
 			return dst, extents, len(in.Text)
 		}
 	}
-	had := len(dst)
 	for at := 0; ; {
 		end := min(at+pieceSize, len(in.Text))
 		more := in.More || end < len(in.Text)
 		var n int
 		dst, extents, n = s.piece(dst, extents, &in, at, end, more)
 		if at += n; end == len(in.Text) {
-			if short && len(dst) == had {
-				s.setBlank(h)
+			if kept {
+				s.keep(h, dst[had:], remembered)
 			}
 			return dst, extents, at
 		}
@@ -130,9 +132,9 @@ func (s *Tagger) Tag(dst []Span, extents []Extent, in Input) (spans []Span, ext 
 
 // begin starts with an input.
 func (s *Tagger) begin(in *Input) {
-	s.mem, s.field = in.Memory, Field{}
-	if in.Field != nil {
-		s.field = *in.Field
+	s.mem, s.field = in.Memory, in.Field
+	if s.field == nil {
+		s.field = &noField
 	}
 }
 
