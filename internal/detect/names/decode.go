@@ -81,9 +81,8 @@ func (m *Model) score(s *Tagger, is *island, bias float64) bool {
 	plain = true
 	for k := range sums {
 		sums[k].join(&shared)
-		if is.key.n > 0 {
-			s.feats = s.fieldFeatures(s.feats[:0], is, is.from+k)
-			m.add(&sums[k], s.feats)
+		if is.key.words.n > 0 {
+			m.addField(s, &sums[k], is, is.from+k)
 		}
 		plain = plain && sums[k].gap()-against >= plainGap && !s.remembers(&toks[k])
 	}
@@ -91,8 +90,7 @@ func (m *Model) score(s *Tagger, is *island, bias float64) bool {
 		return false
 	}
 	for k := range n {
-		s.feats = s.nearFeatures(s.feats[:0], is, is.from+k)
-		m.add(&sums[k], s.feats)
+		m.addNear(s, &sums[k], is, is.from+k)
 		e := &s.scores[k]
 		sums[k].labels(e)
 		e[0] -= against

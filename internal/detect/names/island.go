@@ -14,7 +14,7 @@ const (
 // island is a run of tokens that may hold names.
 type island struct {
 	from, to int // tokens
-	key      keyWords
+	key      *Field
 	keyDist  int // 0: directly behind its key; 1: further on; 2: no key but the field's
 	// lower and upper say that all words in it and around it are written so.
 	lower, upper bool

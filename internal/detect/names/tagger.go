@@ -54,6 +54,7 @@ type Tagger struct {
 	dropWord func(i int) bool
 
 	owns   owns
+	memos  struct{ field, left, right, place memo }
 	sums   [maxIslandTokens]sum
 	scores [maxIslandTokens][Labels]int32 // in steps of the model's scale
 	back   [maxIslandTokens][Labels]uint8
@@ -195,7 +196,7 @@ func (s *Tagger) piece(dst []Span, ext []Extent, in *Input, at, end int, more bo
 
 // describe finds the island's key and form, and what is next to it.
 func (s *Tagger) describe(is *island) {
-	is.key, is.keyDist = s.field.words, 2
+	is.key, is.keyDist = s.field, 2
 	first := &s.toks[is.from]
 	colon := -1
 	for j := is.from - 1; j >= 0 && j >= is.from-8 && s.toks[j].start >= first.start-keyBack; j-- {
@@ -218,7 +219,7 @@ func (s *Tagger) describe(is *island) {
 			if j > 0 && s.toks[j-1].kind == wordToken && from-s.toks[j-1].end == 1 && s.toks[j-1].start >= first.start-keyBack && s.buf[s.toks[j-1].end] != '\n' {
 				from = s.toks[j-1].start
 			}
-			is.key = s.readKey(s.buf[from:s.toks[j].end]).words
+			is.key = s.readKey(s.buf[from:s.toks[j].end])
 			is.keyDist = 1
 			quoted := colon+1 < is.from && s.toks[colon+1].kind == punctToken && colon+2 == is.from
 			if colon+1 == is.from || quoted {
