@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"math"
+	"slices"
 )
 
 // What a tagger keeps of the values and the names of fields that it met last:
@@ -12,9 +13,9 @@ import (
 // for each process, and their text is not kept.
 
 const (
-	keyPlaces   = 64  // names of fields that are kept
-	valuePlaces = 512 // values that are kept
-	maxValue    = 255 // bytes of a value that is kept
+	keyPlaces   = 64   // names of fields that are kept
+	valuePlaces = 1024 // values that are kept
+	maxValue    = 255  // bytes of a value that is kept
 )
 
 var seed = maphash.MakeSeed()
@@ -26,17 +27,19 @@ type keys [keyPlaces]Field
 type values [valuePlaces]foundValue
 
 // foundValue is what was found in a value. That depends on which of its words
-// were remembered, and more of them may be since.
+// were remembered.
 type foundValue struct {
 	hash uint64
-	// words are those of n of its words that may be remembered: first the taken
-	// ones that were, for what was found, with what was at them; before is a bit
-	// for each of the others that was already.
-	words [6]uint64
-	spans [5]foundSpan
-	at    [6]uint8
-
-	n, taken, before, found uint8
+	// words are the n different words in it that may be remembered, in order. Of
+	// before and taken a bit is for each: that it was remembered before, and
+	// that it is since, as of at.
+	words  [6]uint64
+	spans  [5]foundSpan // of which there are found
+	at     [6]uint8
+	before uint8
+	taken  uint8
+	n      uint8
+	found  uint8
 }
 
 type foundSpan struct {
@@ -45,8 +48,14 @@ type foundSpan struct {
 	score      float32
 }
 
-// manyWords stands for more than can be kept: nothing is to be remembered then.
+// manyWords stands for more than are kept: nothing is to be remembered then.
 const manyWords = 255
+
+// at is the place of a value with some words that were remembered before. Its
+// words are to be had, too, where it is with none.
+func (v *values) at(hash uint64, before uint8) *foundValue {
+	return &v[(hash+uint64(before)*0x9E3779B97F4A7C15)%valuePlaces]
+}
 
 // Field is as Model.Field, and cheaper for a name that was met before.
 func (s *Tagger) Field(name string) Field {
@@ -123,28 +132,32 @@ func (s *Tagger) recalls() bool {
 
 // recall appends what was found in the value with the hash h, if it is known.
 func (s *Tagger) recall(dst []Span, h uint64) ([]Span, bool) {
-	v := &s.values[h%valuePlaces]
+	v := s.values.at(h, 0)
 	if v.hash != h {
 		return dst, false
 	}
+	before := uint8(0)
 	if s.mem.any() {
 		if v.n == manyWords {
 			return dst, false
 		}
-		before := uint8(0)
 		for i, w := range v.words[:v.n] {
 			if s.mem.has(w) {
 				before |= 1 << i
 			}
 		}
-		if before != v.before {
+	}
+	if v.before != before {
+		if v = s.values.at(h, before); v.hash != h || v.before != before {
 			return dst, false
 		}
-	} else if v.before != 0 {
-		return dst, false
 	}
-	for i, w := range v.words[:v.taken] {
-		s.mem.add(w, int(v.at[i]))
+	if v.taken != 0 {
+		for i, w := range v.words[:v.n] {
+			if v.taken>>i&1 != 0 {
+				s.mem.add(w, int(v.at[i]))
+			}
+		}
 	}
 	for _, f := range v.spans[:v.found] {
 		dst = append(dst, Span{int(f.start), int(f.end), f.kind, float64(f.score)})
@@ -156,30 +169,18 @@ func (s *Tagger) recall(dst []Span, h uint64) ([]Span, bool) {
 // was cut last. Before it, had words were remembered.
 func (s *Tagger) keep(h uint64, found []Span, had int) {
 	var v foundValue
-	if len(found) > len(v.spans) || s.mem.count()-had > len(v.words) {
+	if len(found) > len(v.spans) {
 		return
 	}
 	v.hash, v.found = h, uint8(len(found))
 	for i, f := range found {
 		v.spans[i] = foundSpan{uint8(f.Start), uint8(f.End), f.Kind, float32(f.Score)}
 	}
-	if s.mem != nil {
-		v.taken = uint8(copy(v.words[:], s.mem.words[had:]))
-		for i, at := range s.mem.at[had:] {
-			v.at[i] = uint8(at)
-		}
-		v.n = v.taken
-	}
+	taken := had
 	for i := range s.toks {
 		t := &s.toks[i]
-		if !t.rare() {
+		if !t.rare() || slices.Contains(v.words[:v.n], t.hash) {
 			continue
-		}
-		where := 0
-		if s.mem != nil {
-			if where = s.mem.where(t.hash); where > had {
-				continue
-			}
 		}
 		if int(v.n) == len(v.words) {
 			if s.mem.any() {
@@ -188,11 +189,22 @@ func (s *Tagger) keep(h uint64, found []Span, had int) {
 			v.n = manyWords
 			break
 		}
-		if where > 0 {
-			v.before |= 1 << v.n
+		if s.mem.any() {
+			if where := s.mem.where(t.hash); where > had {
+				if taken++; where != taken {
+					return // not in the order of the text
+				}
+				v.taken |= 1 << v.n
+				v.at[v.n] = uint8(s.mem.at[where-1])
+			} else if where > 0 {
+				v.before |= 1 << v.n
+			}
 		}
 		v.words[v.n] = t.hash
 		v.n++
 	}
-	s.values[h%valuePlaces] = v
+	*s.values.at(h, v.before) = v
+	if first := s.values.at(h, 0); first.hash != h {
+		*first = v
+	}
 }
