@@ -73,11 +73,14 @@ func (s *scan) tag() (settled int) {
 	if s.model == nil || s.ctx.Name {
 		return len(s.text)
 	}
-	in := names.Input{Text: s.text, Before: s.ctx.Before, Key: s.ctx.Key, More: s.more, Bias: s.nameBias}
+	t := s.model.Tagger()
+	s.says = t.Field(s.ctx.Key)
+	in := names.Input{Text: s.text, Before: s.ctx.Before, Field: &s.says, More: s.more, Bias: s.nameBias}
 	if s.ctx.Memory != nil {
 		in.Memory = &s.ctx.Memory.names
 	}
-	s.found, s.extents, settled = s.model.Tag(s.found, s.extents, in)
+	s.found, s.extents, settled = t.Tag(s.found, s.extents, in)
+	t.Close()
 	return settled
 }
 

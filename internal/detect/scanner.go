@@ -173,6 +173,7 @@ type scan struct {
 	hintsAt  int    // clues of a run are not of before
 	covered  span   // of a finding of the run that is hardly wrong
 
+	says    names.Field // what Context.Key says of names
 	found   []names.Span
 	extents []names.Extent // that are not to be cut
 }

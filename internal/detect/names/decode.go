@@ -6,7 +6,7 @@ import "math"
 const rememberedBonus = 2.5
 
 // decode finds the names in an island. Offsets are moved by shift.
-func (m *Model) decode(s *state, dst []Span, is *island, bias float64, shift int) []Span {
+func (m *Model) decode(s *Tagger, dst []Span, is *island, bias float64, shift int) []Span {
 	n := is.to - is.from
 	if !m.score(s, is, bias) || !m.path(s, n) {
 		return dst
@@ -34,7 +34,7 @@ func (m *Model) decode(s *state, dst []Span, is *island, bias float64, shift int
 		if kind == Person && score >= 0.8 {
 			for x := k; x < j; x++ {
 				t := &s.toks[is.from+x]
-				if t.kind == wordToken && t.len() > 2 && t.attrs.common() == 0 && t.attrs&(Title|Particle|Calendar) == 0 {
+				if t.rare() && t.len() > 2 {
 					s.mem.add(t.hash, int(a.start)+shift)
 				}
 			}
@@ -62,7 +62,7 @@ const plainGap = 60
 // score sums up what speaks for each label of the tokens of an island. Where
 // the words by themselves, or with the field and what stands around the island,
 // are all plain, it reports false: there is no name in it.
-func (m *Model) score(s *state, is *island, bias float64) bool {
+func (m *Model) score(s *Tagger, is *island, bias float64) bool {
 	n := is.to - is.from
 	toks, sums := s.toks[is.from:is.to], s.sums[:is.to-is.from]
 	against := m.steps(bias)
@@ -70,7 +70,7 @@ func (m *Model) score(s *state, is *island, bias float64) bool {
 	for k := range toks {
 		o := m.own(s, is, &toks[k])
 		sums[k] = o.sum
-		plain = plain && o.gap-against >= plainGap && !s.mem.has(toks[k].hash)
+		plain = plain && o.gap-against >= plainGap && !s.remembers(&toks[k])
 	}
 	if plain {
 		return false
@@ -81,18 +81,16 @@ func (m *Model) score(s *state, is *island, bias float64) bool {
 	plain = true
 	for k := range sums {
 		sums[k].join(&shared)
-		if is.key.n > 0 {
-			s.feats = s.fieldFeatures(s.feats[:0], is, is.from+k)
-			m.add(&sums[k], s.feats)
+		if is.key.words.n > 0 {
+			m.addField(s, &sums[k], is, is.from+k)
 		}
-		plain = plain && sums[k].gap()-against >= plainGap && !s.mem.has(toks[k].hash)
+		plain = plain && sums[k].gap()-against >= plainGap && !s.remembers(&toks[k])
 	}
 	if plain {
 		return false
 	}
 	for k := range n {
-		s.feats = s.nearFeatures(s.feats[:0], is, is.from+k)
-		m.add(&sums[k], s.feats)
+		m.addNear(s, &sums[k], is, is.from+k)
 		e := &s.scores[k]
 		sums[k].labels(e)
 		e[0] -= against
@@ -102,7 +100,7 @@ func (m *Model) score(s *state, is *island, bias float64) bool {
 			e[BeginLabel(Other)] -= against
 			e[BeginLabel(Other)+1] -= against
 		}
-		if s.mem.has(toks[k].hash) {
+		if s.remembers(&toks[k]) {
 			e[BeginLabel(Person)] += m.bonus
 			e[BeginLabel(Person)+1] += m.bonus
 		}
@@ -123,7 +121,7 @@ const (
 
 // path finds the best labels of the n tokens, and reports whether there is any
 // but 0 among them.
-func (m *Model) path(s *state, n int) bool {
+func (m *Model) path(s *Tagger, n int) bool {
 	var best [Labels]int32
 	for l := range best {
 		best[l] = m.way.first[l] + s.scores[0][l]*pathUnit + lastLabel - int32(l)
@@ -178,7 +176,7 @@ func product(a, b *[Labels]float32) float32 {
 
 // marginals works out, with the forward and backward sums, how likely each of
 // the n tokens is to be of a name of any kind.
-func (m *Model) marginals(s *state, n int) {
+func (m *Model) marginals(s *Tagger, n int) {
 	for k := range n {
 		e, emit, alpha := &s.scores[k], &s.emit[k], &s.alpha[k]
 		top := e[0]

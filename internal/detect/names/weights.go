@@ -1,6 +1,9 @@
 package names
 
-import "math"
+import (
+	"math"
+	"math/bits"
+)
 
 // row is the weights of a feature for the labels. Weights are bytes, 128 more
 // than they count.
@@ -78,7 +81,7 @@ type ownEntry struct {
 }
 
 // own returns the sum of the features that are of the token alone.
-func (m *Model) own(s *state, is *island, t *token) *ownEntry {
+func (m *Model) own(s *Tagger, is *island, t *token) *ownEntry {
 	what := class(t)<<3 | is.form()<<1 | 1
 	what = what<<8 | uint64(t.len())
 	e := &s.owns[(t.hash^what)*0x9E3779B97F4A7C15>>(64-ownBits)]
@@ -89,6 +92,65 @@ func (m *Model) own(s *state, is *island, t *token) *ownEntry {
 		e.gap = e.sum.gap()
 	}
 	return e
+}
+
+// memo keeps the sums of features, by all that they are made of.
+type memo [1 << memoBits]memoEntry
+
+const memoBits = 9
+
+type memoEntry struct {
+	a, b uint64
+	sum  sum
+}
+
+// at returns the entry of two numbers, of which b is not 0. Where it was not
+// known, its sum is to be made.
+func (o *memo) at(a, b uint64) (e *memoEntry, known bool) {
+	e = &o[(a^bits.RotateLeft64(b, 31))*0x9E3779B97F4A7C15>>(64-memoBits)]
+	if e.a == a && e.b == b {
+		return e, true
+	}
+	e.a, e.b, e.sum = a, b, sum{}
+	return e, false
+}
+
+// addField adds the features of the token at i and of the field's name.
+func (m *Model) addField(s *Tagger, sum *sum, is *island, i int) {
+	c, pos := class(&s.toks[i]), is.position(i)
+	e, known := s.memos.field.at(is.key.hash, ((c<<2|pos)<<3|is.size())<<2|uint64(is.keyDist))
+	if !known {
+		s.feats = fieldFeatures(s.feats[:0], is, c, pos)
+		m.add(&e.sum, s.feats)
+	}
+	sum.join(&e.sum)
+}
+
+// addNear adds the features of the token at i and of what stands around it.
+func (m *Model) addNear(s *Tagger, sum *sum, is *island, i int) {
+	t, c := &s.toks[i], class(&s.toks[i])
+	p2, p1, n1, n2 := s.around(i)
+	e, known := s.memos.left.at(p1.hash, class(p1)<<classBits|c)
+	if !known {
+		s.feats = leftFeatures(s.feats[:0], p1, c)
+		m.add(&e.sum, s.feats)
+	}
+	sum.join(&e.sum)
+	e, known = s.memos.right.at(n1.hash, class(n1)<<classBits|c)
+	if !known {
+		s.feats = rightFeatures(s.feats[:0], n1, c)
+		m.add(&e.sum, s.feats)
+	}
+	sum.join(&e.sum)
+	w := placeOf(is, i, t, p1, n1)
+	e, known = s.memos.place.at(((w.at<<24|w.glue)<<4|uint64(w.before))<<4|uint64(w.behind), c)
+	if !known {
+		s.feats = placeFeatures(s.feats[:0], w, c)
+		m.add(&e.sum, s.feats)
+	}
+	sum.join(&e.sum)
+	s.feats = s.moreFeatures(s.feats[:0], is, i, p2, n2)
+	m.add(sum, s.feats)
 }
 
 // prepare makes what the tagger reads of what the model is written as.
