@@ -3,6 +3,8 @@ package detect
 import (
 	"encoding/binary"
 	"math/bits"
+
+	"github.com/sluice-proxy/sluice/internal/detect/names"
 )
 
 // outlook is what the name of a field says of a text in it, ready to be asked.
@@ -14,6 +16,7 @@ type outlook struct {
 	// plain has a bit for each count of digits that are nothing here, as one
 	// number with or without a fraction.
 	plain uint64
+	names names.Field
 	name  knownName
 }
 
@@ -85,6 +88,9 @@ func (s *Scanner) outlookOf(name string) (p outlook) {
 	if name != "" {
 		var b [2 * nameWindow]byte
 		p.field = s.readName(b[:copy(b[:], name)])
+	}
+	if s.model != nil {
+		p.names = s.model.Field(name)
 	}
 	p.value = p.own.overlaps(&s.valueSet) || p.shared.has(idAPIKey) && s.want.has(idAPIKey)
 	p.secret = p.own.has(idPassword) || p.shared.has(idPassword)

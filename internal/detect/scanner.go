@@ -185,6 +185,7 @@ type scan struct {
 	hintsAt  int    // clues of a run are not of before
 	covered  span   // of a finding of the run that is hardly wrong
 
+	tagger  *names.Tagger // once it was needed, up to Session.Close
 	found   []names.Span
 	extents []names.Extent // that are not to be cut
 }

@@ -8,7 +8,9 @@ type Session struct {
 	ctx  Context // that of Scanner.Scan
 }
 
-// Open returns a session, to be closed when the last text was scanned.
+// Open returns a session, to be closed when the last text was scanned. With the
+// names of people looked for it takes 150 KB: it is for the texts at hand, and not to be
+// kept for those that a client or server is still to send.
 func (s *Scanner) Open() *Session {
 	se, _ := s.sessions.Get().(*Session)
 	if se == nil {
@@ -47,6 +49,10 @@ func (se *Session) Close() {
 	s := &se.scan
 	s.ctx, s.before, s.text, s.out, s.table = nil, nil, nil, nil, nil
 	se.ctx = Context{}
+	if s.tagger != nil {
+		s.tagger.Close()
+		s.tagger = nil
+	}
 	s.sessions.Put(se)
 }
 
