@@ -13,8 +13,8 @@ type outlook struct {
 	// value: the name alone may make something of a text. secret: it may be a
 	// password.
 	value, secret bool
-	// plain has a bit for each count of digits that are nothing here, as one
-	// number with or without a fraction.
+	// plain has a bit for each count of digits that are nothing here, as a text
+	// that is one number with or without a fraction.
 	plain uint64
 	names names.Field
 	name  knownName
@@ -96,7 +96,7 @@ func (s *Scanner) outlookOf(name string) (p outlook) {
 	p.secret = p.own.has(idPassword) || p.shared.has(idPassword)
 	said := p.own
 	said.or(&p.shared)
-	if !said.overlaps(&s.numberSet) {
+	if !said.overlaps(&s.numberSet) && !p.names.Wants(nil) {
 		p.plain = s.quiet
 		for n := range maxPlain + 1 {
 			if said.overlaps(&s.digits[n].of) {

@@ -192,14 +192,8 @@ type scan struct {
 
 type span struct{ start, end int }
 
-// byAnchors reports whether nothing is found in a text without an anchor.
-func (s *Scanner) byAnchors(ctx *Context) bool {
-	return len(s.custom) == 0 && (s.model == nil || ctx.Name) && ctx.Table == nil
-}
-
-func (s *scan) begin(ctx *Context, text []byte, more bool) {
-	s.ctx, s.before, s.text, s.more = ctx, ctx.Before, text, more
-	s.outlook = s.lookUp(ctx.Key)
+func (s *scan) begin(ctx *Context, o *outlook, text []byte, more bool) {
+	s.ctx, s.outlook, s.before, s.text, s.more = ctx, o, ctx.Before, text, more
 	s.live, s.limit, s.nspan, s.values = len(text), len(text), 0, 0
 	s.reader.begun, s.reader.atStart = false, false
 	s.looked = false
@@ -249,12 +243,9 @@ func nextAnchor(text []byte, i int) int {
 	return i
 }
 
-// pass goes over the text once, from the first anchor on.
-func (s *scan) pass(first int) {
+// search goes over the text once, from the first anchor on.
+func (s *scan) search(first int) {
 	text := s.text
-	if len(s.before) == 0 && s.whole(first) {
-		first = len(text)
-	}
 	if first < len(text) || s.ctx.Table != nil {
 		s.openTable()
 	}
