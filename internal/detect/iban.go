@@ -18,17 +18,28 @@ var ibanLength = func() (t [26 * 26]uint8) {
 	return t
 }()
 
+// ibanSize returns how many characters an IBAN has that begins as the text does;
+// noIBAN where none does.
+func ibanSize(text []byte) int {
+	if len(text) < 4 || !isDigit(text[2]) || !isDigit(text[3]) {
+		return noIBAN
+	}
+	a, b := text[0]&^0x20-'A', text[1]&^0x20-'A'
+	if a >= 26 || b >= 26 {
+		return noIBAN
+	}
+	if n := ibanLength[int(a)*26+int(b)]; n > 0 {
+		return int(n)
+	}
+	return noIBAN
+}
+
+const noIBAN = -1
+
 // iban looks at a word at i that begins with two letters and a digit.
 func (s *scan) iban(i int) {
-	if i+4 > len(s.text) || !isDigit(s.text[i+3]) || !s.want.has(idIBAN) {
-		return
-	}
-	a, b := s.text[i]&^0x20, s.text[i+1]&^0x20
-	if a < 'A' || a > 'Z' || b < 'A' || b > 'Z' {
-		return
-	}
-	want := int(ibanLength[int(a-'A')*26+int(b-'A')])
-	if want == 0 {
+	want := ibanSize(s.text[i:])
+	if want == noIBAN || !s.want.has(idIBAN) {
 		return
 	}
 	var chars [34]byte

@@ -13,6 +13,9 @@ type outlook struct {
 	// value: the name alone may make something of a text. secret: it may be a
 	// password.
 	value, secret bool
+	// time, identifier: what wholeTime and wholeIdentifier look at is nothing
+	// else under the name.
+	time, identifier bool
 	// plain has a bit for each count of digits that are nothing here, as a text
 	// that is one number with or without a fraction.
 	plain uint64
@@ -104,6 +107,8 @@ func (s *Scanner) outlookOf(name string) (p outlook) {
 			}
 		}
 	}
+	p.time = s.quietTimes && !said.overlaps(&s.timeSet)
+	p.identifier = !said.overlaps(&s.numberSet) && !p.secret && !said.has(idCrypto)
 	return p
 }
 

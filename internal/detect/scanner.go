@@ -49,9 +49,12 @@ type Scanner struct {
 	terms     terms
 	// quiet is outlook.plain for a name that says nothing, and unnamed the outlook of
 	// a text without a name.
-	quiet    uint64
-	unnamed  outlook
-	sessions sync.Pool
+	quiet   uint64
+	unnamed outlook
+	// quietTimes: see findTimes.
+	quietTimes bool
+	timeSet    set
+	sessions   sync.Pool
 }
 
 // valueEntities are found in the value of a field whose name says so.
@@ -109,6 +112,7 @@ func New(opt Options) (*Scanner, error) {
 		return nil, err
 	}
 	s.findQuiet()
+	s.findTimes()
 	s.unnamed = s.outlookOf("")
 	return s, nil
 }

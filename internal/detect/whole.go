@@ -28,8 +28,15 @@ func (s *scan) fieldValue() {
 // reports whether that decides on all that search finds; first is its first
 // anchor.
 func (s *scan) whole(first int) (decided bool) {
-	if first <= 1 {
+	switch {
+	case first == len(s.text):
+		return false
+	case s.wholeIdentifier():
+		return true
+	case first == 0 && s.wholeTime():
+		return true
+	case first <= 1:
 		return s.wholeNumber()
 	}
-	return first < len(s.text) && s.wholeEmail()
+	return s.wholeEmail()
 }
