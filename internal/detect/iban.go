@@ -36,34 +36,50 @@ func ibanSize(text []byte) int {
 
 const noIBAN = -1
 
-// iban looks at a word at i that begins with two letters and a digit.
-func (s *scan) iban(i int) {
-	want := ibanSize(s.text[i:])
-	if want == noIBAN || !s.want.has(idIBAN) {
-		return
-	}
+// readIBAN reads an IBAN of so many characters that begins at i, and returns
+// where reading ended.
+func readIBAN(text []byte, i, size int) (end int, ok bool) {
 	var chars [34]byte
 	n, j := 0, i
-	for j < len(s.text) && n < want {
-		c := s.text[j]
-		switch kinds[c] {
-		case digitKind, upperKind:
-			chars[n] = c
-			n++
-		case lowerKind:
-			chars[n] = c - ('a' - 'A')
-			n++
-		default:
-			if c != ' ' && c != '-' || s.text[j-1] == ' ' || s.text[j-1] == '-' {
-				s.touch(i, j)
-				return
+	for ; j < len(text) && n < size; j++ {
+		c := text[j]
+		k := kinds[c]
+		if k == 0 {
+			if c != ' ' && c != '-' || text[j-1] == ' ' || text[j-1] == '-' {
+				return j, false
 			}
+			continue
 		}
-		j++
+		chars[n] = c &^ (k & lowerKind << 3)
+		n++
 	}
-	s.touch(i, j)
-	if n < want || !s.endsWord(j, i) || !mod97(chars[:n]) {
+	return j, n == size && mod97(chars[:n])
+}
+
+// iban looks at a word at i that begins with two letters and a digit.
+func (s *scan) iban(i int) {
+	size := ibanSize(s.text[i:])
+	if size == noIBAN || !s.want.has(idIBAN) {
 		return
 	}
-	s.add(i, j, idIBAN, 1)
+	end, ok := readIBAN(s.text, i, size)
+	s.touch(i, end)
+	if ok && s.endsWord(end, i) {
+		s.add(i, end, idIBAN, 1)
+	}
+}
+
+// wholeIBAN looks at a text that is an IBAN and nothing else: nothing in it
+// counts for more.
+func (s *scan) wholeIBAN() bool {
+	size := ibanSize(s.text)
+	if size == noIBAN || len(s.text) > 2*size || !s.want.has(idIBAN) || beginsKey(s.text[0], s.text[1]) {
+		return false
+	}
+	end, ok := readIBAN(s.text, 0, size)
+	if !ok || end != len(s.text) {
+		return false
+	}
+	s.add(0, end, idIBAN, 1)
+	return true
 }

@@ -31,7 +31,7 @@ func (s *scan) whole(first int) (decided bool) {
 	switch {
 	case first == len(s.text):
 		return false
-	case s.wholeIdentifier():
+	case s.wholeIdentifier(), first == 2 && s.wholeIBAN():
 		return true
 	case first == 0 && s.wholeTime():
 		return true

@@ -53,7 +53,8 @@ var shortTexts = []string{
 	"", "9", "-9", "99", "999", "9999", "99999", "999999", "9999999", "99999999", "999999999", "9999999999", "99999999999", "999999999999", "9999999999999999",
 	"9.99", "9999.99", "999.9999", "-9.99", "99.999999", "9.9.9", "9.", ".9", "-", "99.99.99.99", "+9.99.99.999", "999-99-9999", "999 999 999", "4999 9999 9999 9999", "+1 999 999 9999",
 	"2099-99-99", "1999-09-29", "19-09-1999", "2029-09-09T09:29:59Z", "2029-09-29T09:09:09.999Z", "2029-09-29T09:09:09.999999999+09:00", "2029-09-09 09:29:59", "2029-09-09 09:29:59.999999", "2029-09-09T29:59-0900", "2029-09-09T09:09:09-09:09", "2029-09-09T09:29", "1999-09-29T00:00:00.000Z",
-	"hhhhhhhh-hhhh-4hhh-hhhh-hhhhhhhhhhhh", "HHHHHHHH-HHHH-4HHH-HHHH-HHHHHHHHHHHH", "be99hhhh-9h9h-ba99-be99-9h9h9h9h9h9h", "hhhhhhhhhhhhhhhh", "hhhhhhhhhhhhhhhhhhhhhhhh", "ee99hhhhhhhhhhhhhhhh", "bc1hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh", "HHHHHHHHHHHHHHHHHHHHHHHHHHHHHHHH", "hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh",
+	"hhhhhhhh-hhhh-4hhh-hhhh-hhhhhhhhhhhh", "HHHHHHHH-HHHH-4HHH-HHHH-HHHHHHHHHHHH", "BE99 9999 9999 9999", "be99999999999999", "DE99 9999 9999 9999 9999 99", "GB99-AAAA-9999-9999-9999-99", "NO9999999999999", "MT99AAAA99999aaaaaaaaaaaaaaaaaa", "XK99 9999 9999 9999 9999", "BE99",
+	"be99hhhh-9h9h-ba99-be99-9h9h9h9h9h9h", "hhhhhhhhhhhhhhhh", "hhhhhhhhhhhhhhhhhhhhhhhh", "ee99hhhhhhhhhhhhhhhh", "bc1hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh", "HHHHHHHHHHHHHHHHHHHHHHHHHHHHHHHH", "hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh",
 	"jane@example.com", "jane.roe999@mail.example.org", "gold", "Gold", "true", "in progress", "New York", "hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh", "hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh", "some-slug-of-99-words", "https://www.example.com/items/999?page=9",
 }
 
