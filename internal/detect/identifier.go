@@ -1,59 +1,70 @@
 package detect
 
-// wholeIdentifier looks at a text that is a UUID, or hexadecimal digits that
-// are no number: of an object, a hash, a trace. Without a hint that is nothing:
-// all of it is one row of groups, which no form has, and there is no IBAN that
-// ends where one of them does. It is false for all others, and where the field's
-// name says something else.
-func (s *scan) wholeIdentifier() (decided bool) {
-	text := s.text
-	if len(text) < 16 || len(text) > 2*maxWord || !s.outlook.identifier || beginsKey(text[0], text[1]) {
+// isIdentifier reports whether a text is a UUID, or hexadecimal digits that are
+// no number: of an object, a hash, a trace; and nothing else under its field's
+// name. Without a hint that is nothing: all of it is one row of groups, which no
+// form has, no IBAN ends where one of them does, and no word is in it.
+func (s *Scanner) isIdentifier(o *outlook, text []byte) bool {
+	n := len(text)
+	if n < 16 || n > 2*maxWord || !o.identifier || hexKinds[text[0]] == 0 || beginsKey(text[0], text[1]) {
 		return false
 	}
-	n := len(text)
 	if n == 36 {
 		if n = 32; !isUUIDRow(text) {
 			return false
 		}
-	} else {
-		k := uint8(0)
-		for _, c := range text {
-			if !isHex(c) {
-				return false
-			}
-			k |= kinds[c]
-		}
-		if k != digitKind|lowerKind {
-			return false
-		}
-		if ibanSize(text) == n || hasPrefix(text, "bc1") {
-			return false // it may be an IBAN, or a wallet
-		}
+	} else if hexKindsOf(text) != digitKind|lowerKind || ibanSize(text) == n || hasPrefix(text, "bc1") {
+		return false // a number, or perhaps a wallet or an IBAN
 	}
 	if n > longest {
 		return true
 	}
-	f, l := &s.outlook.field, &s.mixed[n]
-	return len(l.alone) == 0 && !f.own.overlaps(&l.of) && !f.shared.overlaps(&l.of)
+	l := &s.mixed[n]
+	return len(l.alone) == 0 && !o.own.overlaps(&l.of) && !o.shared.overlaps(&l.of)
 }
 
 // isUUIDRow reports whether a text of 36 bytes is a UUID of which all is one row
 // of groups: each has a digit, and one a letter.
 func isUUIDRow(text []byte) bool {
-	all, k := uint8(0), uint8(0)
-	for i, c := range text {
-		if i == 8 || i == 13 || i == 18 || i == 23 {
-			if c != '-' || k&digitKind == 0 || ibanSize(text[i+1:])%4 == 0 {
-				return false
-			}
-			k = 0
-			continue
+	all := uint8(0)
+	for i := 0; i < 36; {
+		size := 4
+		switch i {
+		case 0:
+			size = 8
+		case 24:
+			size = 12
 		}
-		if !isHex(c) {
+		g := text[i : i+size]
+		k := hexKindsOf(g)
+		if k&digitKind == 0 || k != digitKind && ibanSize(text[i:])%4 == 0 || size < 12 && text[i+size] != '-' {
 			return false
 		}
-		k |= kinds[c]
+		all |= k
+		i += size + 1
+	}
+	return all != digitKind
+}
+
+// hexKinds are the kinds of hexadecimal digits.
+var hexKinds = func() (t [256]uint8) {
+	for c := range t {
+		if isHex(byte(c)) {
+			t[c] = kinds[c]
+		}
+	}
+	return t
+}()
+
+// hexKindsOf returns which kinds of hexadecimal digits a text is made of; 0
+// where it has anything else in it.
+func hexKindsOf(text []byte) (all uint8) {
+	for _, c := range text {
+		k := hexKinds[c]
+		if k == 0 {
+			return 0
+		}
 		all |= k
 	}
-	return k&digitKind != 0 && all != digitKind && ibanSize(text)%4 != 0
+	return all
 }

@@ -13,8 +13,8 @@ type outlook struct {
 	// value: the name alone may make something of a text. secret: it may be a
 	// password.
 	value, secret bool
-	// time, identifier: what wholeTime and wholeIdentifier look at is nothing
-	// else under the name.
+	// time, identifier: what isTime and isIdentifier tell is nothing else under
+	// the name.
 	time, identifier bool
 	// plain has a bit for each count of digits that are nothing here, as a text
 	// that is one number with or without a fraction.
@@ -99,16 +99,20 @@ func (s *Scanner) outlookOf(name string) (p outlook) {
 	p.secret = p.own.has(idPassword) || p.shared.has(idPassword)
 	said := p.own
 	said.or(&p.shared)
-	if !said.overlaps(&s.numberSet) && !p.names.Wants(nil) {
-		p.plain = s.quiet
-		for n := range maxPlain + 1 {
-			if said.overlaps(&s.digits[n].of) {
-				p.plain &^= 1 << n
-			}
-		}
+	if p.names.Wants(nil) {
+		return p // what has no word may be a postal code
 	}
 	p.time = s.quietTimes && !said.overlaps(&s.timeSet)
-	p.identifier = !said.overlaps(&s.numberSet) && !p.secret && !said.has(idCrypto)
+	if said.overlaps(&s.numberSet) {
+		return p
+	}
+	p.identifier = !p.secret && !said.has(idCrypto)
+	p.plain = s.quiet
+	for n := range maxPlain + 1 {
+		if said.overlaps(&s.digits[n].of) {
+			p.plain &^= 1 << n
+		}
+	}
 	return p
 }
 

@@ -4,15 +4,11 @@ package detect
 // is the most usual one with a number of this kind. It is a date of birth, or
 // nothing.
 
-// wholeTime looks at a text that is a date, perhaps with the time of day. It is
-// false for all others, and where the field's name says something else.
-func (s *scan) wholeTime() (decided bool) {
-	if !s.outlook.time || !isTime(s.text) {
-		return false
-	}
+// wholeTime looks at a text of which isTime is true.
+func (s *scan) wholeTime() {
 	f := &s.outlook.field
 	if !f.own.has(idDateOfBirth) {
-		return true
+		return
 	}
 	if t := s.text; isYear(decimal(t[:4])) && date(decimal(t[5:7]), decimal(t[8:10])) {
 		score := 0.95
@@ -21,7 +17,6 @@ func (s *scan) wholeTime() (decided bool) {
 		}
 		s.add(0, 10, idDateOfBirth, score)
 	}
-	return true
 }
 
 // isTime: 2026-01-31, 2026-01-31T10:30:00Z, 2026-01-31 10:30:00.123+02:00.
