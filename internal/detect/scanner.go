@@ -205,16 +205,21 @@ func (s *scan) begin(ctx *Context, o *outlook, text []byte, more bool) {
 	s.table, s.cellAt, s.cell, s.quoted = nil, 0, 0, false
 }
 
+// A bit in each of eight bytes.
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
 // anchors has the high bit of each byte set that candidates are looked for at:
 // a digit, one of : ; < = > ? @, or a hyphen. The bytes from 0 to @ are one
 // range, so that eight bytes take a handful of instructions.
 func anchors(x uint64) uint64 {
-	const ones, high = 0x0101010101010101, 0x8080808080808080
-	low := x &^ high
+	low := x &^ highs
 	inRange := (low + (0x80-'0')*ones) &^ (low + (0x80-'@'-1)*ones)
 	y := low ^ '-'*ones
 	hyphen := ^(y + 0x7F*ones)
-	return (inRange | hyphen) &^ x & high
+	return (inRange | hyphen) &^ x & highs
 }
 
 var isAnchor = func() (t [256]bool) {
