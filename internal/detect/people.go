@@ -73,14 +73,18 @@ func (s *scan) tag() (settled int) {
 	if s.model == nil || s.ctx.Name {
 		return len(s.text)
 	}
-	t := s.model.Tagger()
-	s.says = t.Field(s.ctx.Key)
-	in := names.Input{Text: s.text, Before: s.ctx.Before, Field: &s.says, More: s.more, Bias: s.nameBias}
+	f := &s.outlook.names
+	if !s.more && len(s.before) == 0 && !f.Wants(s.text) {
+		return len(s.text)
+	}
+	if s.tagger == nil {
+		s.tagger = s.model.Tagger()
+	}
+	in := names.Input{Text: s.text, Before: s.before, Field: f, More: s.more, Bias: s.nameBias}
 	if s.ctx.Memory != nil {
 		in.Memory = &s.ctx.Memory.names
 	}
-	s.found, s.extents, settled = t.Tag(s.found, s.extents, in)
-	t.Close()
+	s.found, s.extents, settled = s.tagger.Tag(s.found, s.extents, in)
 	return settled
 }
 
@@ -92,7 +96,7 @@ func (s *scan) takeNames() {
 	n := len(s.out)
 	if !s.more {
 		for _, o := range s.out[s.from:n] {
-			if o.Start == 0 && o.End == len(s.text) && len(s.ctx.Before) == 0 {
+			if o.Start == 0 && o.End == len(s.text) && len(s.before) == 0 {
 				return
 			}
 		}
