@@ -240,7 +240,7 @@ func (w *work) scan(ctx detect.Context, text []byte, more bool) (settled int) {
 
 // place returns where in the text a finding stands, and how it is written
 // there.
-func (w *work) place(fd detect.Finding) (start, end int, f form) {
+func (w *work) place(fd *detect.Finding) (start, end int, f form) {
 	if w.viewed {
 		return w.view.span(fd.Start, fd.End)
 	}
@@ -253,40 +253,49 @@ func (w *work) count(entity, did string) {
 	w.did.add(did)
 }
 
-// treat decides on the findings in text, which was scanned: edit is called
-// for each that is to be changed, with what is written in its place, or
-// remove. An error is a denial, or a failure of the step.
-func (w *work) treat(ctx context.Context, text []byte, edit func(start, end int, with []byte), remove func(start, end int)) error {
+// fate is what becomes of a finding.
+type fate uint8
+
+const (
+	stays fate = iota
+	written
+	goes
+)
+
+// treat decides on one of the findings in text, which was scanned: what stands
+// at [start, end) of it stays, is replaced by with, or goes away. An error is a
+// denial, or a failure of the step.
+func (w *work) treat(ctx context.Context, text []byte, fd *detect.Finding) (start, end int, with []byte, f fate, err error) {
 	if w.viewed {
 		text = w.view.text
 	}
-	for i := range w.findings {
-		fd := &w.findings[i]
-		start, end, form := w.place(*fd)
-		value := text[fd.Start:fd.End]
-		if fd.Score < w.cfg.threshold(fd.Entity) || w.allowed != nil && w.allowed[string(value)] {
-			continue
-		}
-		t := w.treatment(fd)
-		if t.Action == Allow {
-			continue
-		}
-		w.count(string(fd.Entity), string(t.Action))
-		switch t.Action {
-		case Deny:
-			return &filters.DenyError{Denial: filters.Denial{Status: w.cfg.Deny.Status, Type: "urn:sluice:problem:personal-data", Title: w.cfg.Deny.Title,
-				Extensions: map[string]any{"entity": string(fd.Entity)}}}
-		case Remove:
-			remove(start, end)
-		default:
-			with, err := w.write(ctx, fd, t, value)
-			if err != nil {
-				return err
-			}
-			edit(start, end, form.write(with))
-		}
+	value := text[fd.Start:fd.End]
+	if fd.Score < w.cfg.threshold(fd.Entity) || w.allowed != nil && w.allowed[string(value)] {
+		return 0, 0, nil, stays, nil
 	}
-	return nil
+	t := &w.cfg.Treatment
+	if len(w.rules) > 0 {
+		t = w.treatment(fd)
+	}
+	if t.Action == Allow {
+		return 0, 0, nil, stays, nil
+	}
+	start, end, form := w.place(fd)
+	w.count(string(fd.Entity), string(t.Action))
+	switch t.Action {
+	case Deny:
+		return start, end, nil, stays, &filters.DenyError{Denial: filters.Denial{Status: w.cfg.Deny.Status, Type: "urn:sluice:problem:personal-data", Title: w.cfg.Deny.Title,
+			Extensions: map[string]any{"entity": string(fd.Entity)}}}
+	case Remove:
+		return start, end, nil, goes, nil
+	}
+	if with, err = w.write(ctx, fd, t, value); err != nil {
+		return start, end, nil, stays, err
+	}
+	if form != plain {
+		with = form.write(with)
+	}
+	return start, end, with, written, nil
 }
 
 // decision tells what was found and done.
@@ -364,20 +373,22 @@ func (w *work) value(ctx context.Context, v *filters.Value, key string, layer in
 	if v.More {
 		v.Hold(settled)
 	}
-	switch {
-	case len(w.findings) == 0:
-		return nil
-	case w.cfg.Restore:
+	if w.cfg.Restore && len(w.findings) > 0 {
 		w.restore(ctx, v.Text, inArguments(v, key), v.Edit)
 		return nil
 	}
-	return w.treat(ctx, v.Text, v.Edit, func(start, end int) {
-		if v.Kind == filters.Text || v.More || len(v.Before) > 0 {
-			v.Edit(start, end, nil)
-			return
+	for i := range w.findings {
+		start, end, with, f, err := w.treat(ctx, v.Text, &w.findings[i])
+		switch {
+		case err != nil:
+			return err
+		case f == goes && v.Kind != filters.Text && !v.More && len(v.Before) == 0:
+			v.Remove()
+		case f != stays:
+			v.Edit(start, end, with)
 		}
-		v.Remove()
-	})
+	}
+	return nil
 }
 
 // Close implements filters.Stream.

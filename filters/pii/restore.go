@@ -126,11 +126,11 @@ func (w *work) restore(ctx context.Context, text []byte, inJSON bool, edit func(
 		w.storeDown = true
 		return
 	}
-	for i, fd := range w.findings {
+	for i := range w.findings {
 		if values[i] == nil {
 			continue
 		}
-		start, end, form := w.place(fd)
+		start, end, form := w.place(&w.findings[i])
 		if inJSON && form == plain {
 			form = escaped
 		}

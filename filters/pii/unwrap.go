@@ -85,13 +85,22 @@ func (w *work) look(ctx context.Context, key string, text []byte, layer int) ([]
 		at = end
 		o = max(o, changed)
 	}
-	var err error
 	if w.cfg.Restore {
 		w.restore(ctx, text, false, edit)
-	} else {
-		err = w.treat(ctx, text, edit, func(int, int) { o = removed })
+		return append(out, text[at:]...), o, nil
 	}
-	return append(out, text[at:]...), o, err
+	for i := range w.findings {
+		start, end, with, f, err := w.treat(ctx, text, &w.findings[i])
+		switch {
+		case err != nil:
+			return nil, o, err
+		case f == goes:
+			o = removed
+		case f == written:
+			edit(start, end, with)
+		}
+	}
+	return append(out, text[at:]...), o, nil
 }
 
 // unwrap looks into a complete value that is a document or an encoding of

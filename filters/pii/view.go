@@ -48,22 +48,24 @@ var leads = func() (t [256]bool) {
 	return t
 }()
 
+// maybeLeads marks, by their highest bits, the bytes of w that may be leads: the
+// first of them for sure, and behind it perhaps others that are none.
+func maybeLeads(w uint64) uint64 {
+	p, a, s := w^ones*'%', w^ones*'&', w^ones*'\\'
+	// A high bit, or the classic test for a zero byte.
+	return (w | (p-ones)&^p | (a-ones)&^a | (s-ones)&^s) & highs
+}
+
 // nextLead returns where in b, from i on, a byte stands that may begin
 // something; len(b) where there is none. It looks at eight bytes at a time.
 func nextLead(b []byte, i int) int {
-	const (
-		ones  = 0x0101010101010101
-		highs = 0x8080808080808080
-	)
 	for {
-		for i+8 <= len(b) {
-			w := binary.LittleEndian.Uint64(b[i:])
-			p, a, s := w^ones*'%', w^ones*'&', w^ones*'\\'
-			// A high bit, or the classic test for a zero byte.
-			if (w|(p-ones)&^p|(a-ones)&^a|(s-ones)&^s)&highs != 0 {
-				break
-			}
+		for i+8 <= len(b) && maybeLeads(binary.LittleEndian.Uint64(b[i:])) == 0 {
 			i += 8
+		}
+		// The last bytes, moved to the beginning of eight.
+		if n := len(b) - i; n < 8 && len(b) >= 8 && maybeLeads(binary.LittleEndian.Uint64(b[len(b)-8:])>>(64-8*n)) == 0 {
+			return len(b)
 		}
 		stop := min(i+8, len(b))
 		for ; i < stop; i++ {
