@@ -23,8 +23,8 @@ func TestMayHearIsAllThatCluesSay(t *testing.T) {
 		whole := []byte(text.String())
 		cut := r.IntN(len(whole) + 1)
 		ctx := Context{Key: pieces[r.IntN(len(pieces))], Before: whole[max(0, cut-256):cut]}
-		sc := new(scan)
-		sc.begin(s, &ctx, whole[cut:], false)
+		sc := &scan{Scanner: s}
+		sc.begin(&ctx, whole[cut:], false)
 		for p := 0; p < len(sc.text); p += 1 + r.IntN(60) {
 			heard := *sc.mayHear(p)
 			k := sc.around(p)

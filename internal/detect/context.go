@@ -118,7 +118,7 @@ func (s *scan) look(p int) {
 		return
 	}
 	s.looked, s.lookedAt, s.known, s.hears = true, p, false, false
-	if p == 0 && len(s.ctx.Before) == 0 {
+	if p == 0 && len(s.before) == 0 {
 		s.reader.restart()
 	} else {
 		s.read(p)
@@ -138,10 +138,10 @@ func (s *scan) mayHear(p int) *set {
 		*h = set{1<<64 - 1, 1<<64 - 1, 1<<64 - 1}
 		return h
 	}
-	k := s.fieldName()
+	k := &s.outlook.field
 	*h = k.own
 	h.or(&k.shared)
-	if p > 0 || len(s.ctx.Before) > 0 {
+	if p > 0 || len(s.before) > 0 {
 		s.read(p)
 		h.or(&s.reader.told)
 		h.or(&s.reader.toldBefore)
@@ -157,9 +157,9 @@ func (s *scan) around(p int) *clues {
 		return c
 	}
 	s.known = true
-	if p == 0 && len(s.ctx.Before) == 0 && s.table == nil {
+	if p == 0 && len(s.before) == 0 && s.table == nil {
 		// Nothing is before it but the name of the field.
-		k := s.fieldName()
+		k := &s.outlook.field
 		c.own, c.shared, c.near, c.key = k.own, k.shared, k.own, k.own
 		c.keyed, c.about = k.kind != noKey, k.about
 		return c
@@ -198,7 +198,7 @@ func (s *scan) around(p int) *clues {
 			c.near = f.own
 		}
 	default:
-		k := s.fieldName()
+		k := &s.outlook.field
 		c.key, c.about = k.own, k.about
 		c.keyed = k.kind != noKey
 		c.own.or(&k.own)
@@ -217,19 +217,6 @@ func (s *scan) around(p int) *clues {
 		}
 	}
 	return c
-}
-
-// fieldName reads Context.Key, once.
-func (s *scan) fieldName() *field {
-	if s.key == nil {
-		if s.ctx.Key == "" {
-			s.longKey = field{}
-			s.key = &s.longKey
-		} else {
-			s.key = s.nameField(&s.keysSeen, &s.longKey, s.keyText[:copy(s.keyText[:], s.ctx.Key)])
-		}
-	}
-	return s.key
 }
 
 // readName says what a field's name means.
@@ -309,7 +296,7 @@ func camel(before, c, after byte) bool {
 func (s *scan) read(p int) {
 	r := s.awake()
 	if !r.begun || !r.whole || r.at > p || r.at < p-readWindow {
-		r.reset(max(-len(s.ctx.Before), p-readWindow))
+		r.reset(max(-len(s.before), p-readWindow))
 	}
 	s.readOn(p)
 }
@@ -654,7 +641,7 @@ func (s *scan) setName(quote, end, at int) {
 	r := &s.reader
 	var f *field
 	if quote+1 >= 0 {
-		f = s.nameField(&s.fieldsSeen, &s.longName, s.text[quote+1:end])
+		f = s.nameField(s.text[quote+1 : end])
 	} else {
 		var buf [nameWindow + 2]byte
 		n := 0
@@ -662,7 +649,7 @@ func (s *scan) setName(quote, end, at int) {
 			buf[n] = s.at(k)
 			n++
 		}
-		f = s.nameField(&s.fieldsSeen, &s.longName, buf[:n])
+		f = s.nameField(buf[:n])
 	}
 	r.json = *f
 	r.json.kind, r.json.at = jsonKey, at
@@ -673,46 +660,25 @@ func (s *scan) setName(quote, end, at int) {
 	r.floor, r.words[0] = at-1, 0
 }
 
-// namedField is a field's name that was read before.
+// namedField is the name of a field in a text, and what it says.
 type namedField struct {
-	name  [nameWindow]byte
-	n     int
+	name  knownName
 	field field
 }
 
-// namesSeen are names that were read before, by nameSlot.
-type namesSeen [64]namedField
-
-// nameField says what a name means. The bodies of an API have few names, and
-// many of each: the last ones are remembered.
-func (s *scan) nameField(seen *namesSeen, long *field, name []byte) *field {
+// nameField says what a name in a text means.
+func (s *scan) nameField(name []byte) *field {
 	if len(name) > nameWindow {
-		*long = s.readName(name)
-		return long
+		s.longName = s.readName(name)
+		return &s.longName
 	}
-	e := &seen[nameSlot(name)]
-	if e.n != len(name)+1 || string(e.name[:len(name)]) != string(name) {
-		e.n = len(name) + 1
-		copy(e.name[:], name)
+	w := wordsOf(name)
+	e := &s.fields[w.place()]
+	if !e.name.is(w, name) {
 		e.field = s.readName(name)
+		e.name.set(w, name)
 	}
 	return &e.field
-}
-
-// nameSlot is where a name is remembered: by its length, its beginning and its
-// end.
-func nameSlot(name []byte) uint64 {
-	n := len(name)
-	h := uint64(n) << 56
-	switch {
-	case n >= 8:
-		h ^= binary.LittleEndian.Uint64(name) ^ bits.RotateLeft64(binary.LittleEndian.Uint64(name[n-8:]), 29)
-	case n >= 4:
-		h ^= uint64(binary.LittleEndian.Uint32(name)) | uint64(binary.LittleEndian.Uint32(name[n-4:]))<<24
-	case n > 0:
-		h ^= uint64(name[0]) | uint64(name[n/2])<<8 | uint64(name[n-1])<<16
-	}
-	return h * hashPrime >> 58
 }
 
 // nameOf is where the name that ends at the last word begins.

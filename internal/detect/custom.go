@@ -347,9 +347,9 @@ func (s *scan) matchAt(r *customRecogniser, i int) int {
 	switch {
 	case i > 0:
 		loc = r.pattern.FindIndex(s.text[i-1 : limit])
-	case len(s.ctx.Before) > 0:
+	case len(s.before) > 0:
 		// The byte before is in another piece.
-		s.window = append(append(s.window[:0], s.ctx.Before[len(s.ctx.Before)-1]), s.text[:limit]...)
+		s.window = append(append(s.window[:0], s.before[len(s.before)-1]), s.text[:limit]...)
 		loc = r.pattern.FindIndex(s.window)
 	default:
 		skip = 0

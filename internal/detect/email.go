@@ -23,7 +23,7 @@ func (s *scan) email(i int) {
 	for low := max(0, i-maxLocal-1); start > low && localChars[s.text[start-1]]; {
 		start--
 	}
-	for start <= 0 && start > -len(s.ctx.Before) && i-start <= maxLocal && localChars[s.at(start-1)] {
+	for start <= 0 && start > -len(s.before) && i-start <= maxLocal && localChars[s.at(start-1)] {
 		start--
 	}
 	if i-start > maxLocal {
@@ -76,10 +76,7 @@ func (s *scan) email(i int) {
 // nothing else is found in such a text. It is false for all others, which email looks at.
 func (s *scan) wholeEmail() bool {
 	text := s.text
-	if s.more || s.ctx.Table != nil || len(text) > maxLocal || !s.want.has(idEmail) {
-		return false
-	}
-	if f := s.fieldName(); f.own.has(idPassword) || f.shared.has(idPassword) {
+	if len(text) > maxLocal || !s.want.has(idEmail) || s.outlook.secret {
 		return false
 	}
 	i, word := 0, 0

@@ -65,11 +65,14 @@ func (n *number) read(text []byte) bool {
 // several things, or of which a part may be something, are looked at as all
 // others are. It finds what they would.
 func (s *scan) wholeNumber() bool {
-	n := &s.whole
-	if s.more || s.ctx.Table != nil || !n.read(s.text) || n.n >= 20 {
+	if s.isPlain() {
+		return true
+	}
+	n := &s.single
+	if !n.read(s.text) || n.n >= 20 {
 		return false
 	}
-	f := s.fieldName()
+	f := &s.outlook.field
 	switch {
 	case n.sign == '+':
 		return s.wholePhone(n, f)
@@ -81,6 +84,36 @@ func (s *scan) wholeNumber() bool {
 		return s.wholeHinted(n, f)
 	}
 	return s.noNumber(n, f)
+}
+
+// isPlain reports whether the text is a number of few digits, perhaps with a
+// sign or a fraction, that is nothing under its field's name: it is one that
+// noNumber is true of.
+func (s *scan) isPlain() bool {
+	text := s.text
+	if len(text) > maxPlain+2 {
+		return false
+	}
+	i := 0
+	if len(text) > 0 && text[0] == '-' {
+		i++
+	}
+	from, dot := i, -1
+	for ; i < len(text); i++ {
+		if c := text[i]; isDigit(c) {
+			continue
+		} else if c != '.' || dot >= 0 || i == from || i == len(text)-1 {
+			return false
+		}
+		dot = i
+	}
+	n := len(text) - from
+	if dot > 0 {
+		if n--; n >= 7 && text[from] == '0' {
+			return false // 00 and a calling code
+		}
+	}
+	return n > 0 && s.outlook.plain>>n&1 != 0
 }
 
 // noNumber reports whether a number of one group, or with a fraction, is

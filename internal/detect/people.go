@@ -73,7 +73,7 @@ func (s *scan) tag() (settled int) {
 	if s.model == nil || s.ctx.Name {
 		return len(s.text)
 	}
-	in := names.Input{Text: s.text, Before: s.ctx.Before, Key: s.ctx.Key, More: s.more, Bias: s.nameBias}
+	in := names.Input{Text: s.text, Before: s.before, Key: s.ctx.Key, More: s.more, Bias: s.nameBias}
 	if s.ctx.Memory != nil {
 		in.Memory = &s.ctx.Memory.names
 	}
@@ -89,7 +89,7 @@ func (s *scan) takeNames() {
 	n := len(s.out)
 	if !s.more {
 		for _, o := range s.out[s.from:n] {
-			if o.Start == 0 && o.End == len(s.text) && len(s.ctx.Before) == 0 {
+			if o.Start == 0 && o.End == len(s.text) && len(s.before) == 0 {
 				return
 			}
 		}

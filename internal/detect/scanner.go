@@ -47,6 +47,11 @@ type Scanner struct {
 	nameBias  float64
 	custom    []*customRecogniser
 	terms     terms
+	// quiet is outlook.plain for a name that says nothing, and unnamed the outlook of
+	// a text without a name.
+	quiet    uint64
+	unnamed  outlook
+	sessions sync.Pool
 }
 
 // valueEntities are found in the value of a field whose name says so.
@@ -100,7 +105,12 @@ func New(opt Options) (*Scanner, error) {
 	if s.dialling, err = diallingOf(opt.PhoneRegions); err != nil {
 		return nil, err
 	}
-	return s, s.useNames(opt.NameBias)
+	if err := s.useNames(opt.NameBias); err != nil {
+		return nil, err
+	}
+	s.findQuiet()
+	s.unnamed = s.outlookOf("")
+	return s, nil
 }
 
 // use puts a recogniser where its candidates are looked for.
@@ -125,14 +135,17 @@ func (s *Scanner) use(c *compiled) {
 	}
 }
 
-// scan is one pass over a text.
+// scan is one pass over a text, and what is kept for the next one: checks are
+// called by way of a variable, so that what they look at would be allocated
+// anew each time.
 type scan struct {
 	*Scanner
-	ctx  Context
-	text []byte
-	more bool
-	out  []Finding
-	from int // where this scan's findings begin in out
+	ctx    *Context
+	before []byte // of ctx
+	text   []byte
+	more   bool
+	out    []Finding
+	from   int // where this scan's findings begin in out
 	// limit is where names hold the text: nothing behind it is settled.
 	limit int
 	// live is where the earliest candidate begins that more text may decide
@@ -150,14 +163,13 @@ type scan struct {
 	known    bool // clues is filled
 	hears    bool // heard is, by mayHear
 	heard    set
-	key      *field               // of Context.Key, once it was read
-	keyText  [2 * nameWindow]byte // Context.Key itself
-	// keysSeen are keys that were read before, and fieldsSeen names in a text,
-	// with the dictionary seenBy; longKey and longName are those that are too
-	// long for them.
-	keysSeen, fieldsSeen namesSeen
-	seenBy               *dictionary
-	longKey, longName    field
+	outlook  *outlook // of Context.Key
+	// outlooks are of the values of Context.Key that were met last, and fields the
+	// names in texts; longOutlook and longName are too long to be remembered.
+	outlooks    [places]outlook
+	fields      [places]namedField
+	longOutlook outlook
+	longName    field
 
 	table  *Table
 	cellAt int
@@ -168,7 +180,7 @@ type scan struct {
 
 	run      run
 	spelling spelling
-	whole    number
+	single   number
 	window   []byte // of a custom pattern
 	hintsAt  int    // clues of a run are not of before
 	covered  span   // of a finding of the run that is hardly wrong
@@ -179,64 +191,19 @@ type scan struct {
 
 type span struct{ start, end int }
 
-// Scan appends the findings in text to dst, in ascending order and without
-// overlap, and says how much of text is settled. With more false that is all
-// of it. With more true, text[settled:] is to be shown again with what comes
-// behind it, and with what stood before it in ctx.Before; every finding ends
-// at or before settled.
-func (s *Scanner) Scan(dst []Finding, ctx Context, text []byte, more bool) (findings []Finding, settled int) {
-	first := nextAnchor(text, 0)
-	if first == len(text) && !more && ctx.Key == "" && s.byAnchors(&ctx) {
-		if ctx.Memory != nil {
-			ctx.Memory.names.Settle(len(text))
-		}
-		return dst, len(text)
-	}
-	sc := scans.Get().(*scan)
-	sc.begin(s, &ctx, text, more)
-	sc.out, sc.from = dst, len(dst)
-	if sc.holdsAll() {
-		sc.free()
-		return dst, 0
-	}
-	sc.pass(first)
-	sc.takeNames()
-	findings, settled = sc.settle()
-	sc.free()
-	return findings, settled
-}
-
 // byAnchors reports whether nothing is found in a text without an anchor.
 func (s *Scanner) byAnchors(ctx *Context) bool {
 	return len(s.custom) == 0 && (s.model == nil || ctx.Name) && ctx.Table == nil
 }
 
-// scans are kept for the next text: checks are called by way of a variable,
-// so that what they look at would be allocated anew each time.
-var scans = sync.Pool{New: func() any { return new(scan) }}
-
-func (s *scan) begin(sc *Scanner, ctx *Context, text []byte, more bool) {
-	s.Scanner, s.ctx, s.text, s.more = sc, *ctx, text, more
+func (s *scan) begin(ctx *Context, text []byte, more bool) {
+	s.ctx, s.before, s.text, s.more = ctx, ctx.Before, text, more
+	s.outlook = s.lookUp(ctx.Key)
 	s.live, s.limit, s.nspan, s.values = len(text), len(text), 0, 0
-	if s.seenBy != sc.dict {
-		s.seenBy = sc.dict
-		for i := range s.keysSeen {
-			s.keysSeen[i].n = 0
-		}
-		for i := range s.fieldsSeen {
-			s.fieldsSeen[i].n = 0
-		}
-	}
 	s.reader.begun, s.reader.atStart = false, false
-	s.looked, s.key = false, nil
+	s.looked = false
 	s.reader.json.kind, s.reader.line.kind = noKey, noKey
 	s.table, s.cellAt, s.cell, s.quoted = nil, 0, 0, false
-}
-
-// free lets go of everything that is the caller's.
-func (s *scan) free() {
-	s.Scanner, s.ctx, s.text, s.out, s.table = nil, Context{}, nil, nil, nil
-	scans.Put(s)
 }
 
 // anchors has the high bit of each byte set that candidates are looked for at:
@@ -284,11 +251,8 @@ func nextAnchor(text []byte, i int) int {
 // pass goes over the text once, from the first anchor on.
 func (s *scan) pass(first int) {
 	text := s.text
-	if len(s.ctx.Before) == 0 {
-		s.wholeValue()
-		if first <= 1 && s.wholeNumber() || first > 1 && first < len(text) && s.wholeEmail() {
-			first = len(text)
-		}
+	if len(s.before) == 0 && s.whole(first) {
+		first = len(text)
 	}
 	if first < len(text) || s.ctx.Table != nil {
 		s.openTable()
@@ -321,8 +285,8 @@ func (s *scan) at(i int) byte {
 	if uint(i) < uint(len(s.text)) {
 		return s.text[i]
 	}
-	if i += len(s.ctx.Before); i >= 0 && i < len(s.ctx.Before) {
-		return s.ctx.Before[i]
+	if i += len(s.before); i >= 0 && i < len(s.before) {
+		return s.before[i]
 	}
 	return 0
 }

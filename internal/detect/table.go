@@ -31,7 +31,7 @@ const (
 func (s *scan) openTable() {
 	t := s.ctx.Table
 	switch {
-	case t == nil && !s.more && len(s.ctx.Before) == 0:
+	case t == nil && !s.more && len(s.before) == 0:
 		if bytes.IndexByte(s.text[:min(len(s.text), maxHeader)], '\n') < 0 {
 			return
 		}
@@ -42,7 +42,7 @@ func (s *scan) openTable() {
 		var separator byte
 		separator, t.state = header(s.text, s.more)
 		switch {
-		case len(s.ctx.Before) > 0:
+		case len(s.before) > 0:
 			t.state = noTable
 		case t.state == isTable:
 			t.separator, t.columns = separator, s.columns(separator)

@@ -22,8 +22,8 @@ func (s *scan) keyed(p int) {
 	}
 	// Only the name is read, where the words before it are not already.
 	if r := s.awake(); !r.begun || r.at > p || r.at < p-readWindow {
-		r.reset(max(-len(s.ctx.Before), p-nameWindow-16))
-		r.whole = r.at == -len(s.ctx.Before)
+		r.reset(max(-len(s.before), p-nameWindow-16))
+		r.whole = r.at == -len(s.before)
 	}
 	s.readOn(p)
 	f := &s.reader.json
@@ -127,21 +127,6 @@ func (s *scan) extent(p int, kind keyKind) (extent, bool) {
 		return v, false
 	}
 	return v, true
-}
-
-// wholeValue looks at a text that is the value of a field as a whole.
-func (s *scan) wholeValue() {
-	if s.ctx.Key == "" || len(s.text) > maxValue {
-		return
-	}
-	f := s.fieldName()
-	if !f.own.overlaps(&s.valueSet) && !(f.shared.has(idAPIKey) && s.want.has(idAPIKey)) {
-		return
-	}
-	s.touch(0, len(s.text))
-	if !s.more {
-		s.value(extent{0, len(s.text), len(s.text), true, false}, f)
-	}
 }
 
 // value looks at the value of a field by what its name says.

@@ -1,0 +1,120 @@
+package detect
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// outlook is what the name of a field says of a text in it, ready to be asked.
+type outlook struct {
+	field
+	// value: the name alone may make something of a text. secret: it may be a
+	// password.
+	value, secret bool
+	// plain has a bit for each count of digits that are nothing here, as one
+	// number with or without a fraction.
+	plain uint64
+	name  knownName
+}
+
+// places is how many names are remembered, each in its place.
+const places = 64
+
+// nameWords are the bytes of a name of up to 16, and some of a longer one.
+type nameWords struct {
+	n           int // bytes, and 1
+	first, last uint64
+}
+
+func wordsOf(name []byte) nameWords {
+	n := len(name)
+	w := nameWords{n: n + 1}
+	switch {
+	case n >= 8:
+		w.first, w.last = binary.LittleEndian.Uint64(name), binary.LittleEndian.Uint64(name[n-8:])
+	case n >= 4:
+		w.first = uint64(binary.LittleEndian.Uint32(name)) | uint64(binary.LittleEndian.Uint32(name[n-4:]))<<32
+	case n > 0:
+		w.first = uint64(name[0]) | uint64(name[n/2])<<8 | uint64(name[n-1])<<16
+	}
+	return w
+}
+
+// place is that of the name.
+func (w nameWords) place() uint64 {
+	return (uint64(w.n)<<56 ^ w.first ^ bits.RotateLeft64(w.last, 29)) * hashPrime >> 58
+}
+
+// knownName is a field's name that was read before, of up to nameWindow bytes.
+type knownName struct {
+	words nameWords
+	long  [nameWindow]byte // where words are not all of it
+}
+
+func (k *knownName) is(w nameWords, name []byte) bool {
+	return k.words == w && (len(name) <= 16 || string(k.long[:len(name)]) == string(name))
+}
+
+func (k *knownName) set(w nameWords, name []byte) {
+	k.words = w
+	copy(k.long[:], name)
+}
+
+// lookUp returns the outlook of a field's name. The bodies of an API have few
+// names, and many of each: the last ones are remembered.
+func (s *scan) lookUp(name string) *outlook {
+	if name == "" {
+		return &s.unnamed
+	}
+	if len(name) > nameWindow {
+		s.longOutlook = s.outlookOf(name)
+		return &s.longOutlook
+	}
+	b := []byte(name)
+	w := wordsOf(b)
+	p := &s.outlooks[w.place()]
+	if !p.name.is(w, b) {
+		*p = s.outlookOf(name)
+		p.name.set(w, b)
+	}
+	return p
+}
+
+// outlookOf reads a field's name.
+func (s *Scanner) outlookOf(name string) (p outlook) {
+	if name != "" {
+		var b [2 * nameWindow]byte
+		p.field = s.readName(b[:copy(b[:], name)])
+	}
+	p.value = p.own.overlaps(&s.valueSet) || p.shared.has(idAPIKey) && s.want.has(idAPIKey)
+	p.secret = p.own.has(idPassword) || p.shared.has(idPassword)
+	said := p.own
+	said.or(&p.shared)
+	if !said.overlaps(&s.numberSet) {
+		p.plain = s.quiet
+		for n := range maxPlain + 1 {
+			if said.overlaps(&s.digits[n].of) {
+				p.plain &^= 1 << n
+			}
+		}
+	}
+	return p
+}
+
+// maxPlain is how many digits a number has, at most, that outlook.plain is of.
+const maxPlain = 11
+
+// findQuiet fills in quiet: a number of so many digits is nothing without a
+// hint.
+func (s *Scanner) findQuiet() {
+	for n := 1; n <= maxPlain; n++ {
+		loud := false
+		for _, a := range s.digits[n].alone {
+			dot := a.gaps != 0 && a.gaps&(a.gaps-1) == 0 && a.separators == '.'
+			loud = loud || a.gaps == 0 || dot
+		}
+		if !loud {
+			s.quiet |= 1 << n
+		}
+	}
+}

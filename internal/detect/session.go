@@ -1,0 +1,60 @@
+package detect
+
+// Session scans texts one after another, those of a body mostly: what it has
+// learnt of the names of fields is there for the next text. It is for one
+// goroutine.
+type Session struct {
+	scan scan
+	ctx  Context // that of Scanner.Scan
+}
+
+// Open returns a session, to be closed when the last text was scanned.
+func (s *Scanner) Open() *Session {
+	se, _ := s.sessions.Get().(*Session)
+	if se == nil {
+		se = &Session{scan: scan{Scanner: s}}
+	}
+	return se
+}
+
+// Scan appends the findings in text to dst, in ascending order and without
+// overlap, and says how much of text is settled. With more false that is all
+// of it. With more true, text[settled:] is to be shown again with what comes
+// behind it, and with what stood before it in ctx.Before; every finding ends
+// at or before settled. What is given is looked at till the next text or
+// Close.
+func (se *Session) Scan(dst []Finding, ctx *Context, text []byte, more bool) (findings []Finding, settled int) {
+	s := &se.scan
+	first := nextAnchor(text, 0)
+	if first == len(text) && !more && ctx.Key == "" && s.byAnchors(ctx) {
+		if ctx.Memory != nil {
+			ctx.Memory.names.Settle(len(text))
+		}
+		return dst, len(text)
+	}
+	s.begin(ctx, text, more)
+	s.out, s.from = dst, len(dst)
+	if s.holdsAll() {
+		return dst, 0
+	}
+	s.pass(first)
+	s.takeNames()
+	return s.settle()
+}
+
+// Close lets go of all that is the caller's.
+func (se *Session) Close() {
+	s := &se.scan
+	s.ctx, s.before, s.text, s.out, s.table = nil, nil, nil, nil, nil
+	se.ctx = Context{}
+	s.sessions.Put(se)
+}
+
+// Scan is Session.Scan for one text.
+func (s *Scanner) Scan(dst []Finding, ctx Context, text []byte, more bool) (findings []Finding, settled int) {
+	se := s.Open()
+	se.ctx = ctx
+	findings, settled = se.Scan(dst, &se.ctx, text, more)
+	se.Close()
+	return findings, settled
+}
