@@ -13,23 +13,28 @@ import (
 	"github.com/sluice-proxy/sluice/internal/keyring"
 )
 
-// scanner finds things in a text, as detect.Scanner does.
+// scanner finds things in the texts of one body or message, as detect.Session
+// does.
 type scanner interface {
-	Scan(dst []detect.Finding, ctx detect.Context, text []byte, more bool) (findings []detect.Finding, settled int)
+	Scan(dst []detect.Finding, ctx *detect.Context, text []byte, more bool) (findings []detect.Finding, settled int)
+	Close()
 }
 
 // blind is a scanner that finds nothing.
 type blind struct{}
 
 // Scan implements scanner.
-func (blind) Scan(dst []detect.Finding, _ detect.Context, text []byte, _ bool) ([]detect.Finding, int) {
+func (blind) Scan(dst []detect.Finding, _ *detect.Context, text []byte, _ bool) ([]detect.Finding, int) {
 	return dst, len(text)
 }
+
+// Close implements scanner.
+func (blind) Close() {}
 
 // filter is one configured use.
 type filter struct {
 	cfg     Config
-	scanner scanner
+	open    func() scanner
 	in      codings
 	key     filters.Secret
 	store   filters.Store
@@ -52,7 +57,7 @@ func build(c Config, env filters.Env) (filters.Filter, error) {
 	}
 	if c.Restore {
 		// Tokens stand as they were written, or in a document.
-		f.scanner, f.in = tokenScanner{}, f.in&jsonDocuments
+		f.open, f.in = func() scanner { return tokenScanner{} }, f.in&jsonDocuments
 		return f, nil
 	}
 	opt := c.options()
@@ -63,12 +68,13 @@ func build(c Config, env filters.Env) (filters.Filter, error) {
 		}
 		opt.Custom = append(opt.Custom, custom)
 	}
-	var err error
-	if f.scanner, err = detect.New(opt); err != nil {
+	detector, err := detect.New(opt)
+	if err != nil {
 		return nil, &filters.FieldError{Path: "entities", Msg: err.Error()}
 	}
+	f.open = func() scanner { return detector.Open() }
 	if len(c.Entities) > 0 && len(opt.Entities) == 0 {
-		f.scanner = blind{} // all of them are for detectors outside
+		f.open = func() scanner { return blind{} } // all of them are for detectors outside
 	}
 	for i, d := range c.Detectors {
 		o, err := d.ready(fmt.Sprintf("detectors[%d]", i), env)
@@ -175,12 +181,19 @@ type work struct {
 	spans  spans
 	silent bool
 
-	// Of the text that was scanned last: the findings, in what was scanned,
-	// which is the view where viewed is set.
+	// scanner is nil before the first text, and while it is at work: one that
+	// panicked is not used again.
+	scanner scanner
+	// Of the text that was scanned last: what was known of it, and the findings
+	// in what was scanned, which is the view where viewed is set.
+	about    detect.Context
 	findings []detect.Finding
 	view     view
 	viewed   bool
 	scratch  []byte
+	// Room for the first findings, and for what is written in their place.
+	findingsRoom [4]detect.Finding
+	scratchRoom  [64]byte
 	// memory is of the people in the document, and table of the columns of a
 	// text that comes in pieces.
 	memory detect.Memory
@@ -219,23 +232,40 @@ func (w *work) treatment(fd *detect.Finding) *Treatment {
 	return &w.cfg.Treatment
 }
 
-// scan looks for findings in text and says how much of it is settled.
-func (w *work) scan(ctx detect.Context, text []byte, more bool) (settled int) {
-	if w.viewed = w.in.has(^base64Values) && w.view.read(text, ctx.Before, more, w.in); w.viewed {
-		text, ctx.Before = w.view.text, w.view.before
+// scan looks for findings in text, about which about is filled in, and says how
+// much of it is settled. veiled: it may be meant otherwise than it stands there.
+func (w *work) scan(text []byte, more, veiled bool) (settled int) {
+	about := &w.about
+	about.Memory = &w.memory
+	if w.viewed = veiled && w.in.has(^base64Values) && w.view.read(text, about.Before, more, w.in); w.viewed {
+		text, about.Before = w.view.text, w.view.before
 	}
 	if w.findings == nil {
-		w.findings, w.scratch = make([]detect.Finding, 0, 8), make([]byte, 0, 64)
+		w.findings, w.scratch = w.findingsRoom[:0], w.scratchRoom[:0]
 	}
 	w.scratch = w.scratch[:0]
-	w.findings, settled = w.scanner.Scan(w.findings[:0], ctx, text, more)
-	if len(w.spans) > 0 && !more && len(ctx.Before) == 0 {
+	sc := w.scanner
+	if sc == nil {
+		sc = w.open()
+	}
+	w.scanner = nil
+	w.findings, settled = sc.Scan(w.findings[:0], about, text, more)
+	w.scanner = sc
+	if len(w.spans) > 0 && !more && len(about.Before) == 0 {
 		w.findings = w.join(text, w.findings)
 	}
 	if w.viewed {
 		settled = w.view.origin(settled)
 	}
 	return settled
+}
+
+// close lets go of the scanner, when the last text was looked at.
+func (w *work) close() {
+	if w.scanner != nil {
+		w.scanner.Close()
+		w.scanner = nil
+	}
 }
 
 // place returns where in the text a finding stands, and how it is written
@@ -362,14 +392,15 @@ func (w *work) value(ctx context.Context, v *filters.Value, key string, layer in
 		v.Hold(0) // a text is only asked about as a whole
 		return nil
 	}
-	about := detect.Context{Key: key, Before: v.Before, Name: v.Kind == filters.Name, Memory: &w.memory}
+	about := &w.about
+	about.Key, about.Before, about.Name, about.Table = key, v.Before, v.Kind == filters.Name, nil
 	if v.Kind == filters.Text {
 		if len(v.Before) == 0 {
 			w.table = detect.Table{}
 		}
 		about.Table = &w.table
 	}
-	settled := w.scan(about, v.Text, v.More)
+	settled := w.scan(v.Text, v.More, v.Kind != filters.Number)
 	if v.More {
 		v.Hold(settled)
 	}
@@ -393,5 +424,6 @@ func (w *work) value(ctx context.Context, v *filters.Value, key string, layer in
 
 // Close implements filters.Stream.
 func (s *stream) Close(context.Context, *filters.Ledger) (filters.Decision, error) {
+	s.close()
 	return s.decision(), nil
 }

@@ -77,7 +77,8 @@ func (w *work) look(ctx context.Context, key string, text []byte, layer int) ([]
 	if out, o, err := w.unwrap(ctx, key, text, layer); err != nil || o != asText {
 		return out, o, err
 	}
-	w.scan(detect.Context{Key: key, Memory: &w.memory}, text, false)
+	w.about = detect.Context{Key: key}
+	w.scan(text, false, true)
 	var out []byte
 	at, o := 0, unchanged
 	edit := func(start, end int, with []byte) {
@@ -126,6 +127,15 @@ func (w *work) unwrap(ctx context.Context, key string, text []byte, layer int) (
 	return enc.AppendEncode(nil, out), o, nil
 }
 
+// mayWrap reports whether text may be a document or an encoding. Nearly every
+// value is neither.
+func mayWrap(text []byte) bool {
+	if len(text) >= minEncoded && mayEncode(text) {
+		return true
+	}
+	return len(text) > 0 && (text[0] <= ' ' || text[0] == '{' || text[0] == '[')
+}
+
 // unwrapValue looks into a value of a body that may be a document or an
 // encoding, and reports whether that was all there is to do.
 func (w *work) unwrapValue(ctx context.Context, v *filters.Value, key string, layer int) (done bool, err error) {
@@ -135,7 +145,7 @@ func (w *work) unwrapValue(ctx context.Context, v *filters.Value, key string, la
 	case v.More && w.waits(v):
 		v.Hold(0)
 		return true, nil
-	case v.More:
+	case v.More, !mayWrap(v.Text):
 		return false, nil
 	}
 	out, o, err := w.unwrap(ctx, key, v.Text, layer)
