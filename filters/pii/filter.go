@@ -237,7 +237,7 @@ func (w *work) treatment(fd *detect.Finding) *Treatment {
 func (w *work) scan(text []byte, more, veiled bool) (settled int) {
 	about := &w.about
 	about.Memory = &w.memory
-	if w.viewed = veiled && w.in.has(^base64Values) && w.view.read(text, about.Before, more, w.in); w.viewed {
+	if w.viewed = veiled && w.in.has(^base64Values) && !(leadless(text) && leadless(about.Before)) && w.view.read(text, about.Before, more, w.in); w.viewed {
 		text, about.Before = w.view.text, w.view.before
 	}
 	if w.findings == nil {
@@ -313,14 +313,19 @@ func (w *work) treat(ctx context.Context, text []byte, fd *detect.Finding) (star
 	start, end, form := w.place(fd)
 	w.count(string(fd.Entity), string(t.Action))
 	switch t.Action {
+	case Mask: // what there is most of
+		at := len(w.scratch)
+		w.scratch = mask(w.scratch, t, fd.Entity, value)
+		with = w.scratch[at:len(w.scratch):len(w.scratch)]
 	case Deny:
 		return start, end, nil, stays, &filters.DenyError{Denial: filters.Denial{Status: w.cfg.Deny.Status, Type: "urn:sluice:problem:personal-data", Title: w.cfg.Deny.Title,
 			Extensions: map[string]any{"entity": string(fd.Entity)}}}
 	case Remove:
 		return start, end, nil, goes, nil
-	}
-	if with, err = w.write(ctx, fd, t, value); err != nil {
-		return start, end, nil, stays, err
+	default:
+		if with, err = w.write(ctx, fd, t, value); err != nil {
+			return start, end, nil, stays, err
+		}
 	}
 	if form != plain {
 		with = form.write(with)
@@ -331,7 +336,7 @@ func (w *work) treat(ctx context.Context, text []byte, fd *detect.Finding) (star
 // decision tells what was found and done.
 func (w *work) decision() filters.Decision {
 	dec := filters.Decision{Verdict: filters.Passed, Findings: w.found.counts(), Actions: w.did.counts()}
-	if len(w.did) > 0 {
+	if len(w.did.all) > 0 {
 		dec.Verdict = filters.Changed
 	}
 	switch {
@@ -384,6 +389,9 @@ func (w *work) value(ctx context.Context, v *filters.Value, key string, layer in
 		w.tokens(v)
 		return nil
 	case filters.String, filters.Text:
+		if !v.More && (len(v.Before) > 0 || !mayWrap(v.Text)) {
+			break
+		}
 		if done, err := w.unwrapValue(ctx, v, key, layer); done || err != nil {
 			return err
 		}

@@ -130,10 +130,10 @@ func (w *work) unwrap(ctx context.Context, key string, text []byte, layer int) (
 // mayWrap reports whether text may be a document or an encoding. Nearly every
 // value is neither.
 func mayWrap(text []byte) bool {
-	if len(text) >= minEncoded && mayEncode(text) {
-		return true
+	if len(text) < minEncoded {
+		return len(text) > 0 && (text[0] <= ' ' || text[0] == '{' || text[0] == '[')
 	}
-	return len(text) > 0 && (text[0] <= ' ' || text[0] == '{' || text[0] == '[')
+	return text[0] <= ' ' || text[0] == '{' || text[0] == '[' || mayEncode(text)
 }
 
 // unwrapValue looks into a value of a body that may be a document or an
@@ -145,7 +145,7 @@ func (w *work) unwrapValue(ctx context.Context, v *filters.Value, key string, la
 	case v.More && w.waits(v):
 		v.Hold(0)
 		return true, nil
-	case v.More, !mayWrap(v.Text):
+	case v.More:
 		return false, nil
 	}
 	out, o, err := w.unwrap(ctx, key, v.Text, layer)

@@ -57,26 +57,46 @@ func maybeLeads(w uint64) uint64 {
 }
 
 // nextLead returns where in b, from i on, a byte stands that may begin
-// something; len(b) where there is none. It looks at eight bytes at a time.
+// something; len(b) where there is none.
 func nextLead(b []byte, i int) int {
-	for {
-		for i+8 <= len(b) && maybeLeads(binary.LittleEndian.Uint64(b[i:])) == 0 {
+	for i < len(b) {
+		if i+8 <= len(b) && maybeLeads(binary.LittleEndian.Uint64(b[i:])) == 0 {
 			i += 8
+			continue
 		}
-		// The last bytes, moved to the beginning of eight.
-		if n := len(b) - i; n < 8 && len(b) >= 8 && maybeLeads(binary.LittleEndian.Uint64(b[len(b)-8:])>>(64-8*n)) == 0 {
-			return len(b)
-		}
-		stop := min(i+8, len(b))
-		for ; i < stop; i++ {
+		for stop := min(i+8, len(b)); i < stop; i++ {
 			if leads[b[i]] {
 				return i
 			}
 		}
-		if i >= len(b) {
-			return len(b)
+	}
+	return len(b)
+}
+
+// leadless reports whether nothing in b may be a lead, for sure.
+func leadless(b []byte) bool {
+	n := len(b)
+	if n < 8 {
+		return maybeLeads(shortWord(b)) == 0
+	}
+	for i := 0; i+8 <= n; i += 8 {
+		if maybeLeads(binary.LittleEndian.Uint64(b[i:])) != 0 {
+			return false
 		}
 	}
+	return maybeLeads(binary.LittleEndian.Uint64(b[n-8:])) == 0
+}
+
+// shortWord has the bytes of a text of up to eight, in some order and perhaps
+// twice, and zeros.
+func shortWord(b []byte) uint64 {
+	switch n := len(b); {
+	case n >= 4:
+		return uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[n-4:]))<<32
+	case n > 0:
+		return uint64(b[0]) | uint64(b[n/2])<<8 | uint64(b[n-1])<<16
+	}
+	return 0
 }
 
 // read reads text, with what stood before it and what comes behind it if
