@@ -3,7 +3,9 @@ package pii
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -58,50 +60,75 @@ func mask(dst []byte, t *Treatment, e detect.Entity, value []byte) []byte {
 			hidden = at
 		}
 	}
-	left := len(value) // how many characters are
 	if t.KeepLast > 0 {
-		total := 0
-		for i := 0; i < len(value); i += charSize(value[i:]) {
-			if masked[value[i]] {
-				total++
-			}
-		}
-		left = total - min(t.KeepLast, total/2)
+		hidden = min(hidden, keepLast(value, t.KeepLast))
 	}
-	if len(with) > 1 {
-		return maskWith(dst, with, value, hidden, left)
+	at := 0
+	if len(with) == 1 {
+		n := len(dst)
+		dst = slices.Grow(dst, len(value))
+		at = maskASCII(dst[n:n+hidden], value[:hidden], with[0])
+		dst = dst[:n+at]
 	}
-	n := len(dst)
-	dst = append(dst, value...)
-	out := dst[n:n]
-	for i, c := range value {
+	for _, c := range value[at:hidden] {
 		switch {
-		case i >= hidden, left == 0 && utf8.RuneStart(c):
-			return append(dst[:n+len(out)], value[i:]...)
-		case !masked[c]:
-			out = append(out, c)
-		case utf8.RuneStart(c):
-			out = append(out, with[0])
-			left--
-		}
-	}
-	return dst[:n+len(out)]
-}
-
-// maskWith is mask with a character of several bytes.
-func maskWith(dst []byte, with string, value []byte, hidden, left int) []byte {
-	for i, c := range value {
-		switch {
-		case i >= hidden, left == 0 && utf8.RuneStart(c):
-			return append(dst, value[i:]...)
 		case !masked[c]:
 			dst = append(dst, c)
 		case utf8.RuneStart(c):
 			dst = append(dst, with...)
+		}
+	}
+	return append(dst, value[hidden:]...)
+}
+
+// keepLast returns where the last n characters of value that would be masked
+// begin, or half of them where there are fewer than twice as many.
+func keepLast(value []byte, n int) int {
+	total := 0
+	for i := 0; i < len(value); i += charSize(value[i:]) {
+		if masked[value[i]] {
+			total++
+		}
+	}
+	left := total - min(n, total/2)
+	for i, c := range value {
+		if masked[c] && utf8.RuneStart(c) {
+			if left == 0 {
+				return i
+			}
 			left--
 		}
 	}
-	return dst
+	return len(value)
+}
+
+// maskASCII masks text into dst, which is as long, as far as it is ASCII, and
+// returns how far that is. It masks eight bytes at a time.
+func maskASCII(dst, text []byte, with byte) int {
+	if len(text) < 8 {
+		for i, c := range text {
+			if c >= utf8.RuneSelf {
+				return i
+			}
+			if masked[c] {
+				c = with
+			}
+			dst[i] = c
+		}
+		return len(text)
+	}
+	for i := 0; ; {
+		w := binary.LittleEndian.Uint64(text[i:])
+		if w&highs != 0 {
+			return i
+		}
+		hide := alnums(w) >> 7 * 0xFF
+		binary.LittleEndian.PutUint64(dst[i:], w&^hide|uint64(with)*ones&hide)
+		if i += 8; i == len(text) {
+			return i
+		}
+		i = min(i, len(text)-8) // the last eight; what is masked twice is the same
+	}
 }
 
 // charSize is the size of the first character of text.
@@ -121,3 +148,16 @@ var masked = func() (t [256]bool) {
 	}
 	return t
 }()
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// alnums marks, by their highest bits, the letters and digits among eight bytes
+// of ASCII.
+func alnums(w uint64) uint64 {
+	digits := (w + (0x80-'0')*ones) &^ (w + (0x80-'9'-1)*ones)
+	lower := w | 0x20*ones
+	return (digits | (lower+(0x80-'a')*ones)&^(lower+(0x80-'z'-1)*ones)) & highs
+}

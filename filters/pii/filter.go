@@ -13,23 +13,28 @@ import (
 	"github.com/sluice-proxy/sluice/internal/keyring"
 )
 
-// scanner finds things in a text, as detect.Scanner does.
+// scanner finds things in the texts of one body or message, as detect.Session
+// does.
 type scanner interface {
-	Scan(dst []detect.Finding, ctx detect.Context, text []byte, more bool) (findings []detect.Finding, settled int)
+	Scan(dst []detect.Finding, ctx *detect.Context, text []byte, more bool) (findings []detect.Finding, settled int)
+	Close()
 }
 
 // blind is a scanner that finds nothing.
 type blind struct{}
 
 // Scan implements scanner.
-func (blind) Scan(dst []detect.Finding, _ detect.Context, text []byte, _ bool) ([]detect.Finding, int) {
+func (blind) Scan(dst []detect.Finding, _ *detect.Context, text []byte, _ bool) ([]detect.Finding, int) {
 	return dst, len(text)
 }
+
+// Close implements scanner.
+func (blind) Close() {}
 
 // filter is one configured use.
 type filter struct {
 	cfg     Config
-	scanner scanner
+	open    func() scanner
 	in      codings
 	key     filters.Secret
 	store   filters.Store
@@ -52,7 +57,7 @@ func build(c Config, env filters.Env) (filters.Filter, error) {
 	}
 	if c.Restore {
 		// Tokens stand as they were written, or in a document.
-		f.scanner, f.in = tokenScanner{}, f.in&jsonDocuments
+		f.open, f.in = func() scanner { return tokenScanner{} }, f.in&jsonDocuments
 		return f, nil
 	}
 	opt := c.options()
@@ -63,12 +68,13 @@ func build(c Config, env filters.Env) (filters.Filter, error) {
 		}
 		opt.Custom = append(opt.Custom, custom)
 	}
-	var err error
-	if f.scanner, err = detect.New(opt); err != nil {
+	detector, err := detect.New(opt)
+	if err != nil {
 		return nil, &filters.FieldError{Path: "entities", Msg: err.Error()}
 	}
+	f.open = func() scanner { return detector.Open() }
 	if len(c.Entities) > 0 && len(opt.Entities) == 0 {
-		f.scanner = blind{} // all of them are for detectors outside
+		f.open = func() scanner { return blind{} } // all of them are for detectors outside
 	}
 	for i, d := range c.Detectors {
 		o, err := d.ready(fmt.Sprintf("detectors[%d]", i), env)
@@ -175,12 +181,19 @@ type work struct {
 	spans  spans
 	silent bool
 
-	// Of the text that was scanned last: the findings, in what was scanned,
-	// which is the view where viewed is set.
+	// scanner is nil before the first text, and while it is at work: one that
+	// panicked is not used again.
+	scanner scanner
+	// Of the text that was scanned last: what was known of it, and the findings
+	// in what was scanned, which is the view where viewed is set.
+	about    detect.Context
 	findings []detect.Finding
 	view     view
 	viewed   bool
 	scratch  []byte
+	// Room for the first findings, and for what is written in their place.
+	findingsRoom [4]detect.Finding
+	scratchRoom  [64]byte
 	// memory is of the people in the document, and table of the columns of a
 	// text that comes in pieces.
 	memory detect.Memory
@@ -219,17 +232,26 @@ func (w *work) treatment(fd *detect.Finding) *Treatment {
 	return &w.cfg.Treatment
 }
 
-// scan looks for findings in text and says how much of it is settled.
-func (w *work) scan(ctx detect.Context, text []byte, more bool) (settled int) {
-	if w.viewed = w.in.has(^base64Values) && w.view.read(text, ctx.Before, more, w.in); w.viewed {
-		text, ctx.Before = w.view.text, w.view.before
+// scan looks for findings in text, about which about is filled in, and says how
+// much of it is settled. veiled: it may be meant otherwise than it stands there.
+func (w *work) scan(text []byte, more, veiled bool) (settled int) {
+	about := &w.about
+	about.Memory = &w.memory
+	if w.viewed = veiled && w.in.has(^base64Values) && !(leadless(text) && leadless(about.Before)) && w.view.read(text, about.Before, more, w.in); w.viewed {
+		text, about.Before = w.view.text, w.view.before
 	}
 	if w.findings == nil {
-		w.findings, w.scratch = make([]detect.Finding, 0, 8), make([]byte, 0, 64)
+		w.findings, w.scratch = w.findingsRoom[:0], w.scratchRoom[:0]
 	}
 	w.scratch = w.scratch[:0]
-	w.findings, settled = w.scanner.Scan(w.findings[:0], ctx, text, more)
-	if len(w.spans) > 0 && !more && len(ctx.Before) == 0 {
+	sc := w.scanner
+	if sc == nil {
+		sc = w.open()
+	}
+	w.scanner = nil
+	w.findings, settled = sc.Scan(w.findings[:0], about, text, more)
+	w.scanner = sc
+	if len(w.spans) > 0 && !more && len(about.Before) == 0 {
 		w.findings = w.join(text, w.findings)
 	}
 	if w.viewed {
@@ -238,9 +260,17 @@ func (w *work) scan(ctx detect.Context, text []byte, more bool) (settled int) {
 	return settled
 }
 
+// close lets go of the scanner, when the last text was looked at.
+func (w *work) close() {
+	if w.scanner != nil {
+		w.scanner.Close()
+		w.scanner = nil
+	}
+}
+
 // place returns where in the text a finding stands, and how it is written
 // there.
-func (w *work) place(fd detect.Finding) (start, end int, f form) {
+func (w *work) place(fd *detect.Finding) (start, end int, f form) {
 	if w.viewed {
 		return w.view.span(fd.Start, fd.End)
 	}
@@ -253,46 +283,60 @@ func (w *work) count(entity, did string) {
 	w.did.add(did)
 }
 
-// treat decides on the findings in text, which was scanned: edit is called
-// for each that is to be changed, with what is written in its place, or
-// remove. An error is a denial, or a failure of the step.
-func (w *work) treat(ctx context.Context, text []byte, edit func(start, end int, with []byte), remove func(start, end int)) error {
+// fate is what becomes of a finding.
+type fate uint8
+
+const (
+	stays fate = iota
+	written
+	goes
+)
+
+// treat decides on one of the findings in text, which was scanned: what stands
+// at [start, end) of it stays, is replaced by with, or goes away. An error is a
+// denial, or a failure of the step.
+func (w *work) treat(ctx context.Context, text []byte, fd *detect.Finding) (start, end int, with []byte, f fate, err error) {
 	if w.viewed {
 		text = w.view.text
 	}
-	for i := range w.findings {
-		fd := &w.findings[i]
-		start, end, form := w.place(*fd)
-		value := text[fd.Start:fd.End]
-		if fd.Score < w.cfg.threshold(fd.Entity) || w.allowed != nil && w.allowed[string(value)] {
-			continue
-		}
-		t := w.treatment(fd)
-		if t.Action == Allow {
-			continue
-		}
-		w.count(string(fd.Entity), string(t.Action))
-		switch t.Action {
-		case Deny:
-			return &filters.DenyError{Denial: filters.Denial{Status: w.cfg.Deny.Status, Type: "urn:sluice:problem:personal-data", Title: w.cfg.Deny.Title,
-				Extensions: map[string]any{"entity": string(fd.Entity)}}}
-		case Remove:
-			remove(start, end)
-		default:
-			with, err := w.write(ctx, fd, t, value)
-			if err != nil {
-				return err
-			}
-			edit(start, end, form.write(with))
+	value := text[fd.Start:fd.End]
+	if fd.Score < w.cfg.threshold(fd.Entity) || w.allowed != nil && w.allowed[string(value)] {
+		return 0, 0, nil, stays, nil
+	}
+	t := &w.cfg.Treatment
+	if len(w.rules) > 0 {
+		t = w.treatment(fd)
+	}
+	if t.Action == Allow {
+		return 0, 0, nil, stays, nil
+	}
+	start, end, form := w.place(fd)
+	w.count(string(fd.Entity), string(t.Action))
+	switch t.Action {
+	case Mask: // what there is most of
+		at := len(w.scratch)
+		w.scratch = mask(w.scratch, t, fd.Entity, value)
+		with = w.scratch[at:len(w.scratch):len(w.scratch)]
+	case Deny:
+		return start, end, nil, stays, &filters.DenyError{Denial: filters.Denial{Status: w.cfg.Deny.Status, Type: "urn:sluice:problem:personal-data", Title: w.cfg.Deny.Title,
+			Extensions: map[string]any{"entity": string(fd.Entity)}}}
+	case Remove:
+		return start, end, nil, goes, nil
+	default:
+		if with, err = w.write(ctx, fd, t, value); err != nil {
+			return start, end, nil, stays, err
 		}
 	}
-	return nil
+	if form != plain {
+		with = form.write(with)
+	}
+	return start, end, with, written, nil
 }
 
 // decision tells what was found and done.
 func (w *work) decision() filters.Decision {
 	dec := filters.Decision{Verdict: filters.Passed, Findings: w.found.counts(), Actions: w.did.counts()}
-	if len(w.did) > 0 {
+	if len(w.did.all) > 0 {
 		dec.Verdict = filters.Changed
 	}
 	switch {
@@ -345,6 +389,9 @@ func (w *work) value(ctx context.Context, v *filters.Value, key string, layer in
 		w.tokens(v)
 		return nil
 	case filters.String, filters.Text:
+		if !v.More && (len(v.Before) > 0 || !mayWrap(v.Text)) {
+			break
+		}
 		if done, err := w.unwrapValue(ctx, v, key, layer); done || err != nil {
 			return err
 		}
@@ -353,34 +400,38 @@ func (w *work) value(ctx context.Context, v *filters.Value, key string, layer in
 		v.Hold(0) // a text is only asked about as a whole
 		return nil
 	}
-	about := detect.Context{Key: key, Before: v.Before, Name: v.Kind == filters.Name, Memory: &w.memory}
+	about := &w.about
+	about.Key, about.Before, about.Name, about.Table = key, v.Before, v.Kind == filters.Name, nil
 	if v.Kind == filters.Text {
 		if len(v.Before) == 0 {
 			w.table = detect.Table{}
 		}
 		about.Table = &w.table
 	}
-	settled := w.scan(about, v.Text, v.More)
+	settled := w.scan(v.Text, v.More, v.Kind != filters.Number)
 	if v.More {
 		v.Hold(settled)
 	}
-	switch {
-	case len(w.findings) == 0:
-		return nil
-	case w.cfg.Restore:
+	if w.cfg.Restore && len(w.findings) > 0 {
 		w.restore(ctx, v.Text, inArguments(v, key), v.Edit)
 		return nil
 	}
-	return w.treat(ctx, v.Text, v.Edit, func(start, end int) {
-		if v.Kind == filters.Text || v.More || len(v.Before) > 0 {
-			v.Edit(start, end, nil)
-			return
+	for i := range w.findings {
+		start, end, with, f, err := w.treat(ctx, v.Text, &w.findings[i])
+		switch {
+		case err != nil:
+			return err
+		case f == goes && v.Kind != filters.Text && !v.More && len(v.Before) == 0:
+			v.Remove()
+		case f != stays:
+			v.Edit(start, end, with)
 		}
-		v.Remove()
-	})
+	}
+	return nil
 }
 
 // Close implements filters.Stream.
 func (s *stream) Close(context.Context, *filters.Ledger) (filters.Decision, error) {
+	s.close()
 	return s.decision(), nil
 }

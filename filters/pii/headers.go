@@ -20,6 +20,7 @@ func (f *filter) Apply(ctx context.Context, ex *filters.Exchange, led *filters.L
 	if err != nil {
 		return filters.Decision{}, err
 	}
+	defer w.close()
 	d := ex.Phase.Direction()
 	msg := ex.Message(d)
 	if ex.Phase == filters.TrailersPhase(d) {

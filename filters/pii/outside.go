@@ -212,7 +212,7 @@ func (f *filter) consult(ctx context.Context, ex *filters.Exchange, d filters.Di
 func (f *filter) texts(ctx context.Context, msg *filters.Message) ([]string, error) {
 	c := &collector{seen: map[string]bool{}}
 	g := *f
-	g.scanner = c
+	g.open = func() scanner { return c }
 	paths := f.paths
 	if paths.NeedsDocument() {
 		located, err := paths.Locate(msg.Body, body.Limits{})
@@ -236,7 +236,7 @@ type collector struct {
 }
 
 // Scan implements scanner.
-func (c *collector) Scan(dst []detect.Finding, ctx detect.Context, text []byte, more bool) ([]detect.Finding, int) {
+func (c *collector) Scan(dst []detect.Finding, ctx *detect.Context, text []byte, more bool) ([]detect.Finding, int) {
 	if more || len(ctx.Before) > 0 || c.seen[string(text)] || !bytes.ContainsFunc(text, isWord) || len(text) < 2 {
 		return dst, len(text)
 	}
@@ -244,6 +244,9 @@ func (c *collector) Scan(dst []detect.Finding, ctx detect.Context, text []byte, 
 	c.texts = append(c.texts, string(text))
 	return dst, len(text)
 }
+
+// Close implements scanner.
+func (*collector) Close() {}
 
 func isWord(r rune) bool { return r >= 0x80 || isAlnum(byte(r)) }
 

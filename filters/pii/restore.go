@@ -15,7 +15,7 @@ const tokenEntity detect.Entity = "TOKEN"
 type tokenScanner struct{}
 
 // Scan finds tokens, as detect.Scanner finds entities.
-func (tokenScanner) Scan(dst []detect.Finding, _ detect.Context, text []byte, more bool) ([]detect.Finding, int) {
+func (tokenScanner) Scan(dst []detect.Finding, _ *detect.Context, text []byte, more bool) ([]detect.Finding, int) {
 	for i := 0; i < len(text); {
 		var n int
 		var cut bool
@@ -39,6 +39,9 @@ func (tokenScanner) Scan(dst []detect.Finding, _ detect.Context, text []byte, mo
 	}
 	return dst, len(text)
 }
+
+// Close implements scanner.
+func (tokenScanner) Close() {}
 
 // numberedToken returns the length of the token at b[0], 0 where there is
 // none. cut: more bytes may make it one.
@@ -126,11 +129,11 @@ func (w *work) restore(ctx context.Context, text []byte, inJSON bool, edit func(
 		w.storeDown = true
 		return
 	}
-	for i, fd := range w.findings {
+	for i := range w.findings {
 		if values[i] == nil {
 			continue
 		}
-		start, end, form := w.place(fd)
+		start, end, form := w.place(&w.findings[i])
 		if inJSON && form == plain {
 			form = escaped
 		}

@@ -77,7 +77,8 @@ func (w *work) look(ctx context.Context, key string, text []byte, layer int) ([]
 	if out, o, err := w.unwrap(ctx, key, text, layer); err != nil || o != asText {
 		return out, o, err
 	}
-	w.scan(detect.Context{Key: key, Memory: &w.memory}, text, false)
+	w.about = detect.Context{Key: key}
+	w.scan(text, false, true)
 	var out []byte
 	at, o := 0, unchanged
 	edit := func(start, end int, with []byte) {
@@ -85,13 +86,22 @@ func (w *work) look(ctx context.Context, key string, text []byte, layer int) ([]
 		at = end
 		o = max(o, changed)
 	}
-	var err error
 	if w.cfg.Restore {
 		w.restore(ctx, text, false, edit)
-	} else {
-		err = w.treat(ctx, text, edit, func(int, int) { o = removed })
+		return append(out, text[at:]...), o, nil
 	}
-	return append(out, text[at:]...), o, err
+	for i := range w.findings {
+		start, end, with, f, err := w.treat(ctx, text, &w.findings[i])
+		switch {
+		case err != nil:
+			return nil, o, err
+		case f == goes:
+			o = removed
+		case f == written:
+			edit(start, end, with)
+		}
+	}
+	return append(out, text[at:]...), o, nil
 }
 
 // unwrap looks into a complete value that is a document or an encoding of
@@ -115,6 +125,15 @@ func (w *work) unwrap(ctx context.Context, key string, text []byte, layer int) (
 		return nil, asText, err // what it looks like is looked at too
 	}
 	return enc.AppendEncode(nil, out), o, nil
+}
+
+// mayWrap reports whether text may be a document or an encoding. Nearly every
+// value is neither.
+func mayWrap(text []byte) bool {
+	if len(text) < minEncoded {
+		return len(text) > 0 && (text[0] <= ' ' || text[0] == '{' || text[0] == '[')
+	}
+	return text[0] <= ' ' || text[0] == '{' || text[0] == '[' || mayEncode(text)
 }
 
 // unwrapValue looks into a value of a body that may be a document or an

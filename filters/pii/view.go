@@ -48,33 +48,55 @@ var leads = func() (t [256]bool) {
 	return t
 }()
 
+// maybeLeads marks, by their highest bits, the bytes of w that may be leads: the
+// first of them for sure, and behind it perhaps others that are none.
+func maybeLeads(w uint64) uint64 {
+	p, a, s := w^ones*'%', w^ones*'&', w^ones*'\\'
+	// A high bit, or the classic test for a zero byte.
+	return (w | (p-ones)&^p | (a-ones)&^a | (s-ones)&^s) & highs
+}
+
 // nextLead returns where in b, from i on, a byte stands that may begin
-// something; len(b) where there is none. It looks at eight bytes at a time.
+// something; len(b) where there is none.
 func nextLead(b []byte, i int) int {
-	const (
-		ones  = 0x0101010101010101
-		highs = 0x8080808080808080
-	)
-	for {
-		for i+8 <= len(b) {
-			w := binary.LittleEndian.Uint64(b[i:])
-			p, a, s := w^ones*'%', w^ones*'&', w^ones*'\\'
-			// A high bit, or the classic test for a zero byte.
-			if (w|(p-ones)&^p|(a-ones)&^a|(s-ones)&^s)&highs != 0 {
-				break
-			}
+	for i < len(b) {
+		if i+8 <= len(b) && maybeLeads(binary.LittleEndian.Uint64(b[i:])) == 0 {
 			i += 8
+			continue
 		}
-		stop := min(i+8, len(b))
-		for ; i < stop; i++ {
+		for stop := min(i+8, len(b)); i < stop; i++ {
 			if leads[b[i]] {
 				return i
 			}
 		}
-		if i >= len(b) {
-			return len(b)
+	}
+	return len(b)
+}
+
+// leadless reports whether nothing in b may be a lead, for sure.
+func leadless(b []byte) bool {
+	n := len(b)
+	if n < 8 {
+		return maybeLeads(shortWord(b)) == 0
+	}
+	for i := 0; i+8 <= n; i += 8 {
+		if maybeLeads(binary.LittleEndian.Uint64(b[i:])) != 0 {
+			return false
 		}
 	}
+	return maybeLeads(binary.LittleEndian.Uint64(b[n-8:])) == 0
+}
+
+// shortWord has the bytes of a text of up to eight, in some order and perhaps
+// twice, and zeros.
+func shortWord(b []byte) uint64 {
+	switch n := len(b); {
+	case n >= 4:
+		return uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[n-4:]))<<32
+	case n > 0:
+		return uint64(b[0]) | uint64(b[n/2])<<8 | uint64(b[n-1])<<16
+	}
+	return 0
 }
 
 // read reads text, with what stood before it and what comes behind it if

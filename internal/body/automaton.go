@@ -50,16 +50,15 @@ type edge struct {
 	bits uint64
 }
 
-// nameWord is the beginning of a name, and all of one of up to eight bytes,
-// given its length.
+// nameWord is the first eight bytes of a name, with zeros behind a shorter one.
 func nameWord(b []byte) uint64 {
 	switch n := len(b); {
 	case n >= 8:
 		return binary.LittleEndian.Uint64(b)
 	case n >= 4:
-		return uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[n-4:]))<<32
+		return uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[n-4:]))<<(8*n-32)
 	case n > 0:
-		return uint64(b[0]) | uint64(b[n/2])<<8 | uint64(b[n-1])<<16
+		return uint64(b[0]) | uint64(b[n/2])<<(n/2*8) | uint64(b[n-1])<<(8*n-8)
 	}
 	return 0
 }

@@ -77,12 +77,16 @@ type shortNames [64]struct {
 }
 
 func (s *shortNames) holds(name []byte) bool {
-	if s == nil || len(name) > 16 {
+	return len(name) <= 16 && s.has(nameWord(name), nameWord(name[max(0, len(name)-8):]), len(name))
+}
+
+// has is holds for a name of so many bytes by its first and its last eight.
+func (s *shortNames) has(head, tail uint64, length int) bool {
+	if s == nil {
 		return false
 	}
-	head, tail := nameWord(name), nameWord(name[max(0, len(name)-8):])
-	e := &s[nameHash(head^tail<<1, len(name))>>58]
-	return e.head == head && e.tail == tail && e.length == len(name)+1
+	e := &s[nameHash(head^tail<<1, length)>>58]
+	return e.head == head && e.tail == tail && e.length == length+1
 }
 
 func (s *shortNames) add(name []byte) {

@@ -34,6 +34,11 @@ func plainEnd(b []byte, i int) int {
 		}
 		i += 8
 	}
+	if n := len(b) - i; n > 0 && len(b) >= 8 {
+		// The last bytes, moved to the beginning of eight: what is behind them is
+		// zero, which is not plain.
+		return i + bits.TrailingZeros64(notPlain(binary.LittleEndian.Uint64(b[len(b)-8:])>>(64-8*n)))/8
+	}
 	for i < len(b) && b[i] != '"' && b[i] != '\\' && b[i] >= 0x20 {
 		i++
 	}

@@ -50,6 +50,8 @@ type walker struct {
 	names, member []byte
 
 	follows bool // some stage has paths
+	// only is the stage where there is one and it sees everything.
+	only *runner
 	// shown: some stage has been shown something, but for joined values, that it
 	// has to be shown again in an event that is the same; see saw. behind: a part
 	// of a joined value has been.
@@ -106,9 +108,12 @@ func newWalker(e *Editor, lines bool) *walker {
 func (w *walker) restart() {
 	w.state, w.frames, w.names = expectValue, w.frames[:0], append(w.names[:0], w.e.key...)
 	w.root = frame{array: true, base: int32(len(w.names))}
-	w.top, w.follows = &w.root, false
+	w.top, w.follows, w.only = &w.root, false, nil
 	for _, r := range w.e.stages {
 		w.follows = w.follows || !r.dropped && r.stage.Paths != nil
+	}
+	if len(w.e.stages) == 1 && !w.follows && !w.e.stages[0].dropped {
+		w.only = w.e.stages[0]
 	}
 	w.pending, w.token, w.drop, w.comma = -1, -1, -1, -1
 	w.hasName, w.dropMember = false, false
@@ -170,6 +175,14 @@ func (w *walker) tokens(ctx context.Context) (ok bool, err error) {
 plain:
 	for len(w.frames) > 0 {
 		top := w.top
+		if w.only != nil && w.drop < 0 && (w.state == expectCommaOrEnd || w.state == expectFirstName || w.state == expectFirstElement) {
+			if pos, err = w.forOnly(ctx, pos); err != nil {
+				return false, err
+			}
+			if top = w.top; len(w.frames) == 0 {
+				break
+			}
+		}
 		switch w.state {
 		case expectCommaOrEnd:
 			if pos = spaceEnd(data, pos); pos == len(data) {
@@ -213,9 +226,7 @@ plain:
 				if end == len(data) || data[end] != '"' || end-pos > lim.NameBytes || pos-w.pending > most {
 					break plain
 				}
-				w.nameFrom, w.nameTo, w.member = pos, end+1, data[pos+1:end]
-				w.hasName, w.newName, w.dropMember = true, nil, false
-				w.state = expectColon
+				w.openMember(w.pending, w.comma, pos+1, end)
 				pos = end + 1
 				if top.named {
 					w.pos = pos

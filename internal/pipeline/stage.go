@@ -13,12 +13,14 @@ import (
 // and the filter's stream, and keeps the step's mode, timeout and failure
 // rule.
 type stage struct {
-	run    *Run
-	step   *Step
-	paths  *body.Paths
-	stream filters.Stream
-	start  time.Time
-	spent  time.Duration
+	run  *Run
+	step *Step
+	// enforces: what the step does takes effect.
+	enforces bool
+	paths    *body.Paths
+	stream   filters.Stream
+	start    time.Time
+	spent    time.Duration
 	// over: the stream failed or denied, and sees nothing more.
 	over bool
 	// recorded: the decision has been recorded already.
@@ -29,7 +31,7 @@ type stage struct {
 
 // open opens a step's stream; nil where that failed and the step is left out.
 func (r *Run) open(ctx context.Context, l *lane, s *Step, d filters.Direction) *stage {
-	st := &stage{run: r, step: s, paths: s.Paths, start: r.opt.Now()}
+	st := &stage{run: r, step: s, enforces: r.enforces(s), paths: s.Paths, start: r.opt.Now()}
 	stream, err := st.openFilter(ctx, s.Filter, d)
 	if err == nil {
 		st.stream = stream
@@ -64,7 +66,7 @@ func (st *stage) Value(ctx context.Context, v *filters.Value) error {
 		v.Reset()
 		return st.failed(ctx, err, func(ctx context.Context) error { return st.stream.Value(ctx, v) })
 	}
-	if !st.run.enforces(st.step) {
+	if !st.enforces {
 		v.Discard()
 	}
 	if v.More && !st.run.lanes[st.step.Direction].caps.HoldTail && st.step.OnError == filters.Continue {
@@ -79,7 +81,7 @@ func (st *stage) Value(ctx context.Context, v *filters.Value) error {
 // it would change looks like one that it leaves, and is to be counted each time.
 func (st *stage) State() (n int, ok bool) {
 	steady, ok := st.stream.(filters.Steady)
-	if !ok || st.over || st.fellBack || !st.run.enforces(st.step) {
+	if !ok || st.over || st.fellBack || !st.enforces {
 		return 0, false
 	}
 	return steady.State()
@@ -105,7 +107,7 @@ func (st *stage) End(ctx context.Context, o *filters.ObjectEnd) error {
 		o.Added = nil
 		return st.failed(ctx, err, nil)
 	}
-	if !st.run.enforces(st.step) {
+	if !st.enforces {
 		o.Added = nil
 	}
 	return nil
@@ -143,7 +145,7 @@ func (st *stage) failed(ctx context.Context, err error, retry func(context.Conte
 	if errors.As(err, &deny) {
 		st.over, st.recorded = true, true
 		r.record(st.step, st.start, r.opt.Now().Sub(st.start), filters.Decision{Verdict: filters.Denied}, "")
-		if !r.enforces(st.step) {
+		if !st.enforces {
 			return nil
 		}
 		r.denial = &deny.Denial
@@ -211,7 +213,7 @@ func (st *stage) close(ctx context.Context, l *lane, share time.Duration) {
 		dec.Reason = joinReason("fallback", dec.Reason)
 	}
 	r.keepResult(st.step, led)
-	if r.enforces(st.step) {
+	if st.enforces {
 		led.Changes, led.ClearRouteCache = nil, false
 		l.commit(r.ex, st.step.Direction, filters.BodyPhase(st.step.Direction), led)
 	}
