@@ -1,5 +1,7 @@
 package pii
 
+import "github.com/sluice-proxy/sluice/filters"
+
 // tally counts by name. There are few names, and each is counted often: a map
 // would cost more than all the rest that is done with a finding.
 type tally []count
@@ -23,13 +25,13 @@ func (t *tally) add(name string) {
 }
 
 // counts is the tally as decisions have it; nil where nothing was counted.
-func (t tally) counts() map[string]int {
+func (t tally) counts() filters.Counts {
 	if len(t) == 0 {
 		return nil
 	}
-	m := make(map[string]int, len(t))
+	all := make(filters.Counts, 0, len(t))
 	for _, c := range t {
-		m[c.name] = c.n
+		all.Add(c.name, c.n)
 	}
-	return m
+	return all
 }
