@@ -6,4 +6,4 @@ import "github.com/sluice-proxy/sluice/internal/h2"
 type Peer = peer
 
 // OpenPeer begins an exchange with a data plane of a test's own.
-func (s *Server) OpenPeer(p Peer) h2.Session { return s.open(p) }
+func (s *Server) OpenPeer(p Peer) h2.Session { return s.open(p, nil) }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	modev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
@@ -35,6 +36,8 @@ func (s *script) Header(name string) string { return s.headers[name] }
 func (s *script) Flush() {}
 
 func (s *script) End(error) {}
+
+func (s *script) Wake(time.Time) {}
 
 func (s *script) Send(head, tail []byte) error {
 	message := slices.Concat(head, tail)

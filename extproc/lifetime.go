@@ -13,16 +13,16 @@ import (
 )
 
 // lifetime bounds how long an exchange lasts and how long nothing happens in
-// it. The data plane does not: in full duplex it waits for ever. One timer for
-// both is set when the exchange begins; what happens only leaves its time.
+// it. The data plane does not: in full duplex it waits for ever. The stream is
+// woken when either may be over; what happens meanwhile only leaves its time.
 type lifetime struct {
-	began          time.Time
-	duration, idle time.Duration
+	began time.Time
+	// duration and idle are the bounds, in nanoseconds.
+	duration, idle atomic.Int64
 	// last is when something happened last, since began.
-	last  atomic.Int64
-	timer *time.Timer
-	// working is held while the stream's goroutine works on a message: the
-	// timer's may only touch the stream when it does not.
+	last atomic.Int64
+	// working is held while the stream's goroutine works on a message: who is
+	// woken may only touch the stream when it does not.
 	working sync.Mutex
 	// over: nothing is counted any more. Under working.
 	over bool
@@ -41,45 +41,33 @@ var errLate = status.Error(codes.DeadlineExceeded, "the exchange has lasted for 
 // count begins to count, or goes on with other limits.
 func (st *stream) count(lim *pipeline.Limits) {
 	l := &st.life
-	switch {
-	case l.timer == nil: // its first time is far away: nothing looks at the timer before it is there
-		l.began = time.Now()
-		l.duration, l.idle = lim.Duration, lim.Idle
-		l.timer = time.AfterFunc(min(l.duration, l.idle), st.check)
-		return
-	case l.duration == lim.Duration && l.idle == lim.Idle:
+	if l.duration.Load() == int64(lim.Duration) && l.idle.Load() == int64(lim.Idle) {
 		return
 	}
-	if !l.timer.Stop() {
-		return // it looks at the old ones once more
-	}
-	l.duration, l.idle = lim.Duration, lim.Idle
-	l.timer.Reset(min(l.duration, l.idle))
+	l.duration.Store(int64(lim.Duration))
+	l.idle.Store(int64(lim.Idle))
+	st.peer.Wake(l.began.Add(min(lim.Duration, time.Duration(l.last.Load())+lim.Idle)))
 }
 
 // touch tells that something has happened.
-func (l *lifetime) touch() {
-	if l.timer != nil {
-		l.last.Store(int64(time.Since(l.began)))
-	}
-}
+func (l *lifetime) touch() { l.last.Store(int64(time.Since(l.began))) }
 
 // left returns how long the stream may still last, and what bounds it.
 func (l *lifetime) left() (time.Duration, pipeline.Bound) {
 	now := time.Since(l.began)
-	idle := l.idle - (now - time.Duration(l.last.Load()))
-	if left := l.duration - now; left < idle {
+	idle := time.Duration(l.idle.Load()) - (now - time.Duration(l.last.Load()))
+	if left := time.Duration(l.duration.Load()) - now; left < idle {
 		return left, pipeline.ExchangeDuration
 	}
 	return idle, pipeline.IdleDuration
 }
 
-// check runs when the timer does.
+// check looks at the time, on another goroutine than the stream's.
 func (st *stream) check() {
 	l := &st.life
 	left, bound := l.left()
 	if left > 0 {
-		l.again(left)
+		st.again(left)
 		return
 	}
 	if !l.working.TryLock() {
@@ -87,7 +75,7 @@ func (st *stream) check() {
 		if l.late.Swap(true) {
 			st.peer.End(errLate)
 		}
-		l.again(grace)
+		st.again(grace)
 		return
 	}
 	gone := st.overdue(bound)
@@ -109,24 +97,21 @@ func (st *stream) overdue(bound pipeline.Bound) bool {
 		// there.
 		return true
 	case st.expire(bound):
-		l.again(grace)
+		st.again(grace)
 	default:
 		l.late.Store(false)
-		l.again(max(l.idle, grace))
+		st.again(max(time.Duration(l.idle.Load()), grace))
 	}
 	return false
 }
 
-func (l *lifetime) again(after time.Duration) { l.timer.Reset(after) }
+func (st *stream) again(after time.Duration) { st.peer.Wake(time.Now().Add(after)) }
 
 // end ends the counting.
 func (l *lifetime) end() {
 	l.working.Lock()
 	defer l.working.Unlock()
 	l.over = true
-	if l.timer != nil {
-		l.timer.Stop()
-	}
 }
 
 // expire ends the exchange because of its lifetime. It does not where nothing

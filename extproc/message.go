@@ -32,6 +32,9 @@ type message struct {
 	// observe is observability_mode.
 	observe bool
 	config  protocolConfig
+	// rooms are for the fields of the headers of the exchange's directions, each
+	// until it is taken.
+	rooms [2][]filters.Field
 }
 
 // protocolConfig is ProtocolConfiguration.
@@ -65,7 +68,7 @@ var phases = [...]filters.Phase{filters.RequestHeaders, filters.ResponseHeaders,
 
 // read takes over what b says. Where a field stands twice, the last counts.
 func (m *message) read(b []byte) error {
-	*m = message{}
+	*m = message{rooms: m.rooms}
 	return eachField(b, func(n protowire.Number, v []byte) error {
 		switch {
 		case n >= requestHeadersField && n <= responseTrailersField:
@@ -154,7 +157,7 @@ func (m *message) readHeaders(b []byte) error {
 	return eachField(b, func(n protowire.Number, v []byte) (err error) {
 		switch n {
 		case 1:
-			m.headers, err = readHeaderMap(v)
+			m.headers, err = readHeaderMap(v, m.room())
 		case 2: // deprecated, but older data planes write them there
 			err = m.attributes.readEntry(v)
 		}
@@ -170,14 +173,26 @@ func (m *message) readHeaders(b []byte) error {
 func (m *message) readTrailers(b []byte) error {
 	return eachField(b, func(n protowire.Number, v []byte) (err error) {
 		if n == 1 {
-			m.headers, err = readHeaderMap(v)
+			m.headers, err = readHeaderMap(v, make([]filters.Field, 0, 16))
 		}
 		return err
 	}, nil)
 }
 
-// readHeaderMap reads HeaderMap. All names and values are parts of one string.
-func readHeaderMap(b []byte) (filters.Headers, error) {
+// room takes the room for the headers of the message's direction.
+func (m *message) room() []filters.Field {
+	d := m.phase.Direction()
+	room := m.rooms[d]
+	m.rooms[d] = nil
+	if room == nil {
+		room = make([]filters.Field, 0, 16)
+	}
+	return room
+}
+
+// readHeaderMap reads HeaderMap into fs. All names and values are parts of one
+// string.
+func readHeaderMap(b []byte, fs []filters.Field) (filters.Headers, error) {
 	text := string(b)
 	// A part of b lies in text where it lies in b; its capacity tells where.
 	part := func(p []byte) string {
@@ -187,7 +202,6 @@ func readHeaderMap(b []byte) (filters.Headers, error) {
 		at := cap(b) - cap(p)
 		return text[at : at+len(p)]
 	}
-	fs := make([]filters.Field, 0, 16)
 	var name, value, raw []byte
 	field := func(n protowire.Number, v []byte) error {
 		switch n {

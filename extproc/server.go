@@ -124,12 +124,17 @@ func (s *Server) Ready() error {
 }
 
 // Open implements h2.Handler: it begins an exchange.
-func (s *Server) Open(p *h2.Stream) h2.Session { return s.open(p) }
+func (s *Server) Open(p *h2.Stream, spent h2.Session) h2.Session { return s.open(p, spent) }
 
-func (s *Server) open(p peer) h2.Session {
+func (s *Server) open(p peer, spent h2.Session) h2.Session {
 	s.opt.Metrics.StreamOpened()
 	s.load.open.Add(1)
-	return newStream(s, p)
+	st, ok := spent.(*stream)
+	if !ok {
+		st = new(stream)
+	}
+	st.open(s, p)
+	return st
 }
 
 // panicked counts and logs a panic, from the function that recovered it. The

@@ -32,6 +32,8 @@ type peer interface {
 	Flush()
 	// End ends the stream with the error's status.
 	End(err error)
+	// Wake has the session woken at a time, or before.
+	Wake(at time.Time)
 }
 
 // stream is one exchange at work. It is the h2.Session of its gRPC stream.
@@ -42,7 +44,6 @@ type stream struct {
 	msg    message // the one in hand
 	room   []byte  // for a reply
 	parts  []byte  // and for parts of one
-	small  [2][128]byte
 	// plane is what the data plane's configuration allows.
 	plane DataPlane
 	run   *pipeline.Run
@@ -60,17 +61,38 @@ type stream struct {
 	limits pipeline.Limits
 	life   lifetime
 	held   int
+	// work is what the exchange itself is in.
+	work work
 }
 
-func newStream(s *Server, p peer) *stream {
-	st := &stream{server: s, peer: p, ctx: p.Context(), plane: declared(p.Header, s.opt.DataPlane)}
-	st.room, st.parts = st.small[0][:0], st.small[1][:0]
+// work is room for an exchange, for the run on it, and for its headers, by
+// direction.
+type work struct {
+	exchange filters.Exchange
+	run      pipeline.Run
+	headers  [2][16]filters.Field
+}
+
+// open begins an exchange, in memory that may have been another's. Nothing of
+// that one is left but room: whatever else is kept over from one exchange to
+// the next would have to be named here.
+func (st *stream) open(s *Server, p peer) {
+	room, parts := st.room, st.parts
+	*st = stream{}
+	if room == nil || parts == nil {
+		b := make([]byte, 256)
+		room, parts = b[:128:128], b[128:]
+	}
+	st.room, st.parts = room[:0], parts[:0]
+	st.server, st.peer, st.ctx = s, p, p.Context()
+	st.plane = declared(p.Header, s.opt.DataPlane)
 	for d := range st.lanes {
 		st.lanes[d].direction = filters.Direction(d)
+		st.msg.rooms[d] = st.work.headers[d][:0]
 	}
+	st.life.began = time.Now()
 	// Those of the policies come with the first message.
 	st.count(&pipeline.DefaultLimits)
-	return st
 }
 
 func (st *stream) id() string {
@@ -83,7 +105,11 @@ func (st *stream) id() string {
 // Waits implements h2.Session.
 func (st *stream) Waits() bool { return st.run != nil && st.run.Waits() }
 
-// Close implements h2.Session: it ends the run, whatever ended the stream.
+// Woken implements h2.Session.
+func (st *stream) Woken() { st.check() }
+
+// Close implements h2.Session: it ends the run, whatever ended the stream, and
+// lets go of the exchange.
 func (st *stream) Close(err error) {
 	defer func() {
 		st.server.load.open.Add(-1)
@@ -105,6 +131,7 @@ func (st *stream) Close(err error) {
 		defer cancel()
 	}
 	st.run.Finish(ctx)
+	st.run, st.lanes, st.msg, st.work = nil, [2]lane{}, message{}, work{}
 }
 
 // Message implements h2.Session: it handles one message, within the stream's
@@ -168,7 +195,7 @@ func (st *stream) configure(m *message) {
 // begin starts the run, with the first message. The request's headers are in
 // it, unless the data plane is configured not to send them.
 func (st *stream) begin(m *message) {
-	ex := &filters.Exchange{}
+	ex := &st.work.exchange
 	if m.phase == filters.RequestHeaders {
 		ex.Request.Headers = m.headers
 	}
@@ -178,7 +205,8 @@ func (st *stream) begin(m *message) {
 	m.attributes.tell(ex)
 	chains, limits := st.server.policies.Begin(st.ctx, ex)
 	st.limits = limits.WithDefaults()
-	st.run = pipeline.NewRun(ex, chains, pipeline.Options{
+	st.run = &st.work.run
+	st.run.Start(ex, chains, pipeline.Options{
 		Limits: st.limits, Room: st, Recorder: st.server.opt.Recorder, ObserveOnly: st.observe, Now: st.server.opt.Now,
 	})
 	st.count(&st.limits)

@@ -36,9 +36,9 @@ type Decision struct {
 	// Reason is a short text from a fixed set: no content, no key, no value.
 	Reason string
 	// Findings counts what was found, by entity ("EMAIL_ADDRESS": 3).
-	Findings map[string]int
+	Findings Counts
 	// Actions counts what was done, by action ("mask": 3).
-	Actions map[string]int
+	Actions Counts
 	// Details holds further labels and numbers that are not content.
 	Details map[string]any
 }

@@ -79,7 +79,7 @@ func newPlay(request, response *replay.Message, res *replay.Result) *play {
 		p.Decisions = append(p.Decisions, playDecision{
 			Policy: r.Policy, Step: r.Step, Filter: r.Filter, Phase: r.Phase.String(), Mode: string(r.Mode),
 			Verdict: r.Decision.Verdict.String(), Reason: r.Decision.Reason, OnError: string(r.OnError),
-			Findings: r.Decision.Findings, Actions: r.Decision.Actions, Details: r.Decision.Details,
+			Findings: r.Decision.Findings.Map(), Actions: r.Decision.Actions.Map(), Details: r.Decision.Details,
 			Micros: r.Duration.Microseconds(),
 		})
 	}

@@ -190,7 +190,7 @@ func (f *filter) Apply(ctx context.Context, ex *filters.Exchange, led *filters.L
 		led.SetHeader(f.token.header, text)
 	}
 	led.Result = claims
-	return filters.Decision{Verdict: filters.Changed, Reason: "answered", Actions: map[string]int{"claim": given}, Details: ans.Details()}, nil
+	return filters.Decision{Verdict: filters.Changed, Reason: "answered", Actions: filters.Counts{{Name: "claim", N: given}}, Details: ans.Details()}, nil
 }
 
 // headerValue writes a claim as a header's value. The schema has seen to it

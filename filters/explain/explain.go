@@ -116,6 +116,6 @@ func (f *filter) wants(d *explain.Decision) bool {
 func told(d *filters.Decided) explain.Decision {
 	return explain.Decision{
 		Policy: d.Policy, Step: d.Step, Filter: d.Filter, Phase: d.Phase.String(), Mode: d.Mode, Verdict: d.Decision.Verdict.String(),
-		Reason: d.Decision.Reason, OnError: string(d.OnError), Findings: d.Decision.Findings, Actions: d.Decision.Actions,
+		Reason: d.Decision.Reason, OnError: string(d.OnError), Findings: d.Decision.Findings.Map(), Actions: d.Decision.Actions.Map(),
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
 	"testing"
 	"time"
@@ -193,15 +192,10 @@ func (s *scenario) decisionsText(res *replay.Result) string {
 	return b.String()
 }
 
-func counts(m map[string]int) string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
+func counts(c filters.Counts) string {
 	var b strings.Builder
-	for _, k := range keys {
-		fmt.Fprintf(&b, " %s=%d", k, m[k])
+	for _, x := range c {
+		fmt.Fprintf(&b, " %s=%d", x.Name, x.N)
 	}
 	return b.String()
 }

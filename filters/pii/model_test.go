@@ -106,7 +106,7 @@ func TestModelQuestion(t *testing.T) {
 	m := says(`{"spans":[{"text":"vexlo","type":"CODENAME"}]}`)
 	f := newModelFilter(t, m, ProviderDetector{}, func(c *Config) { c.Paths = []string{"$.note"} })
 	got, dec, err := whole(t, f, `{"note":"vexlo","other":"vexlo in private"}`)
-	if err != nil || got != `{"note":"<CODENAME>","other":"vexlo in private"}` || dec.Findings["CODENAME"] != 1 {
+	if err != nil || got != `{"note":"<CODENAME>","other":"vexlo in private"}` || dec.Findings.Of("CODENAME") != 1 {
 		t.Errorf("%s, %+v, %v", got, dec, err)
 	}
 	for _, p := range m.asked[0].Parts {
@@ -195,7 +195,7 @@ func TestModelPlacesAreBounded(t *testing.T) {
 	f := newModelFilter(t, says(`{"spans":[{"text":"xy","type":"CODENAME"},{"text":"zy","type":"CODENAME"}]}`), ProviderDetector{}, nil)
 	for n, reason := range map[int]string{maxPlaces / 2: "", maxPlaces/2 + 1: "detector"} {
 		_, dec, err := whole(t, f, `{"a":"`+strings.Repeat("xy zy ", n)+`"}`)
-		if err != nil || dec.Reason != reason || reason == "" && dec.Findings["CODENAME"] != maxPlaces {
+		if err != nil || dec.Reason != reason || reason == "" && dec.Findings.Of("CODENAME") != maxPlaces {
 			t.Errorf("%d places: %+v, %v", 2*n, dec, err)
 		}
 	}

@@ -110,7 +110,7 @@ func TestOutside(t *testing.T) {
 	if err != nil || got != want {
 		t.Errorf("got %s, %v", got, err)
 	}
-	if dec.Findings["PERSON"] != 3 || dec.Findings["LOCATION"] != 1 || dec.Findings["EMAIL_ADDRESS"] != 1 || dec.Reason != "" {
+	if dec.Findings.Of("PERSON") != 3 || dec.Findings.Of("LOCATION") != 1 || dec.Findings.Of("EMAIL_ADDRESS") != 1 || dec.Reason != "" {
 		t.Errorf("%+v", dec)
 	}
 	if len(a.asked) != 1 || a.asked[0].Language != "en" || fmt.Sprint(a.asked[0].Entities) != "[PERSON LOCATION]" || a.tokens[0] != "Bearer not-a-real-token" {

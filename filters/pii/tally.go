@@ -3,6 +3,8 @@ package pii
 import (
 	"math"
 	"slices"
+
+	"github.com/sluice-proxy/sluice/filters"
 )
 
 // tally counts by name. There are few names, and each is counted often: a map
@@ -40,13 +42,13 @@ func (t *tally) add(name string) {
 }
 
 // counts is the tally as decisions have it; nil where nothing was counted.
-func (t *tally) counts() map[string]int {
+func (t *tally) counts() filters.Counts {
 	if len(t.all) == 0 {
 		return nil
 	}
-	m := make(map[string]int, len(t.all))
+	all := make(filters.Counts, 0, len(t.all))
 	for _, c := range t.all {
-		m[c.name] = c.n
+		all.Add(c.name, c.n)
 	}
-	return m
+	return all
 }

@@ -157,7 +157,7 @@ func TestForeignTokens(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, dec, err := passed(t, restore, exchange("2", "a"), token); err != nil || got != "jane.doe@example.com" || dec.Actions["restore"] != 1 {
+		if got, dec, err := passed(t, restore, exchange("2", "a"), token); err != nil || got != "jane.doe@example.com" || dec.Actions.Of("restore") != 1 {
 			t.Errorf("%s: put back as %q, %v", action, got, err)
 		}
 		if got, _, err := passed(t, restore, exchange("2", "b"), token); err != nil || got != token {

@@ -156,11 +156,10 @@ func (f *filter) Apply(ctx context.Context, ex *filters.Exchange, led *filters.L
 	first := v.found[0]
 	rs := rolesFound(v.found, ps)
 	led.Result = result(v.found, v.top, rs, first.action)
-	d.Findings, d.Actions = map[string]int{}, map[string]int{}
 	d.Details["rule"], d.Details["roles"] = first.rule, rs
 	d.Details["score"] = round(max(v.top, first.score))
 	for _, x := range v.found {
-		d.Findings[x.rule] += len(x.prompts)
+		d.Findings.Add(x.rule, len(x.prompts))
 	}
 	if first.action == Deny {
 		p := f.cfg.Problem
@@ -168,7 +167,7 @@ func (f *filter) Apply(ctx context.Context, ex *filters.Exchange, led *filters.L
 			"rule": first.rule, "score": round(first.score), "roles": rs,
 		}})
 		d.Verdict, d.Reason = filters.Denied, "denied"
-		d.Actions[string(Deny)] = 1
+		d.Actions.Add(string(Deny), 1)
 		return d, nil
 	}
 	d.Verdict, d.Reason = filters.Changed, "marked"
@@ -179,11 +178,11 @@ func (f *filter) Apply(ctx context.Context, ex *filters.Exchange, led *filters.L
 		}
 		led.SetBody(out)
 		d.Reason = "rewritten"
-		d.Actions[string(Rewrite)] = len(hit)
+		d.Actions.Add(string(Rewrite), len(hit))
 	}
 	if i := slices.IndexFunc(v.found, func(x found) bool { return x.action == Mark }); i >= 0 {
 		f.mark(led, v.found[i])
-		d.Actions[string(Mark)] = 1
+		d.Actions.Add(string(Mark), 1)
 	}
 	return d, nil
 }

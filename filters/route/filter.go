@@ -187,7 +187,7 @@ func (f *filter) Apply(ctx context.Context, ex *filters.Exchange, led *filters.L
 	if n == 0 && len(led.Metadata) == 0 {
 		return filters.Decision{Reason: "routed", Details: details}, nil
 	}
-	return filters.Decision{Verdict: filters.Changed, Reason: "routed", Actions: map[string]int{"route": 1}, Details: details}, nil
+	return filters.Decision{Verdict: filters.Changed, Reason: "routed", Actions: filters.Counts{{Name: "route", N: 1}}, Details: details}, nil
 }
 
 // choose returns the rule that is followed; nil where none is.

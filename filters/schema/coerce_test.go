@@ -100,7 +100,7 @@ func TestCoercions(t *testing.T) {
 			if got != want {
 				t.Fatalf("got %s, want %s", got, want)
 			}
-			for kind := range d.Actions {
+			for kind := range d.Actions.Map() {
 				if !strings.Contains(c.did, kind) {
 					t.Errorf("did %v, want %s", d.Actions, c.did)
 				}
@@ -237,7 +237,7 @@ func TestNamesOfTheDocumentAreNotShown(t *testing.T) {
 func TestManyErrorsAreCutShort(t *testing.T) {
 	f := newFilter(t, `{"schema":{"type":"array","items":{"type":"object"}}}`, nil)
 	_, d, led := apply(t, f, "["+strings.Repeat("1,", 99)+"1]")
-	if n := len(led.Denial.Extensions["errors"].([]any)); n != maxListed || led.Denial.Detail != "errors: 100" || d.Findings["type"] != 100 {
+	if n := len(led.Denial.Extensions["errors"].([]any)); n != maxListed || led.Denial.Detail != "errors: 100" || d.Findings.Of("type") != 100 {
 		t.Errorf("%d listed, %s, %v", n, led.Denial.Detail, d.Findings)
 	}
 }

@@ -249,10 +249,10 @@ func (f *filter) suggest(ctx context.Context, ex *filters.Exchange, led *filters
 func (f *filter) accept(led *filters.Ledger, doc *document, found []fault, changes []change, reason string, details map[string]any) filters.Decision {
 	led.SetBody(doc.bytes())
 	led.Result = result(true, list(found), changes)
-	dec := filters.Decision{Verdict: filters.Changed, Reason: reason, Actions: map[string]int{}, Details: whereIn(found, details)}
+	dec := filters.Decision{Verdict: filters.Changed, Reason: reason, Details: whereIn(found, details)}
 	places := make([]string, 0, len(changes))
 	for _, c := range changes {
-		dec.Actions[c.kind]++
+		dec.Actions.Add(c.kind, 1)
 		places = append(places, c.kind+" "+c.place)
 	}
 	dec.Details["changes"] = places[:min(len(places), maxListed)]
@@ -272,9 +272,9 @@ func (f *filter) refuse(led *filters.Ledger, d filters.Direction, found []fault,
 	led.Result = result(false, errs, nil)
 	led.Deny(filters.Denial{Status: status, Type: f.deny.Type, Title: f.deny.Title,
 		Detail: "errors: " + strconv.Itoa(len(found)), Extensions: map[string]any{"errors": errs}})
-	dec := filters.Decision{Verdict: filters.Denied, Reason: "does not fit", Findings: map[string]int{}, Details: whereIn(found, details)}
+	dec := filters.Decision{Verdict: filters.Denied, Reason: "does not fit", Details: whereIn(found, details)}
 	for i := range found {
-		dec.Findings[found[i].keyword]++
+		dec.Findings.Add(found[i].keyword, 1)
 	}
 	return dec
 }

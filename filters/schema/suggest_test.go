@@ -64,7 +64,7 @@ func TestSuggestions(t *testing.T) {
 			if c.want == "" && (led.Denial == nil || led.Denial.Status != 400) {
 				t.Error("it is not refused with 400")
 			}
-			if c.want != "" && d.Actions["suggest"] == 0 {
+			if c.want != "" && d.Actions.Of("suggest") == 0 {
 				t.Errorf("actions %v", d.Actions)
 			}
 			if said, _ := json.Marshal([]any{d, led.Denial}); strings.Contains(string(said), "Bern") || strings.Contains(string(said), "furious") {

@@ -47,7 +47,7 @@ func decision(n int) filters.Decision {
 	if n == 0 {
 		return filters.Decision{Verdict: filters.Passed}
 	}
-	return filters.Decision{Verdict: filters.Changed, Actions: map[string]int{"transform": n}}
+	return filters.Decision{Verdict: filters.Changed, Actions: filters.Counts{{Name: "transform", N: n}}}
 }
 
 // change writes the changes to the ledger and returns their number.

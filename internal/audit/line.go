@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -67,20 +68,20 @@ func appendMember(b []byte, name, value string) []byte {
 	return appendString(b, value)
 }
 
-func appendCounts(b []byte, name string, counts map[string]int) []byte {
+func appendCounts(b []byte, name string, counts filters.Counts) []byte {
 	if len(counts) == 0 {
 		return b
 	}
 	b = append(b, ',', '"')
 	b = append(b, name...)
 	b = append(b, `":{`...)
-	for i, k := range sortedKeys(counts) {
+	for i := range counts {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendString(b, k)
+		b = appendString(b, counts[i].Name)
 		b = append(b, ':')
-		b = strconv.AppendInt(b, int64(counts[k]), 10)
+		b = strconv.AppendInt(b, int64(counts[i].N), 10)
 	}
 	return append(b, '}')
 }
@@ -88,8 +89,11 @@ func appendCounts(b []byte, name string, counts map[string]int) []byte {
 // appendDetails writes labels, numbers and flags. Anything else is left out:
 // what is not one of them may be content.
 func appendDetails(b []byte, details map[string]any) []byte {
+	if len(details) == 0 {
+		return b
+	}
 	first := true
-	for _, k := range sortedKeys(details) {
+	for _, k := range slices.Sorted(maps.Keys(details)) {
 		var value []byte
 		switch v := details[k].(type) {
 		case string:
@@ -123,25 +127,15 @@ func appendDetails(b []byte, details map[string]any) []byte {
 	return b
 }
 
-func sortedKeys[V any](m map[string]V) []string {
-	if len(m) == 0 {
-		return nil
-	}
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
 const hexDigits = "0123456789abcdef"
 
 // appendString writes s as a JSON string (RFC 8259 section 7): an id from
 // outside can neither end the string nor the line.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
-	for i := 0; i < len(s); {
+	i := plain(s)
+	b = append(b, s[:i]...)
+	for i < len(s) {
 		c := s[i]
 		switch {
 		case c == '"' || c == '\\':
@@ -167,4 +161,15 @@ func appendString(b []byte, s string) []byte {
 		i++
 	}
 	return append(b, '"')
+}
+
+// plain returns how much of s, from its beginning, is written as it is: all of
+// it as nearly always.
+func plain(s string) int {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
+			return i
+		}
+	}
+	return len(s)
 }

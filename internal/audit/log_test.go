@@ -23,8 +23,8 @@ func record(exchange string) *pipeline.Record {
 		Policy: "customer-api", Step: "mask", Filter: "pii", Phase: filters.ResponseBody, Mode: pipeline.Enforce,
 		Decision: filters.Decision{
 			Verdict:  filters.Changed,
-			Findings: map[string]int{"US_SSN": 1, "EMAIL_ADDRESS": 3},
-			Actions:  map[string]int{"mask": 4},
+			Findings: filters.Counts{{Name: "EMAIL_ADDRESS", N: 3}, {Name: "US_SSN", N: 1}},
+			Actions:  filters.Counts{{Name: "mask", N: 4}},
 			Details:  map[string]any{"score": 0.5, "kind": "json", "whole": true, "n": 3, "left out": []string{"x"}},
 		},
 		Duration: 212900 * time.Nanosecond,

@@ -39,7 +39,8 @@ const (
 	maxResets = 4000
 
 	handshakeTimeout = 10 * time.Second
-	writeTimeout     = 30 * time.Second
+	// writeTimeout is how long a write may take, or a little less.
+	writeTimeout = 30 * time.Second
 )
 
 // connError ends a connection.
@@ -73,12 +74,14 @@ type conn struct {
 	ungranted  int
 	resets     int
 	resetsFrom time.Time
+	retired    []*Stream // whose memory is there for others
 
 	mu       sync.Mutex
 	written  sync.Cond // out was written, or the last stream has gone
 	out      []byte
 	spare    []byte
-	answers  int // in out, to frames that want one
+	deadline time.Time // of writing; the writer's
+	answers  int       // in out, to frames that want one
 	writing  bool
 	failed   error
 	streams  map[uint32]*Stream
@@ -87,6 +90,10 @@ type conn struct {
 	peer     peerSettings
 	draining bool
 	closed   bool
+	// alarm is the one timer of all streams. It goes off at alarmAt; zero: it
+	// is not set.
+	alarm   *time.Timer
+	alarmAt time.Time
 }
 
 // peerSettings are what the peer has announced.
@@ -135,6 +142,9 @@ func (c *conn) serve() {
 	c.mu.Lock()
 	for len(c.streams) > 0 { // sessions that are at work end before their server
 		c.written.Wait()
+	}
+	if c.alarm != nil {
+		c.alarm.Stop()
 	}
 	c.mu.Unlock()
 	c.srv.leave(c)
@@ -332,7 +342,7 @@ func (c *conn) unblock() {
 		}
 		if !s.busy && (len(s.queue) > 0 || s.ended) {
 			s.busy = true
-			go c.workApart(s)
+			c.goApart(s)
 		}
 	}
 	clear(c.blocked[len(kept):])
@@ -404,7 +414,7 @@ func (c *conn) open(id uint32, block []byte, ends bool) error {
 	if refused {
 		return nil
 	}
-	s := newStream(c, id)
+	s, spent := c.newStream(id, pathOf(c.fields))
 	h := s.accept(c.fields, c.fieldBytes)
 	if h == nil {
 		return nil
@@ -413,11 +423,81 @@ func (c *conn) open(id uint32, block []byte, ends bool) error {
 	s.window = c.peer.window
 	c.streams[id] = s
 	c.mu.Unlock()
-	s.session = h.Open(s)
+	session := h.Open(s, spent)
+	c.mu.Lock()
+	s.session = session
+	c.setAlarm(s.endAt)
+	c.mu.Unlock()
 	if ends {
 		c.end(s, false)
 	}
 	return nil
+}
+
+func pathOf(fields []hpack.HeaderField) (path string) {
+	for _, f := range fields {
+		if f.Name == ":path" {
+			path = f.Value
+		}
+	}
+	return path
+}
+
+// setAlarm has the alarm go off at a time, or before; not because of a zero
+// one. The lock is held.
+func (c *conn) setAlarm(at time.Time) {
+	if at.IsZero() || !c.alarmAt.IsZero() && !at.Before(c.alarmAt) {
+		return
+	}
+	c.alarmAt = at
+	if c.alarm == nil {
+		c.alarm = time.AfterFunc(time.Until(at), c.ring)
+	} else {
+		c.alarm.Reset(time.Until(at))
+	}
+}
+
+// ring runs when the alarm goes off. It wakes the sessions whose time has
+// come, and ends the streams whose time is over.
+func (c *conn) ring() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.alarmAt = time.Time{}
+	now := time.Now()
+	var next time.Time
+	for _, s := range c.streams {
+		if s.session == nil {
+			next = now // it is just being opened
+			continue
+		}
+		if due(&s.wakeAt, now) {
+			s.known = true
+			go s.session.Woken()
+		}
+		if due(&s.endAt, now) {
+			s.known = true
+			go s.End(errTimeout)
+		}
+		next = earlier(earlier(next, s.wakeAt), s.endAt)
+	}
+	c.setAlarm(next)
+}
+
+// earlier returns the earlier of two times, of which zero is never.
+func earlier(a, b time.Time) time.Time {
+	if b.IsZero() || !a.IsZero() && a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// due reports whether a time has come, and then takes it away.
+func due(at *time.Time, now time.Time) bool {
+	if at.IsZero() || now.Before(*at) {
+		return false
+	}
+	*at = time.Time{}
+	return true
 }
 
 func (c *conn) reset(h frameHeader, payload []byte) error {
@@ -516,7 +596,7 @@ func (c *conn) flush() {
 		buf := c.out
 		c.out, c.answers = c.spare[:0], 0
 		c.mu.Unlock()
-		_ = c.nc.SetWriteDeadline(time.Now().Add(writeTimeout))
+		c.extend()
 		_, err := c.nc.Write(buf)
 		c.mu.Lock()
 		c.writing = false
@@ -530,6 +610,16 @@ func (c *conn) flush() {
 		c.written.Broadcast()
 	}
 	c.mu.Unlock()
+}
+
+// extend sees to it that a write has nearly all of its time: to set a deadline
+// for each costs more. It is the writer's.
+func (c *conn) extend() {
+	now := time.Now()
+	if c.deadline.Sub(now) < writeTimeout-time.Second {
+		c.deadline = now.Add(writeTimeout)
+		_ = c.nc.SetWriteDeadline(c.deadline)
+	}
 }
 
 // drain tells the peer to open no more streams, and closes when the last has

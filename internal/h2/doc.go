@@ -8,6 +8,10 @@
 // that is large, are worked on by a goroutine that lives as long as there is
 // work for the stream.
 //
+// What has been a stream and its session is used for the next one of the
+// connection, where nobody but the connection's reader ever had it: one that
+// was worked on apart, or whose time was up, is left alone.
+//
 // What is bounded, by connection: streams, the size of a header block and of a
 // message, what a stream may send ahead (its window), what waits to be
 // written (the reader stops reading), and how many streams a peer may reset

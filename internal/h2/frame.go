@@ -81,6 +81,12 @@ func appendFrameHeader(dst []byte, length int, kind, flags uint8, stream uint32)
 		byte(stream>>24), byte(stream>>16), byte(stream>>8), byte(stream))
 }
 
+// setLength sets the length in a frame's header, for a frame that is written
+// before it is known how long it is.
+func setLength(header []byte, length int) {
+	header[0], header[1], header[2] = byte(length>>16), byte(length>>8), byte(length)
+}
+
 func appendSetting(dst []byte, id uint16, value uint32) []byte {
 	dst = binary.BigEndian.AppendUint16(dst, id)
 	return binary.BigEndian.AppendUint32(dst, value)

@@ -123,30 +123,29 @@ func (s *Stream) writePending() {
 
 // finish sends the status that ends the stream. The lock is held.
 func (s *Stream) finish() {
-	st := s.status
-	end := s.appendTrailers(nil, st)
 	if s.waiting {
-		s.trailers = end
+		s.trailers = s.appendTrailers(nil, s.status)
 		return
 	}
-	s.c.out = append(s.c.out, end...)
+	s.c.out = s.appendTrailers(s.c.out, s.status)
 }
 
 // appendTrailers appends the frames that end a stream with a status; nil is
 // OK.
 func (s *Stream) appendTrailers(dst []byte, st *status.Status) []byte {
-	var block []byte
+	start := len(dst)
+	dst = appendFrameHeader(dst, 0, frameHeaders, flagEndHeaders|flagEndStream, s.id)
+	block := len(dst)
 	if !s.begun {
-		block = append(block, responseHeaders...)
+		dst = append(dst, responseHeaders...)
 	}
 	if st == nil || st.Code() == codes.OK {
-		block = append(block, statusOK...)
+		dst = append(dst, statusOK...)
 	} else {
-		block = literal(block, "grpc-status", strconv.Itoa(int(st.Code())))
-		block = literal(block, "grpc-message", encodeMessage(st.Message()))
+		dst = literal(dst, "grpc-status", strconv.Itoa(int(st.Code())))
+		dst = literal(dst, "grpc-message", encodeMessage(st.Message()))
 	}
-	dst = appendFrameHeader(dst, len(block), frameHeaders, flagEndHeaders|flagEndStream, s.id)
-	dst = append(dst, block...)
+	setLength(dst[start:], len(dst)-block)
 	if !s.ended || s.status != nil {
 		// The client has not said that it has finished; it need not.
 		dst = appendReset(dst, s.id, NoError)

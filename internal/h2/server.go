@@ -13,8 +13,10 @@ import (
 
 // Handler opens a session for each stream of one method.
 type Handler interface {
-	// Open is called on the connection's goroutine, and must not wait.
-	Open(s *Stream) Session
+	// Open is called on the connection's goroutine, and must not wait. spent,
+	// where not nil, is a session of the handler's that has been closed, and
+	// that nobody else has: its memory can be used again.
+	Open(s *Stream, spent Session) Session
 }
 
 // Session is the work on one stream. Its methods are called one at a time.
@@ -30,6 +32,9 @@ type Session interface {
 	// Waits reports whether Message or Close may wait for something. They are
 	// then called on a goroutine of the stream's own.
 	Waits() bool
+	// Woken is called at the time that was asked for by Stream.Wake, on another
+	// goroutine than the rest, and while that may go on.
+	Woken()
 }
 
 // ErrApart is Message's error for a message of which it has turned out that it

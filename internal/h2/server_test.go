@@ -34,11 +34,12 @@ const method = "/test.Echo/Echo"
 type echo struct {
 	waits          bool
 	opened, closed atomic.Int32
+	woken          atomic.Int32
 	// hold is waited for by messages that say "wait".
 	hold chan struct{}
 }
 
-func (e *echo) Open(s *h2.Stream) h2.Session {
+func (e *echo) Open(s *h2.Stream, _ h2.Session) h2.Session {
 	e.opened.Add(1)
 	return &echoing{e: e, s: s}
 }
@@ -50,6 +51,8 @@ type echoing struct {
 }
 
 func (e *echoing) Waits() bool { return e.e.waits }
+
+func (e *echoing) Woken() { e.e.woken.Add(1) }
 
 func (e *echoing) Close(error) { e.e.closed.Add(1) }
 
@@ -64,6 +67,11 @@ func (e *echoing) Message(b []byte) error {
 	case v == "apart" && !e.apart:
 		e.apart = true
 		return h2.ErrApart
+	case v == "wake":
+		e.s.Wake(time.Now().Add(time.Hour))
+		e.s.Wake(time.Now().Add(10 * time.Millisecond))
+	case v == "watch":
+		_ = e.s.Context().Done()
 	case v == "fail":
 		return status.Error(codes.FailedPrecondition, "as told: 100 %")
 	case v == "wait":

@@ -54,7 +54,7 @@ func (ss *services) handler(path string) Handler {
 }
 
 // Open implements Handler: the method runs on a goroutine of its own.
-func (m method) Open(s *Stream) Session {
+func (m method) Open(s *Stream, _ Session) Session {
 	md := metadata.MD{}
 	for _, f := range s.header {
 		md.Append(f.Name, f.Value)
@@ -81,6 +81,9 @@ type call struct {
 
 // Waits implements Session.
 func (c *call) Waits() bool { return true }
+
+// Woken implements Session.
+func (c *call) Woken() {}
 
 // Message implements Session: it waits until the method takes the message.
 // What comes after a method has returned is for nobody.

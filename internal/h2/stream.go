@@ -28,9 +28,7 @@ type Stream struct {
 	session Session
 	method  string
 	header  []Field
-	ctx     context.Context
-	cancel  context.CancelFunc
-	expiry  *time.Timer
+	ctx     streamContext
 
 	// The reader's: a message that has come in part. prefix is its first five
 	// bytes.
@@ -56,15 +54,58 @@ type Stream struct {
 	gone      bool // the peer does not want an answer any more
 	begun     bool // the headers are out
 	status    *status.Status
-	trailers  []byte // to be sent after what is pending
+	trailers  []byte    // to be sent after what is pending
+	wakeAt    time.Time // when the session is to be woken; zero: not
+	endAt     time.Time // when the call's time is over; zero: never
+	// known: somebody besides the reader has, or had, the stream. Its memory is
+	// not used for another then.
+	known bool
 }
 
-func newStream(c *conn, id uint32) *Stream {
-	return &Stream{c: c, id: id, credit: streamWindow}
+// newStream returns a stream to begin, in the memory of one that has ended
+// where there is one. spent is that one's session, where it was of the same
+// method.
+func (c *conn) newStream(id uint32, method string) (s *Stream, spent Session) {
+	n := len(c.retired)
+	if n == 0 {
+		return &Stream{c: c, id: id, method: method, credit: streamWindow}, nil
+	}
+	s = c.retired[n-1]
+	c.retired[n-1], c.retired = nil, c.retired[:n-1]
+	if s.method == method {
+		spent = s.session
+	}
+	// Nothing of the one before is left but room.
+	clear(s.header)
+	*s = Stream{c: c, id: id, method: method, credit: streamWindow, header: s.header[:0]}
+	return s, spent
+}
+
+// maxRetired is how many streams that have ended a connection keeps for others
+// to come.
+const maxRetired = 64
+
+// retire keeps a stream for another to come. It is the reader's, for a stream
+// whose session has been closed and that nobody but the reader has ever had:
+// then the reader's next one is the first to touch it again.
+func (c *conn) retire(s *Stream) {
+	if len(c.retired) < maxRetired && !s.ctx.used() {
+		c.retired = append(c.retired, s)
+	}
 }
 
 // Context ends when the stream does.
-func (s *Stream) Context() context.Context { return s.ctx }
+func (s *Stream) Context() context.Context { return &s.ctx }
+
+// Wake has the session woken at a time, once. Of several times that have not
+// come yet, the earliest counts.
+func (s *Stream) Wake(at time.Time) {
+	c := s.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.wakeAt = earlier(s.wakeAt, at)
+	c.setAlarm(s.wakeAt)
+}
 
 // Header returns the first value of a header (gRPC's metadata), or "".
 func (s *Stream) Header(name string) string {
@@ -93,7 +134,6 @@ func (s *Stream) accept(fields []hpack.HeaderField, size int) Handler {
 	for _, f := range fields {
 		switch f.Name {
 		case ":path":
-			s.method = f.Value
 		case ":method":
 			verb = f.Value
 		case "content-type":
@@ -121,9 +161,8 @@ func (s *Stream) accept(fields []hpack.HeaderField, size int) Handler {
 	if h == nil {
 		return refuse(codes.Unimplemented, "unknown method")
 	}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if timeout > 0 {
-		s.expiry = time.AfterFunc(timeout, func() { s.End(errTimeout) })
+		s.endAt = time.Now().Add(timeout)
 	}
 	return h
 }
@@ -135,6 +174,7 @@ var errTimeout = status.Error(codes.DeadlineExceeded, "the call's time is over")
 func (s *Stream) End(err error) {
 	c := s.c
 	c.mu.Lock()
+	s.known = true
 	s.stop(err)
 	if s.trailers == nil {
 		s.pending = nil // nobody has taken it
@@ -143,7 +183,7 @@ func (s *Stream) End(err error) {
 	work := !s.busy
 	s.busy = true
 	c.mu.Unlock()
-	s.cancel()
+	s.ctx.end()
 	if work {
 		c.work(s)
 		c.flush()
@@ -159,8 +199,21 @@ func parseTimeout(v string) time.Duration {
 	if err != nil || n < 0 {
 		return 0
 	}
-	unit := map[byte]time.Duration{'H': time.Hour, 'M': time.Minute, 'S': time.Second,
-		'm': time.Millisecond, 'u': time.Microsecond, 'n': time.Nanosecond}[v[len(v)-1]]
+	var unit time.Duration
+	switch v[len(v)-1] {
+	case 'H':
+		unit = time.Hour
+	case 'M':
+		unit = time.Minute
+	case 'S':
+		unit = time.Second
+	case 'm':
+		unit = time.Millisecond
+	case 'u':
+		unit = time.Microsecond
+	case 'n':
+		unit = time.Nanosecond
+	}
 	return max(time.Duration(n)*unit, 1)
 }
 
@@ -213,7 +266,7 @@ func (c *conn) deliver(s *Stream, msg []byte) {
 		s.enqueue(msg)
 		if !s.busy && !s.waiting {
 			s.busy = true
-			go c.workApart(s)
+			c.goApart(s)
 		}
 		c.mu.Unlock()
 		return
@@ -224,7 +277,7 @@ func (c *conn) deliver(s *Stream, msg []byte) {
 	c.mu.Lock()
 	if errors.Is(err, ErrApart) && !s.ended {
 		s.enqueue(msg)
-		go c.workApart(s)
+		c.goApart(s)
 		c.mu.Unlock()
 		return
 	}
@@ -294,16 +347,20 @@ func (c *conn) end(s *Stream, gone bool) {
 	if s.busy || s.waiting {
 		c.mu.Unlock()
 		if gone {
-			s.cancel()
+			s.ctx.end()
 		}
 		return
 	}
 	s.busy = true
+	apart := s.session.Waits()
+	if apart {
+		s.known = true
+	}
 	c.mu.Unlock()
 	if gone {
-		s.cancel()
+		s.ctx.end()
 	}
-	if s.session.Waits() {
+	if apart {
 		go c.workApart(s)
 		return
 	}
@@ -327,6 +384,13 @@ func (c *conn) drop(s *Stream) {
 // work deals with what is queued for a stream, and closes its session at the
 // end. The caller has made it busy.
 func (c *conn) work(s *Stream) { c.workOn(s, false) }
+
+// goApart begins to work on a goroutine of the stream's own. The caller has
+// made it busy, and holds the lock.
+func (c *conn) goApart(s *Stream) {
+	s.known = true
+	go c.workApart(s)
+}
 
 // workApart is work on a goroutine of the stream's own.
 func (c *conn) workApart(s *Stream) {
@@ -376,19 +440,21 @@ func (c *conn) workOn(s *Stream, apart bool) {
 		break
 	}
 	// Nothing is sent any more, and it stays busy: nobody else comes here.
-	_ = s.guard(func() { s.session.Close(s.why()) })
-	s.cancel()
-	if s.expiry != nil {
-		s.expiry.Stop()
-	}
+	s.close()
+	s.ctx.end()
 	c.mu.Lock()
 	if !s.gone {
 		s.finish()
 	}
-	if s.trailers == nil {
+	removed := s.trailers == nil
+	if removed {
 		c.remove(s)
 	}
+	known := s.known
 	c.mu.Unlock()
+	if removed && !known {
+		c.retire(s)
+	}
 }
 
 // why is how the stream has ended.
@@ -421,20 +487,27 @@ func (c *conn) remove(s *Stream) {
 
 // call gives the session a message.
 func (s *Stream) call(msg []byte) (err error) {
-	if failed := s.guard(func() { err = s.session.Message(msg) }); failed != nil {
-		return failed
-	}
-	return err
+	defer s.guard(&err)
+	return s.session.Message(msg)
 }
 
-// guard turns a panic into an error: it costs one stream.
-func (s *Stream) guard(f func()) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.c.srv.opt.Panicked(s.session, p)
-			err = status.Error(codes.Internal, "internal error")
-		}
-	}()
-	f()
-	return nil
+// close closes the session.
+func (s *Stream) close() {
+	var err error // which nobody is there for
+	defer s.guard(&err)
+	s.session.Close(s.why())
+}
+
+// guard turns a panic into an error: it costs one stream. It is to be deferred
+// itself.
+func (s *Stream) guard(err *error) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	s.c.mu.Lock()
+	s.known = true // what the session has left behind is not known
+	s.c.mu.Unlock()
+	s.c.srv.opt.Panicked(s.session, p)
+	*err = status.Error(codes.Internal, "internal error")
 }

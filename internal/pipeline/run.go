@@ -49,14 +49,22 @@ type Run struct {
 	// Room for what is handed to filters and to the recorder, one at a time.
 	ledger filters.Ledger
 	rec    Record
+	sum    Summary
 }
 
 // NewRun starts the work on ex.
 func NewRun(ex *filters.Exchange, c Chains, opt Options) *Run {
+	r := new(Run)
+	r.Start(ex, c, opt)
+	return r
+}
+
+// Start starts the work on ex. r is a zero Run.
+func (r *Run) Start(ex *filters.Exchange, c Chains, opt Options) {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	r := &Run{ex: ex, chains: c, opt: opt, limits: opt.Limits.WithDefaults()}
+	r.ex, r.chains, r.opt, r.limits = ex, c, opt, opt.Limits.WithDefaults()
 	r.lanes[filters.Request].steps = c.Request
 	r.lanes[filters.Response].steps = c.Response
 	for _, steps := range [][]*Step{c.Response, c.Log} {
@@ -67,7 +75,6 @@ func NewRun(ex *filters.Exchange, c Chains, opt Options) *Run {
 			}
 		}
 	}
-	return r
 }
 
 // Waits reports whether a step may wait for something outside.
@@ -435,7 +442,7 @@ func (r *Run) Finish(ctx context.Context) {
 		}
 	}
 	if r.opt.Recorder != nil {
-		sum := Summary{
+		r.sum = Summary{
 			Exchange: r.ex, Set: r.chains.Set, Duration: r.opt.Now().Sub(r.ex.Started),
 			RequestBytes:  r.lanes[filters.Request].received,
 			ResponseBytes: r.lanes[filters.Response].received,
@@ -446,7 +453,7 @@ func (r *Run) Finish(ctx context.Context) {
 			Reached:       r.reached,
 			Unprocessed:   r.unprocessed,
 		}
-		r.opt.Recorder.Exchange(&sum)
+		r.opt.Recorder.Exchange(&r.sum)
 	}
 }
 

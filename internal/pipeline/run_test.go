@@ -74,7 +74,7 @@ func (s *upperStream) Close(_ context.Context, led *filters.Ledger) (filters.Dec
 	if s.n == 0 {
 		return filters.Decision{}, nil
 	}
-	return filters.Decision{Verdict: filters.Changed, Actions: map[string]int{"upper": s.n}}, nil
+	return filters.Decision{Verdict: filters.Changed, Actions: filters.Counts{{Name: "upper", N: s.n}}}, nil
 }
 
 var streamed = fake{needs: filters.Needs{Body: filters.StreamedBody}}

@@ -20,7 +20,7 @@ func (r *Run) strip(l *lane, d filters.Direction, fields *filters.Headers) {
 				continue
 			}
 			l.commit(r.ex, d, r.ex.Phase, &led)
-			r.record(s, r.opt.Now(), 0, filters.Decision{Verdict: filters.Changed, Reason: "headers that only Sluice sets", Actions: map[string]int{"strip": len(led.Changes)}}, "")
+			r.record(s, r.opt.Now(), 0, filters.Decision{Verdict: filters.Changed, Reason: "headers that only Sluice sets", Actions: filters.Counts{{Name: "strip", N: len(led.Changes)}}}, "")
 		}
 	}
 }

@@ -204,11 +204,11 @@ func (m *Metrics) Decision(r *pipeline.Record) {
 	if r.Decision.Verdict != filters.Skipped {
 		s.seconds.Observe(r.Duration.Seconds())
 	}
-	for name, n := range r.Decision.Findings {
-		m.entities.of(name).Add(float64(max(n, 0)))
+	for _, c := range r.Decision.Findings {
+		m.entities.of(c.Name).Add(float64(max(c.N, 0)))
 	}
-	for name, n := range r.Decision.Actions {
-		m.actions.of(name).Add(float64(max(n, 0)))
+	for _, c := range r.Decision.Actions {
+		m.actions.of(c.Name).Add(float64(max(c.N, 0)))
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 func record(step string) *pipeline.Record {
 	return &pipeline.Record{
 		Policy: "customer-api", Step: step, Filter: "pii", Phase: filters.ResponseBody, Mode: pipeline.Enforce,
-		Decision: filters.Decision{Verdict: filters.Changed, Findings: map[string]int{"EMAIL_ADDRESS": 3}, Actions: map[string]int{"mask": 3}},
+		Decision: filters.Decision{Verdict: filters.Changed, Findings: filters.Counts{{Name: "EMAIL_ADDRESS", N: 3}}, Actions: filters.Counts{{Name: "mask", N: 3}}},
 		Duration: 120 * time.Microsecond,
 	}
 }
@@ -113,7 +113,7 @@ func TestNamesFromFiltersAreBounded(t *testing.T) {
 	m := NewMetrics()
 	for i := range maxNames + 20 {
 		r := record("mask")
-		r.Decision.Findings = map[string]int{fmt.Sprint("E", i): 1}
+		r.Decision.Findings = filters.Counts{{Name: fmt.Sprint("E", i), N: 1}}
 		m.Decision(r)
 	}
 	wantLines(t, scrape(t, m), `sluice_entities_total{entity="other"} 20`)

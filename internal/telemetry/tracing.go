@@ -198,8 +198,8 @@ func (t *Tracing) Decision(r *pipeline.Record) {
 	if r.Decision.Reason != "" {
 		s.attribute("sluice.reason", r.Decision.Reason)
 	}
-	for name, n := range r.Decision.Findings {
-		s.attributeInt("sluice.findings.", name, int64(n))
+	for _, f := range r.Decision.Findings {
+		s.attributeInt("sluice.findings.", f.Name, int64(f.N))
 	}
 	if len(r.Decision.Details) > 0 {
 		s.modelAttributes(r.Decision.Details)

@@ -148,7 +148,7 @@ func play(tr *Tracing, ex *filters.Exchange) {
 		tr.Decision(&pipeline.Record{
 			Time: time.Unix(1001, 0), Duration: time.Millisecond, Exchange: ex.ID, In: ex,
 			Policy: "customer-api", Step: step, Filter: "pii", Phase: filters.ResponseBody, Mode: pipeline.Enforce,
-			Decision: filters.Decision{Verdict: filters.Failed, Reason: "timeout", Findings: map[string]int{"US_SSN": 2}, Details: map[string]any{
+			Decision: filters.Decision{Verdict: filters.Failed, Reason: "timeout", Findings: filters.Counts{{Name: "US_SSN", N: 2}}, Details: map[string]any{
 				"provider": "main", "model": "large", "input_tokens": 1200, "cost_usd": 0.25, "unknown": "left out",
 			}},
 		})
