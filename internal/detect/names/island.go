@@ -19,7 +19,7 @@ type island struct {
 	// lower and upper say that all words in it and around it are written so.
 	lower, upper bool
 	// left and right are the hashes of the words next to it.
-	left, right [2]uint64
+	left, right uint64
 }
 
 // form is how the island and what is around it are written.
@@ -238,9 +238,10 @@ func (s *Tagger) glued(t *token) bool {
 }
 
 // next finds the island that begins at or after token i, with lim the tokens
-// that are decided on. ok is false where there is none, or where more text may
-// still change it; held is then the token from which on to hold.
-func (s *Tagger) next(i, lim int, end bool) (is island, held int, ok bool) {
+// that are decided on, and says from where to where it is. ok is false where
+// there is none, or where more text may still change it; held is then the token
+// from which on to hold.
+func (s *Tagger) next(is *island, i, lim int, end bool) (held int, ok bool) {
 	for k := s.candidate(i, lim); k < lim; k = s.candidate(k+1, lim) {
 		if s.roleOf(k) != starts {
 			continue
@@ -275,16 +276,16 @@ func (s *Tagger) next(i, lim int, end bool) (is island, held int, ok bool) {
 				need = to + reach
 			}
 			if need > lim && !s.barred(to, lim) {
-				return is, from, false
+				return from, false
 			}
 		}
-		is = island{from: from, to: to}
-		return is, 0, true
+		is.from, is.to = from, to
+		return 0, true
 	}
 	if end {
-		return is, lim, false
+		return lim, false
 	}
-	return is, s.leftOf(lim, i), false
+	return s.leftOf(lim, i), false
 }
 
 // abbreviated reports whether the dot behind token i may be of the name: that

@@ -59,10 +59,10 @@ type Model struct {
 		from  [Labels][Labels]int32
 	}
 	odds struct {
-		first    [Labels]float32
-		from, to [Labels][Labels]float32
+		first    [Labels]float64
+		from, to [Labels][Labels]float64
 	}
-	exps  [1024]float32 // see exp
+	exps  [1024]float64 // see exp
 	bonus int32         // rememberedBonus
 }
 

@@ -168,7 +168,7 @@ func (m *Model) prepare(weights []byte) {
 	}
 	for p := range m.Move {
 		for l, v := range m.Move[p] {
-			odds, way := float32(math.Exp(float64(v))), int32(math.Round(float64(v/m.Scale)*pathScale))<<labelBits
+			odds, way := math.Exp(float64(v)), int32(math.Round(float64(v/m.Scale)*pathScale))<<labelBits
 			if p == Labels {
 				m.odds.first[l], m.way.first[l] = odds, way
 				continue
@@ -178,7 +178,7 @@ func (m *Model) prepare(weights []byte) {
 		}
 	}
 	for d := range m.exps {
-		m.exps[d] = float32(math.Exp(-float64(d) * float64(m.Scale)))
+		m.exps[d] = math.Exp(-float64(d) * float64(m.Scale))
 	}
 	m.bonus = m.steps(rememberedBonus)
 }
@@ -187,7 +187,7 @@ func (m *Model) prepare(weights []byte) {
 func (m *Model) steps(v float64) int32 { return int32(math.Round(v / float64(m.Scale))) }
 
 // exp is e to the power of -d steps of the scale.
-func (m *Model) exp(d int32) float32 {
+func (m *Model) exp(d int32) float64 {
 	if uint32(d) < uint32(len(m.exps)) {
 		return m.exps[d]
 	}
