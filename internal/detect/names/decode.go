@@ -61,7 +61,8 @@ const plainGap = 60
 
 // score sums up what speaks for each label of the tokens of an island. Where
 // the words by themselves, or with the field and what stands around the island,
-// are all plain, it reports false: there is no name in it.
+// are all plain, or where no label is worth it at the end, it reports false:
+// there is no name in it.
 func (m *Model) score(s *Tagger, is *island) bool {
 	n := is.to - is.from
 	toks, sums := s.toks[is.from:is.to], s.sums[:is.to-is.from]
@@ -89,6 +90,7 @@ func (m *Model) score(s *Tagger, is *island) bool {
 	if plain {
 		return false
 	}
+	idle := true
 	for k := range n {
 		m.addNear(s, &sums[k], is, is.from+k)
 		e := &s.scores[k]
@@ -104,8 +106,16 @@ func (m *Model) score(s *Tagger, is *island) bool {
 			e[BeginLabel(Person)] += m.bonus
 			e[BeginLabel(Person)+1] += m.bonus
 		}
+		idle = idle && e[0]-best(e) > m.idle
 	}
-	return true
+	return !idle
+}
+
+// best is what the best label but 0 is worth.
+func best(e *[Labels]int32) int32 {
+	v := max(max(e[1], e[2]), max(e[3], e[4]))
+	w := max(max(e[5], e[6]), max(e[7], e[8]))
+	return max(max(v, w), max(e[9], e[10]))
 }
 
 // The best way to a token and a label is worth a whole number, so that the

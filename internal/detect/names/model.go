@@ -64,6 +64,9 @@ type Model struct {
 	}
 	exps  [1024]float64 // see exp
 	bonus int32         // rememberedBonus
+	// idle is by how many steps the label 0 has to be ahead of all others of
+	// each token, so that no way leads to another.
+	idle int32
 }
 
 // magic begins a model; its last byte is the format.

@@ -59,11 +59,7 @@ func (s *sum) labels(e *[Labels]int32) {
 func (s *sum) gap() int32 {
 	var e [Labels]int32
 	s.labels(&e)
-	top := e[1]
-	for _, v := range e[2:] {
-		top = max(top, v)
-	}
-	return e[0] - top
+	return e[0] - best(&e)
 }
 
 // ownBits is the size of owns.
@@ -181,6 +177,16 @@ func (m *Model) prepare(weights []byte) {
 		m.exps[d] = math.Exp(-float64(d) * float64(m.Scale))
 	}
 	m.bonus = m.steps(rememberedBonus)
+	// What a token can win with another label, by the moves to it and from it.
+	to, from := int32(0), int32(0)
+	for l := 1; l < Labels; l++ {
+		to = max(to, m.way.first[l]-m.way.first[0])
+		from = max(from, m.way.from[0][l]-m.way.from[0][0])
+		for p := range Labels {
+			to = max(to, m.way.from[l][p]-m.way.from[0][0])
+		}
+	}
+	m.idle = (to+from)/pathUnit + 1
 }
 
 // steps gives a weight in steps of the model's scale.
