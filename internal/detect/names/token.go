@@ -444,24 +444,39 @@ scan:
 // hasWord reports whether there may be a word in a text: letters, and no digit
 // or underscore with them.
 func hasWord(text []byte) bool {
-	letters, others := false, false
+	seen := uint8(0)
 	for _, c := range text {
-		switch classOf[c] {
-		case lowerClass, upperClass:
-			letters = true
-		case digitClass, underClass:
-			others = true
-		case highClass:
-			return true
-		default:
-			if letters && !others {
+		part := partOf[c]
+		if seen |= part; part == 0 {
+			if seen == letterPart || seen >= highPart {
 				return true
 			}
-			letters, others = false, false
+			seen = 0
 		}
 	}
-	return letters && !others
+	return seen == letterPart || seen >= highPart
 }
+
+// What a byte may be a part of; 0 is nothing.
+const (
+	letterPart uint8 = 1 << iota
+	numberPart       // or what has an underscore
+	highPart
+)
+
+var partOf = func() (p [256]uint8) {
+	for b, class := range classOf {
+		switch class {
+		case lowerClass, upperClass:
+			p[b] = letterPart
+		case digitClass, underClass:
+			p[b] = numberPart
+		case highClass:
+			p[b] = highPart
+		}
+	}
+	return p
+}()
 
 // joins reports whether an apostrophe before rest is inside of a word: a
 // letter follows, and not the s of a genitive.
