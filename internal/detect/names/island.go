@@ -38,15 +38,12 @@ type role uint8
 
 const (
 	outside  role = iota
-	starts        // opens an island
 	weak          // belongs to one if it stands beside it
 	connects      // belongs to one only between others
+	starts        // opens an island, as those behind it may
 	ordinary      // starts, but where it begins a sentence it is weak
 	numbered      // starts beside a number, and is weak elsewhere
 )
-
-// opens reports whether a word by itself may open an island.
-func (r role) opens() bool { return r == starts || r == ordinary || r == numbered }
 
 // roleOf says what a word or a number is by itself.
 func roleOf(t *token) role {
@@ -128,6 +125,10 @@ func (t *token) rare() bool {
 	return t.kind == wordToken && t.attrs&(Common(3)|Title|Particle|Calendar) == 0
 }
 
+// opens reports whether a token by itself, or as it is remembered, may open an
+// island.
+func (t *token) opens() bool { return t.role >= starts || t.rare() }
+
 // remembers reports whether a token is a word of a name that was found before.
 func (s *Tagger) remembers(t *token) bool {
 	return s.mem != nil && t.rare() && s.mem.has(t.hash)
@@ -161,7 +162,7 @@ func (s *Tagger) beginsSentence(i int) bool {
 
 // candidate finds the first token from k on that roleOf may say starts of.
 func (s *Tagger) candidate(k, lim int) int {
-	if s.field.keyed || s.zipped() || s.mem.any() {
+	if s.field.keyed || s.zipped() {
 		for k < lim && !s.mayStart(&s.toks[k]) {
 			k++
 		}
@@ -177,9 +178,7 @@ func (s *Tagger) candidate(k, lim int) int {
 }
 
 func (s *Tagger) mayStart(t *token) bool {
-	return t.role.opens() ||
-		t.kind == wordToken && (s.field.keyed || s.remembers(t)) ||
-		t.kind == numberToken && s.zipped()
+	return t.opens() || t.kind == wordToken && s.field.keyed || t.kind == numberToken && s.zipped()
 }
 
 // zipped reports whether there is anything that says that a number is a postal

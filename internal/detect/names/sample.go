@@ -53,7 +53,7 @@ func (sm *Sampler) Samples(dst []Sample, text []byte, key string, gold []Gold, h
 	}
 	s.ts.starts = s.ts.starts[:0]
 	for j := range s.toks {
-		if s.toks[j].role.opens() {
+		if s.toks[j].opens() {
 			s.ts.starts = append(s.ts.starts, int32(j))
 		}
 	}

@@ -95,7 +95,7 @@ type tokens struct {
 	scratch []byte
 	list    []token
 	postal  bool    // one of list is postal
-	starts  []int32 // those of list that open islands by themselves
+	starts  []int32 // those of list that may open islands in any field
 }
 
 // padding is how many bytes behind a text may be read.
@@ -232,7 +232,7 @@ func (ts *tokens) known(list []token, buf []byte, i, n int, end, space bool) ([]
 		if !w.done {
 			w.token = ts.word(buf[at:i], 0, true, false)
 		}
-		if w.role.opens() {
+		if w.opens() {
 			ts.starts = append(ts.starts, int32(len(list)))
 		}
 		ts.postal = ts.postal || w.postal
@@ -248,7 +248,7 @@ func (ts *tokens) known(list []token, buf []byte, i, n int, end, space bool) ([]
 
 // push appends a word that was cut by itself.
 func (ts *tokens) push(list []token, t token) []token {
-	if t.role.opens() {
+	if t.opens() {
 		ts.starts = append(ts.starts, int32(len(list)))
 	}
 	return append(list, t)
