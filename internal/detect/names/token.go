@@ -151,9 +151,8 @@ func (ts *tokens) cut(buf []byte, from, n int, end bool) []token {
 				i = int(list[len(list)-1].end)
 				break
 			}
-			t := numbers[j-i]
-			t.start, t.end, t.space = int32(i), int32(j), space
-			list = append(list, t)
+			list = append(list, numbers[j-i])
+			list[len(list)-1].put(i, j, space, true)
 			i = j
 		case underClass:
 			list = append(list, ts.word(text, i, end, space))
@@ -164,7 +163,8 @@ func (ts *tokens) cut(buf []byte, from, n int, end bool) []token {
 				if !end && !utf8.FullRune(text[i:]) {
 					size = n - i
 				}
-				list = append(list, mark(i, i+size, 0x80, space, end || i+size < n))
+				list = append(list, marks[0x80])
+				list[len(list)-1].put(i, i+size, space, end || i+size < n)
 				i += size
 				break
 			}
@@ -193,18 +193,19 @@ func (ts *tokens) cut(buf []byte, from, n int, end bool) []token {
 			case ':':
 				p = ':'
 			}
-			list = append(list, mark(i, i+size, p, space, true))
+			list = append(list, marks[p])
+			list[len(list)-1].put(i, i+size, space, true)
 			i += size
 		default:
 			j := i + 1
 			for j < n && text[j] == c {
 				j++
 			}
-			t := mark(i, j, c, space, end || j < n)
-			if j-i > maxSpace {
+			list = append(list, marks[c])
+			t := &list[len(list)-1]
+			if t.put(i, j, space, end || j < n); j-i > maxSpace {
 				t.kind, t.role, t.done = longToken, outside, true
 			}
-			list = append(list, t)
 			i = j
 		}
 		space = false
@@ -237,8 +238,7 @@ func (ts *tokens) known(list []token, buf []byte, i, n int, end, space bool) ([]
 		}
 		ts.postal = ts.postal || w.postal
 		list = append(list, w.token)
-		t := &list[len(list)-1]
-		t.start, t.end, t.space = int32(at), int32(i), space
+		list[len(list)-1].put(at, i, space, true)
 		if c := classOf[buf[i+1]]; buf[i] != ' ' || c != lowerClass && c != upperClass {
 			return list, i
 		}
@@ -265,21 +265,21 @@ var numbers = func() (t [maxToken + 1]token) {
 	return t
 }()
 
-// mark is a token of punctuation.
-func mark(start, end int, punct byte, space, done bool) token {
-	t := token{start: int32(start), end: int32(end), kind: punctToken, shape: punctShape, punct: punct, hash: markHash[punct], space: space, done: done}
-	switch punct {
-	case ',', '.', '-', '\'', '/', '&', '#':
-		t.role = connects
-	}
-	return t
+// put puts a token where it is.
+func (t *token) put(start, end int, space, done bool) {
+	t.start, t.end, t.space, t.done = int32(start), int32(end), space, done
 }
 
-var markHash = func() (h [256]uint64) {
-	for c := range h {
-		h[c] = mixed(uint64(c) + 1<<32)
+// marks are the tokens of punctuation.
+var marks = func() (t [256]token) {
+	for c := range t {
+		t[c] = token{kind: punctToken, shape: punctShape, punct: byte(c), hash: mixed(uint64(c) + 1<<32)}
+		switch c {
+		case ',', '.', '-', '\'', '/', '&', '#':
+			t[c].role = connects
+		}
 	}
-	return h
+	return t
 }()
 
 // word cuts a word of any length and script, and looks it up.
