@@ -251,6 +251,6 @@ func (m *Model) behind(b *[Labels]float64) (to [Labels]float64) {
 const temperature = 1.3
 
 func tempered(p float32) float32 {
-	odds := math.Pow(float64(p)/max(1-float64(p), 1e-9), 1/temperature)
+	odds := math.Exp(math.Log(float64(p)/max(1-float64(p), 1e-9)) / temperature)
 	return float32(odds / (1 + odds))
 }
