@@ -152,7 +152,7 @@ func (ts *tokens) cut(buf []byte, from, n int, end bool) []token {
 				break
 			}
 			list = append(list, numbers[j-i])
-			list[len(list)-1].put(i, j, space, true)
+			list[len(list)-1].put(i, j, space)
 			i = j
 		case underClass:
 			list = append(list, ts.word(text, i, end, space))
@@ -164,7 +164,8 @@ func (ts *tokens) cut(buf []byte, from, n int, end bool) []token {
 					size = n - i
 				}
 				list = append(list, marks[0x80])
-				list[len(list)-1].put(i, i+size, space, end || i+size < n)
+				list[len(list)-1].put(i, i+size, space)
+				list[len(list)-1].done = end || i+size < n
 				i += size
 				break
 			}
@@ -194,7 +195,7 @@ func (ts *tokens) cut(buf []byte, from, n int, end bool) []token {
 				p = ':'
 			}
 			list = append(list, marks[p])
-			list[len(list)-1].put(i, i+size, space, true)
+			list[len(list)-1].put(i, i+size, space)
 			i += size
 		default:
 			j := i + 1
@@ -203,8 +204,11 @@ func (ts *tokens) cut(buf []byte, from, n int, end bool) []token {
 			}
 			list = append(list, marks[c])
 			t := &list[len(list)-1]
-			if t.put(i, j, space, end || j < n); j-i > maxSpace {
-				t.kind, t.role, t.done = longToken, outside, true
+			t.put(i, j, space)
+			if j-i > maxSpace {
+				t.kind, t.role = longToken, outside
+			} else if j == n {
+				t.done = end
 			}
 			i = j
 		}
@@ -238,7 +242,7 @@ func (ts *tokens) known(list []token, buf []byte, i, n int, end, space bool) ([]
 		}
 		ts.postal = ts.postal || w.postal
 		list = append(list, w.token)
-		list[len(list)-1].put(at, i, space, true)
+		list[len(list)-1].put(at, i, space)
 		if c := classOf[buf[i+1]]; buf[i] != ' ' || c != lowerClass && c != upperClass {
 			return list, i
 		}
@@ -266,14 +270,14 @@ var numbers = func() (t [maxToken + 1]token) {
 }()
 
 // put puts a token where it is.
-func (t *token) put(start, end int, space, done bool) {
-	t.start, t.end, t.space, t.done = int32(start), int32(end), space, done
+func (t *token) put(start, end int, space bool) {
+	t.start, t.end, t.space = int32(start), int32(end), space
 }
 
-// marks are the tokens of punctuation.
+// marks are the tokens of punctuation that goes no further.
 var marks = func() (t [256]token) {
 	for c := range t {
-		t[c] = token{kind: punctToken, shape: punctShape, punct: byte(c), hash: mixed(uint64(c) + 1<<32)}
+		t[c] = token{kind: punctToken, shape: punctShape, punct: byte(c), hash: mixed(uint64(c) + 1<<32), done: true}
 		switch c {
 		case ',', '.', '-', '\'', '/', '&', '#':
 			t[c].role = connects
