@@ -80,8 +80,8 @@ func (s *Tagger) hashOf(i int) uint64 {
 // around it.
 func (s *Tagger) islandFeatures(dst []uint32, is *island) []uint32 {
 	return append(dst,
-		feature(40, is.left[0], none),
-		feature(43, is.right[0], none))
+		feature(40, is.left, none),
+		feature(43, is.right, none))
 }
 
 // ownFeatures are those that are of a token alone, and of the island's form.
@@ -205,7 +205,7 @@ func (s *Tagger) moreFeatures(dst []uint32, is *island, i int, p2, n2 *token) []
 	dst = append(dst,
 		feature(5, p2.hash, none),
 		feature(6, n2.hash, none),
-		feature(42, is.left[0], class(t)))
+		feature(42, is.left, class(t)))
 	// Places of several words.
 	if in := s.phrase(i, is); in != 0 {
 		dst = append(dst, feature(47, in, uint64(t.shape)), feature(48, in, none))
@@ -227,26 +227,16 @@ func lengthOf(t *token) uint64 {
 	return 8
 }
 
-// cues finds the nearest words, or marks, before and behind an island.
+// cues finds the nearest word, or mark, before an island and what is behind it.
 func (s *Tagger) cues(is *island) {
-	n := 0
-	for d := 1; d <= 3 && n < 2; d++ {
+	is.left, is.right = 0, s.tok(is.to).hash
+	for d := 1; d <= 3; d++ {
 		t := s.tok(is.from - d)
 		if t.kind == punctToken && t.punct != ':' && t.punct != '=' && t.punct != '.' {
 			continue
 		}
-		is.left[n] = t.hash
-		n++
-		if t.kind == longToken || t == &edge {
-			break
-		}
-	}
-	for d := range is.right {
-		t := s.tok(is.to + d)
-		is.right[d] = t.hash
-		if t.kind == longToken || t == &edge {
-			break
-		}
+		is.left = t.hash
+		return
 	}
 }
 

@@ -33,13 +33,11 @@ type foundValue struct {
 	// words are the n different words in it that may be remembered, in order. Of
 	// before and taken a bit is for each: that it was remembered before, and
 	// that it is since, as of at.
-	words  [6]uint64
-	spans  [5]foundSpan // of which there are found
-	at     [6]uint8
-	before uint8
-	taken  uint8
-	n      uint8
-	found  uint8
+	n, before, taken uint8
+	found            uint8 // how many spans there are
+	at               [6]uint8
+	words            [6]uint64
+	spans            [5]foundSpan
 }
 
 type foundSpan struct {

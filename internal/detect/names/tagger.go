@@ -49,6 +49,8 @@ type Tagger struct {
 	form    [maxValue + 1]byte // see hashOfValue
 	field   *Field
 	mem     *Memory
+	against int32  // the bias, in steps of the model's scale
+	island  island // that is looked at
 	feats   []uint32
 	// dropWord hides a word's identity from the model, in training.
 	dropWord func(i int) bool
@@ -60,8 +62,8 @@ type Tagger struct {
 	back   [maxIslandTokens][Labels]uint8
 	label  [maxIslandTokens]uint8
 	sure   [maxIslandTokens]float32 // that a token is of a name
-	alpha  [maxIslandTokens][Labels]float32
-	emit   [maxIslandTokens][Labels]float32
+	alpha  [maxIslandTokens][Labels]float64
+	emit   [maxIslandTokens][Labels]float64
 }
 
 func newTagger(lex *Lexicon, f folder) *Tagger {
@@ -137,6 +139,10 @@ func (s *Tagger) begin(in *Input) {
 	if s.field == nil {
 		s.field = &noField
 	}
+	s.against = 0
+	if in.Bias != 0 {
+		s.against = s.m.steps(in.Bias)
+	}
 }
 
 // fill cuts text with what stands before it into tokens, and returns the
@@ -177,9 +183,10 @@ func appendTail(dst, b []byte, n int) []byte { return append(dst, b[max(0, len(b
 
 // piece looks at Text[at:end] and returns how many bytes of it are decided.
 func (s *Tagger) piece(dst []Span, ext []Extent, in *Input, at, end int, more bool) ([]Span, []Extent, int) {
+	is := &s.island
 	base, i, lim := s.fill(in.Before, in.Text[:at], in.Text[at:end], more)
 	for {
-		is, held, ok := s.next(i, lim, !more)
+		held, ok := s.next(is, i, lim, !more)
 		if !ok {
 			settled := len(s.buf)
 			if more && held < len(s.toks) {
@@ -187,8 +194,8 @@ func (s *Tagger) piece(dst []Span, ext []Extent, in *Input, at, end int, more bo
 			}
 			return dst, ext, settled - base
 		}
-		s.describe(&is)
-		dst = s.m.decode(s, dst, &is, in.Bias, at-base)
+		s.describe(is)
+		dst = s.m.decode(s, dst, is, at-base)
 		ext = append(ext, Extent{int(s.toks[is.from].start) + at - base, int(s.toks[is.to-1].end) + at - base})
 		i = is.to
 	}

@@ -59,11 +59,7 @@ func (s *sum) labels(e *[Labels]int32) {
 func (s *sum) gap() int32 {
 	var e [Labels]int32
 	s.labels(&e)
-	top := e[1]
-	for _, v := range e[2:] {
-		top = max(top, v)
-	}
-	return e[0] - top
+	return e[0] - best(&e)
 }
 
 // ownBits is the size of owns.
@@ -168,7 +164,7 @@ func (m *Model) prepare(weights []byte) {
 	}
 	for p := range m.Move {
 		for l, v := range m.Move[p] {
-			odds, way := float32(math.Exp(float64(v))), int32(math.Round(float64(v/m.Scale)*pathScale))<<labelBits
+			odds, way := math.Exp(float64(v)), int32(math.Round(float64(v/m.Scale)*pathScale))<<labelBits
 			if p == Labels {
 				m.odds.first[l], m.way.first[l] = odds, way
 				continue
@@ -178,16 +174,26 @@ func (m *Model) prepare(weights []byte) {
 		}
 	}
 	for d := range m.exps {
-		m.exps[d] = float32(math.Exp(-float64(d) * float64(m.Scale)))
+		m.exps[d] = math.Exp(-float64(d) * float64(m.Scale))
 	}
 	m.bonus = m.steps(rememberedBonus)
+	// What a token can win with another label, by the moves to it and from it.
+	to, from := int32(0), int32(0)
+	for l := 1; l < Labels; l++ {
+		to = max(to, m.way.first[l]-m.way.first[0])
+		from = max(from, m.way.from[0][l]-m.way.from[0][0])
+		for p := range Labels {
+			to = max(to, m.way.from[l][p]-m.way.from[0][0])
+		}
+	}
+	m.idle = (to+from)/pathUnit + 1
 }
 
 // steps gives a weight in steps of the model's scale.
 func (m *Model) steps(v float64) int32 { return int32(math.Round(v / float64(m.Scale))) }
 
 // exp is e to the power of -d steps of the scale.
-func (m *Model) exp(d int32) float32 {
+func (m *Model) exp(d int32) float64 {
 	if uint32(d) < uint32(len(m.exps)) {
 		return m.exps[d]
 	}
