@@ -51,6 +51,10 @@ type Scanner struct {
 	// a text without a name.
 	quiet   uint64
 	unnamed outlook
+	// all are all entities. A number of digits that needs no hint has leastDigits
+	// or more.
+	all         set
+	leastDigits int
 	// quietTimes: see findTimes.
 	quietTimes bool
 	timeSet    set
@@ -112,9 +116,21 @@ func New(opt Options) (*Scanner, error) {
 		return nil, err
 	}
 	s.findQuiet()
+	s.findLeast()
 	s.findTimes()
 	s.unnamed = s.outlookOf("")
 	return s, nil
+}
+
+// findLeast fills in all and leastDigits.
+func (s *Scanner) findLeast() {
+	for id := range s.names {
+		s.all.add(uint8(id))
+	}
+	const phone = 7
+	for s.leastDigits < phone && len(s.digits[s.leastDigits].alone) == 0 {
+		s.leastDigits++
+	}
 }
 
 // use puts a recogniser where its candidates are looked for.
