@@ -17,7 +17,7 @@ type number struct {
 	// where another one stands between others.
 	separator byte
 	differ    bool
-	digits    [maxNumber]byte
+	digits    [32]byte // maxNumber at most
 }
 
 // read is false where the text is anything else.
@@ -29,33 +29,33 @@ func (n *number) read(text []byte) bool {
 	if c := text[0]; c == '+' || c == '-' {
 		n.start, n.sign = 1, c
 	}
-	n.gaps, n.separators, n.separator, n.differ, n.groups = 0, 0, 0, false, 0
-	size, count := 0, 0
+	var gaps, separators uint64
+	separator, differ := byte(0), false
+	count, from, groups := 0, 0, 0
 	for _, c := range text[n.start:] {
 		if isDigit(c) {
-			n.digits[count] = c
+			n.digits[count&(len(n.digits)-1)] = c
 			count++
-			size++
 			continue
 		}
-		if size == 0 || n.groups == len(n.sizes)-1 || c != ' ' && c != '-' && c != '.' {
+		if count == from || groups == len(n.sizes)-1 || c != ' ' && c != '-' && c != '.' {
 			return false
 		}
-		if n.groups == 0 {
-			n.separator = c
+		if groups == 0 {
+			separator = c
 		}
-		n.differ = n.differ || c != n.separator
-		n.sizes[n.groups] = uint8(size)
-		n.groups++
-		n.gaps |= 1 << count
-		n.separators = n.separators<<8 | uint64(c)
-		size = 0
+		differ = differ || c != separator
+		n.sizes[groups&(len(n.sizes)-1)] = uint8(count - from)
+		groups++
+		gaps |= 1 << count
+		separators = separators<<8 | uint64(c)
+		from = count
 	}
-	if size == 0 {
+	if count == from {
 		return false
 	}
-	n.sizes[n.groups] = uint8(size)
-	n.groups++
+	n.sizes[groups&(len(n.sizes)-1)] = uint8(count - from)
+	n.gaps, n.separators, n.separator, n.differ, n.groups = gaps, separators, separator, differ, groups+1
 	n.n, n.end = count, len(text)
 	return true
 }

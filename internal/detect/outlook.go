@@ -13,6 +13,8 @@ type outlook struct {
 	// value: the name alone may make something of a text. secret: it may be a
 	// password.
 	value, secret bool
+	// unsure: something may be found where nothing else would be.
+	unsure bool
 	// time, identifier: what isTime and isIdentifier tell is nothing else under
 	// the name.
 	time, identifier bool
@@ -96,6 +98,7 @@ func (s *Scanner) outlookOf(name string) (p outlook) {
 		p.names = s.model.Field(name)
 	}
 	p.value = p.own.overlaps(&s.valueSet) || p.shared.has(idAPIKey) && s.want.has(idAPIKey)
+	p.unsure = p.value || p.own.has(idDateOfBirth) || len(s.custom) > 0
 	p.secret = p.own.has(idPassword) || p.shared.has(idPassword)
 	said := p.own
 	said.or(&p.shared)

@@ -435,9 +435,7 @@ func (s *scan) settle() ([]Finding, int) {
 	if s.table != nil {
 		s.leave(settled)
 	}
-	if s.ctx.Memory != nil {
-		s.ctx.Memory.names.Settle(settled)
-	}
+	s.ctx.Memory.settle(settled)
 	return s.out[:s.from+len(kept)], settled
 }
 

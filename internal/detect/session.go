@@ -30,9 +30,7 @@ func (se *Session) Scan(dst []Finding, ctx *Context, text []byte, more bool) (fi
 	first := nextAnchor(text, 0)
 	o := s.lookUp(ctx.Key)
 	if !more && len(ctx.Before) == 0 && s.nothing(o, ctx, text, first) {
-		if ctx.Memory != nil {
-			ctx.Memory.names.Settle(len(text))
-		}
+		ctx.Memory.settle(len(text))
 		return dst, len(text)
 	}
 	s.begin(ctx, o, text, more)
@@ -43,6 +41,10 @@ func (se *Session) Scan(dst []Finding, ctx *Context, text []byte, more bool) (fi
 	if len(s.before) == 0 {
 		s.fieldValue()
 		if !more && ctx.Table == nil && s.whole(first) {
+			if s.isOne() {
+				ctx.Memory.settle(len(text))
+				return s.out, len(text)
+			}
 			first = len(text)
 		}
 	}
