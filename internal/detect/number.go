@@ -83,33 +83,36 @@ func (s *scan) wholeNumber() bool {
 	return s.noNumber(n, f)
 }
 
-// isPlain reports whether a text is a number of few digits, perhaps with a sign
-// or a fraction, that is nothing under its field's name: noNumber is true of
-// such a one.
+// isPlain reports whether a text is a number, perhaps with a sign or a fraction,
+// that is nothing under its field's name: an amount, a count, an identifier.
 func (o *outlook) isPlain(text []byte) bool {
 	if len(text) > maxPlain+2 {
 		return false
 	}
-	i := 0
+	from := 0
 	if len(text) > 0 && text[0] == '-' {
-		i++
+		from = 1
 	}
-	from, dot := i, -1
-	for ; i < len(text); i++ {
-		if c := text[i]; isDigit(c) {
+	dot := -1
+	for i := from; i < len(text); i++ {
+		if isDigit(text[i]) {
 			continue
-		} else if c != '.' || dot >= 0 || i == from || i == len(text)-1 {
+		}
+		if text[i] != '.' || dot >= 0 || i == from || i == len(text)-1 {
 			return false
 		}
 		dot = i
 	}
-	n := len(text) - from
-	if dot > 0 {
-		if n--; n >= 7 && text[from] == '0' {
-			return false // 00 and a calling code
-		}
+	d := text[from:]
+	switch {
+	case dot < 0:
+		return len(d) > 0 && o.plain>>len(d)&1 != 0 && (len(d) < minCard || !isCard(d))
+	case o.fraction>>(len(d)-1)&1 == 0:
+		return false
 	}
-	return n > 0 && o.plain>>n&1 != 0
+	// 00 and a calling code, or a card with a dot in its number.
+	zeros := d[0] == '0' && (d[1] == '0' || d[1] == '.' && d[2] == '0')
+	return !(zeros && len(d) > 8) && (dot-from < 4 || len(d) <= minCard)
 }
 
 // noNumber reports whether a number of one group, or with a fraction, is

@@ -18,11 +18,11 @@ type outlook struct {
 	// time, identifier: what isTime and isIdentifier tell is nothing else under
 	// the name.
 	time, identifier bool
-	// plain has a bit for each count of digits that are nothing here, as a text
-	// that is one number with or without a fraction.
-	plain uint64
-	names names.Field
-	name  knownName
+	// plain has a bit for each count of digits that are nothing here, but for a
+	// card's number; fraction has that for those with a dot between two of them.
+	plain, fraction uint64
+	names           names.Field
+	name            knownName
 }
 
 // places is how many names are remembered, each in its place.
@@ -110,29 +110,37 @@ func (s *Scanner) outlookOf(name string) (p outlook) {
 		return p
 	}
 	p.identifier = !p.secret && !said.has(idCrypto)
-	p.plain = s.quiet
+	p.plain, p.fraction = s.quiet, s.quietFraction
 	for n := range maxPlain + 1 {
 		if said.overlaps(&s.digits[n].of) {
 			p.plain &^= 1 << n
+			p.fraction &^= 1 << n
 		}
+	}
+	if said.has(idCreditCard) {
+		p.plain &= 1<<minCard - 1
+		p.fraction &= 1<<minCard - 1
 	}
 	return p
 }
 
 // maxPlain is how many digits a number has, at most, that outlook.plain is of.
-const maxPlain = 11
+const maxPlain = 19
 
-// findQuiet fills in quiet: a number of so many digits is nothing without a
-// hint.
+// findQuiet fills in quiet and quietFraction: a number of so many digits is
+// nothing without a hint.
 func (s *Scanner) findQuiet() {
 	for n := 1; n <= maxPlain; n++ {
-		loud := false
+		loud, dotted := false, false
 		for _, a := range s.digits[n].alone {
-			dot := a.gaps != 0 && a.gaps&(a.gaps-1) == 0 && a.separators == '.'
-			loud = loud || a.gaps == 0 || dot
+			loud = loud || a.gaps == 0
+			dotted = dotted || a.gaps&(a.gaps-1) == 0 && a.separators == '.'
 		}
 		if !loud {
 			s.quiet |= 1 << n
+		}
+		if !dotted {
+			s.quietFraction |= 1 << n
 		}
 	}
 }

@@ -796,10 +796,13 @@ func (s *scan) cards(r *run) {
 	}
 }
 
+// minCard is how many digits the number of a card has at least.
+const minCard = 12
+
 // isCard checks length, issuer prefix and checksum (ISO/IEC 7812-1).
 func isCard(d []byte) bool {
 	n := len(d)
-	if n < 12 || n > 19 {
+	if n < minCard || n > 19 {
 		return false
 	}
 	p2, p3, p4 := decimal(d[:2]), decimal(d[:3]), decimal(d[:4])

@@ -47,10 +47,10 @@ type Scanner struct {
 	nameBias  float64
 	custom    []*customRecogniser
 	terms     terms
-	// quiet is outlook.plain for a name that says nothing, and unnamed the outlook of
-	// a text without a name.
-	quiet   uint64
-	unnamed outlook
+	// quiet and quietFraction are plain and fraction of an outlook that says
+	// nothing, and unnamed is that of a text without a name.
+	quiet, quietFraction uint64
+	unnamed              outlook
 	// all are all entities. A number of digits that needs no hint has leastDigits
 	// or more.
 	all         set
