@@ -60,17 +60,46 @@ func (n *number) read(text []byte) bool {
 	return true
 }
 
+// readBracketed reads (202) 555-0143, as if a hyphen stood behind the area code;
+// ( is its sign.
+func (n *number) readBracketed(text []byte) bool {
+	if len(text) < 8 || len(text) > maxNumber || text[0] != '(' {
+		return false
+	}
+	k := 1
+	for k < 6 && isDigit(text[k]) {
+		k++
+	}
+	if text[k] != ')' {
+		return false
+	}
+	var plain [maxNumber]byte
+	size := copy(plain[:], text[1:k])
+	plain[size] = '-'
+	if k++; text[k] == ' ' || text[k] == '-' {
+		k++
+	}
+	size += 1 + copy(plain[size+1:], text[k:])
+	if !isDigit(plain[0]) || !n.read(plain[:size]) {
+		return false
+	}
+	n.sign, n.end = '(', len(text)
+	return true
+}
+
 // wholeNumber looks at a text that is one number, by what the name of its field
 // says. It reports whether that decides on the text: numbers that may be
 // several things, or of which a part may be something, are looked at as all
 // others are. It finds what they would.
 func (s *scan) wholeNumber() bool {
 	n := &s.single
-	if !n.read(s.text) || n.n >= 20 {
+	if !n.read(s.text) && !n.readBracketed(s.text) || n.n >= 20 {
 		return false
 	}
 	f := &s.outlook.field
 	switch {
+	case n.sign == '(' || n.sign == 0 && n.n >= 7 && s.outlook.phone:
+		return s.wholeNational(n)
 	case n.sign == '+':
 		return s.wholePhone(n, f)
 	case n.sign == 0 && n.groups == 4 && n.separator == '.' && !n.differ:
@@ -116,17 +145,25 @@ func (o *outlook) isPlain(text []byte) bool {
 }
 
 // noNumber reports whether a number of one group, or with a fraction, is
-// nothing that is looked for: nothing speaks for it, and it has not the form
-// of what needs no hint.
+// nothing that is looked for: nothing speaks for it, and it is none of what
+// needs no hint.
 func (s *scan) noNumber(n *number, f *field) bool {
-	if n.groups > 2 || n.groups == 2 && n.separator != '.' || n.n >= 12 {
+	d := n.digits[:n.n]
+	switch {
+	case n.groups > 2 || n.groups == 2 && (n.separator != '.' || n.n >= minCard || n.n >= 7 && d[0] == '0'):
+		return false // 00 and a calling code, or others
+	case n.n >= minCard && (isCard(d) || f.own.has(idCreditCard)):
 		return false
 	}
-	if n.groups == 2 && n.n >= 7 && n.digits[0] == '0' {
-		return false // 00 and a calling code
-	}
-	if l := &s.digits[n.n]; f.own.overlaps(&s.numberSet) || f.shared.overlaps(&s.numberSet) || f.own.overlaps(&l.of) || f.shared.overlaps(&l.of) || l.aloneLike(&n.candidate) != nil {
+	l := &s.digits[n.n]
+	if f.own.overlaps(&s.numberSet) || f.shared.overlaps(&s.numberSet) || f.own.overlaps(&l.of) || f.shared.overlaps(&l.of) {
 		return false
+	}
+	n.chars, n.checked = d, nil
+	for _, m := range l.aloneLike(&n.candidate) {
+		if n.check(m.rec.recogniser) {
+			return false
+		}
 	}
 	return true
 }
@@ -147,6 +184,20 @@ func (s *scan) wholePhone(n *number, f *field) bool {
 		score = 1
 	}
 	s.add(0, n.end, idPhone, score)
+	return true
+}
+
+// wholeNational: (202) 555-0143, 030 1234567, in a field for telephone numbers
+// and nothing else.
+func (s *scan) wholeNational(n *number) bool {
+	d := n.digits[:n.n]
+	if !s.outlook.phone || n.n < 7 || n.n > 15 || n.groups >= 4 && (n.separator == '.' || n.differ) || n.mayBeDate() || same(d) || hasPrefix(d, "00") {
+		return false
+	}
+	if valid, _ := s.dialling.national(d); !valid {
+		return false
+	}
+	s.add(0, n.end, idPhone, 0.95)
 	return true
 }
 

@@ -18,6 +18,8 @@ type outlook struct {
 	// time, identifier: what isTime and isIdentifier tell is nothing else under
 	// the name.
 	time, identifier bool
+	// phone: the name is that of a telephone number, and of nothing else.
+	phone bool
 	// plain has a bit for each count of digits that are nothing here, but for a
 	// card's number; fraction has that for those with a dot between two of them.
 	plain, fraction uint64
@@ -102,6 +104,9 @@ func (s *Scanner) outlookOf(name string) (p outlook) {
 	p.secret = p.own.has(idPassword) || p.shared.has(idPassword)
 	said := p.own
 	said.or(&p.shared)
+	others := said
+	others.remove(idPhone)
+	p.phone = p.own.has(idPhone) && s.want.has(idPhone) && !others.overlaps(&s.all)
 	if p.names.Wants(nil) {
 		return p // what has no word may be a postal code
 	}
