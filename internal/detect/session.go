@@ -41,14 +41,16 @@ func (se *Session) Scan(dst []Finding, ctx *Context, text []byte, more bool) (fi
 	if len(s.before) == 0 {
 		s.fieldValue()
 		if !more && ctx.Table == nil && s.whole(first) {
-			if s.isOne() {
-				ctx.Memory.settle(len(text))
-				return s.out, len(text)
-			}
 			first = len(text)
 		}
 	}
-	s.search(first)
+	if first < len(text) || ctx.Table != nil || len(s.custom) > 0 {
+		s.search(first)
+	}
+	if !more && s.isOne() {
+		ctx.Memory.settle(len(text))
+		return s.out, len(text)
+	}
 	s.takeNames()
 	return s.settle()
 }

@@ -49,7 +49,8 @@ func (s *scan) whole(first int) (decided bool) {
 	return s.wholeEmail()
 }
 
-// isOne reports whether a text that is decided on is one finding, and no other.
+// isOne reports whether a text is one finding as a whole, and no other: there is
+// no name in it then.
 func (s *scan) isOne() bool {
-	return len(s.out) == s.from+1 && s.out[s.from].Start == 0 && s.out[s.from].End == len(s.text) && len(s.custom) == 0
+	return len(s.out) == s.from+1 && s.out[s.from].Start == 0 && s.out[s.from].End == len(s.text) && len(s.before) == 0 && s.table == nil
 }

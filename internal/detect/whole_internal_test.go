@@ -56,6 +56,7 @@ var shortTexts = []string{
 	"2099-99-99", "1999-09-29", "19-09-1999", "2029-09-09T09:29:59Z", "2029-09-29T09:09:09.999Z", "2029-09-29T09:09:09.999999999+09:00", "2029-09-09 09:29:59", "2029-09-09 09:29:59.999999", "2029-09-09T29:59-0900", "2029-09-09T09:09:09-09:09", "2029-09-09T09:29", "1999-09-29T00:00:00.000Z",
 	"hhhhhhhh-hhhh-4hhh-hhhh-hhhhhhhhhhhh", "HHHHHHHH-HHHH-4HHH-HHHH-HHHHHHHHHHHH", "BE99 9999 9999 9999", "be99999999999999", "DE99 9999 9999 9999 9999 99", "GB99-AAAA-9999-9999-9999-99", "GB99 aaAA 9999 9999 9999 99", "GB99-AAAAA9-9999999999999-99", "DE99-99-99-99-99-99-99-99-99-99-99", "NO9999999999999", "MT99AAAA99999aaaaaaaaaaaaaaaaaa", "XK99 9999 9999 9999 9999", "BE99",
 	"be99hhhh-9h9h-ba99-be99-9h9h9h9h9h9h", "hhhhhhhhhhhhhhhh", "hhhhhhhhhhhhhhhhhhhhhhhh", "ee99hhhhhhhhhhhhhhhh", "bc1hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh", "HHHHHHHHHHHHHHHHHHHHHHHHHHHHHHHH", "hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh",
+	"aa99@example.com", "a9@example.org", "j.a999999@example.com", "j.9@example.com", "Jane.Roe@Example.com", "jane_roe@example.com", "jane-roe9@my-example.com",
 	"jane@example.com", "jane.roe999@mail.example.org", "gold", "Gold", "true", "in progress", "New York", "hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh", "hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh", "some-slug-of-99-words", "https://www.example.com/items/999?page=9",
 }
 
