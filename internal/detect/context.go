@@ -451,7 +451,7 @@ func (s *scan) readWord(i, p int) {
 	if r.line.kind == equalsKey {
 		r.opened = true
 	}
-	j, h := s.shortWord(i, p)
+	j, h := s.plainWord(i, p)
 	if j == i {
 		j, h = s.longWord(i, p)
 	}
@@ -470,38 +470,36 @@ func (s *scan) readWord(i, p int) {
 		r.typed = false
 		r.beforeType = r.nameStart
 	}
-	s.note(i, j, h)
-	r.clean, r.digitsAfterSpace = true, false
-}
-
-// note looks up the phrases that the word from i to j ends, which the words
-// before are joined with, and is the last one read from now on.
-func (s *scan) note(i, j int, h uint64) {
-	r, d := &s.reader, s.dict
-	r.lastPhrase = 0
-	if d.mayHave(h) {
-		r.lastPhrase = d.lookup(h)
-		if r.lastPhrase != 0 {
-			s.mark(i, r.lastPhrase)
-		}
-		if r.words[0] != 0 && d.ends(h) {
-			phrases, n := phrasesBefore(&r.words, h)
-			for x, ph := range phrases[:n] {
-				if k := d.lookup(ph); k != 0 {
-					s.mark(r.starts[x], k)
-				}
-			}
-		}
-	}
+	r.lastPhrase = s.note(i, h)
 	r.words = [3]uint64{h, r.words[0], r.words[1]}
 	r.starts = [3]int{i, r.starts[0], r.starts[1]}
 	r.end = j
 	r.lastWordLetters = j - i
+	r.clean, r.digitsAfterSpace = true, false
 }
 
-// shortWord reads a word of up to seven letters of ASCII, with no capital but
-// the first, from eight bytes at once. It returns i where it is none.
-func (s *scan) shortWord(i, p int) (end int, h uint64) {
+// note looks up the phrases that the word at i ends, with those before it. It
+// returns the phrase that it is alone, or 0.
+func (s *scan) note(i int, h uint64) uint16 {
+	r, d := &s.reader, s.dict
+	alone := d.lookup(h)
+	if alone != 0 {
+		s.mark(i, alone)
+	}
+	if r.words[0] != 0 && d.ends(h) {
+		phrases, n := phrasesBefore(&r.words, h)
+		for x, ph := range phrases[:n] {
+			if k := d.lookup(ph); k != 0 {
+				s.mark(r.starts[x], k)
+			}
+		}
+	}
+	return alone
+}
+
+// plainWord reads a word of letters of ASCII, with no capital but the first, by
+// eight bytes at once. It returns i where it is none.
+func (s *scan) plainWord(i, p int) (end int, h uint64) {
 	if i < 0 || i+8 > len(s.text) || i > 0 && s.text[i-1] == 0xC3 {
 		return i, 0
 	}
@@ -511,13 +509,19 @@ func (s *scan) shortWord(i, p int) (end int, h uint64) {
 		n = p - i // what is behind p does not count
 		mask := uint64(1)<<(8*n) - 1
 		small, capitals = small&mask, capitals&mask
-	} else if n == 8 || x>>(8*n)&0x80 != 0 {
+	} else if n < 8 && x>>(8*n)&0x80 != 0 {
 		return i, 0
 	}
-	if n == 0 || n == 8 || capitals>>8 != 0 {
+	if n == 0 || capitals>>8 != 0 {
 		return i, 0
 	}
-	return i + n, hashChunk(0, small)
+	if h = hashChunk(0, small); n < 8 {
+		return i + n, h
+	}
+	if end, h, ok := longProse(s.text[:min(p, len(s.text))], i+8, h); ok {
+		return end, h
+	}
+	return i, 0
 }
 
 // longWord reads any word.
