@@ -121,6 +121,9 @@ func (v *Value) Settled() int {
 // Touched reports whether anything at all is to be changed.
 func (v *Value) Touched() bool { return len(v.edits) > 0 || v.verb != Keep || v.rename != "" }
 
+// OnlyEdited reports whether nothing is to be changed but by edits.
+func (v *Value) OnlyEdited() bool { return v.verb == Keep && v.rename == "" }
+
 // Release takes a Hold back: all of Text is settled. It is the runner's.
 func (v *Value) Release() { v.holding = false }
 

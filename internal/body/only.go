@@ -100,15 +100,19 @@ func (w *walker) forOnly(ctx context.Context, pos int) (stopped int, err error) 
 			}
 			w.saw(r)
 			if v.Touched() {
-				if w.pos, w.pending, w.comma = to, first, comma; !top.array {
-					w.openMember(first, comma, name, nameEnd)
+				if kind != filters.String || !v.OnlyEdited() {
+					if w.pos, w.pending, w.comma = to, first, comma; !top.array {
+						w.openMember(first, comma, name, nameEnd)
+					}
+					if err := w.change(ctx, 0, from, to, text); err != nil {
+						return to, err
+					}
+					v.Reset()
+					pos = to
+					continue
 				}
-				if err := w.change(ctx, 0, from, to, text); err != nil {
-					return to, err
-				}
+				w.edit(from+1, to-1, len(text), v.Edits())
 				v.Reset()
-				pos = to
-				continue
 			}
 		}
 		if told {

@@ -93,8 +93,11 @@ func (st *stage) show(ctx context.Context, v *filters.Value) (err error) {
 	if st.step.Timeout > 0 {
 		return st.timed(ctx, func(ctx context.Context) error { return st.stream.Value(ctx, v) })
 	}
-	defer caught(&err)
-	return st.stream.Value(ctx, v)
+	done := false
+	defer caughtUnless(&done, &err)
+	err = st.stream.Value(ctx, v)
+	done = true
+	return err
 }
 
 // End implements filters.Shaper.
