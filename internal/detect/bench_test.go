@@ -140,18 +140,22 @@ func BenchmarkValue(b *testing.B) {
 		{"note", "notes", func() string { return fmt.Sprintf("Prefers letters, renewed in spring, order A-%d.", r.IntN(1e4)) }},
 		{"prose", "notes", func() string { return string(prose(r, 200)) }},
 	} {
-		b.Run(v.name, func(b *testing.B) {
-			s := scanner(b, options("patterns"))
-			var texts [64][]byte
-			for i := range texts {
-				texts[i] = []byte(v.text())
-			}
-			fs := make([]detect.Finding, 0, 16)
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				fs, _ = s.Scan(fs[:0], detect.Context{Key: v.key}, texts[i%len(texts)], false)
-			}
-		})
+		for _, which := range []string{"patterns", "all"} {
+			b.Run(which+"/"+v.name, func(b *testing.B) {
+				se := scanner(b, options(which)).Open()
+				defer se.Close()
+				var texts [64][]byte
+				for i := range texts {
+					texts[i] = []byte(v.text())
+				}
+				fs := make([]detect.Finding, 0, 16)
+				ctx := &detect.Context{Key: v.key}
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					fs, _ = se.Scan(fs[:0], ctx, texts[i%len(texts)], false)
+				}
+			})
+		}
 	}
 }
 

@@ -104,16 +104,22 @@ func verhoeff(d []byte) bool {
 // mod97 is the check of ISO 7064, MOD 97-10, with four characters from the
 // beginning taken to the end, as IBANs have it.
 func mod97(c []byte) bool {
-	r := 0
-	for k := range c {
-		d := c[(k+4)%len(c)]
+	return rest97(rest97(0, c[4:]), c[:4]) == 1
+}
+
+// rest97 goes on with the rest r of a division by 97.
+func rest97(r uint64, c []byte) uint64 {
+	for _, d := range c {
 		if isDigit(d) {
-			r = (r*10 + int(d-'0')) % 97
+			r = r*10 + uint64(d-'0')
 		} else {
-			r = (r*100 + int(d-'A') + 10) % 97
+			r = r*100 + uint64(d-'A') + 10
+		}
+		if r >= 1e15 {
+			r %= 97
 		}
 	}
-	return r == 1
+	return r % 97
 }
 
 // mod11x10 is the check of ISO 7064, MOD 11,10.

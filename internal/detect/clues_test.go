@@ -24,7 +24,7 @@ func TestMayHearIsAllThatCluesSay(t *testing.T) {
 		cut := r.IntN(len(whole) + 1)
 		ctx := Context{Key: pieces[r.IntN(len(pieces))], Before: whole[max(0, cut-256):cut]}
 		sc := &scan{Scanner: s}
-		sc.begin(&ctx, whole[cut:], false)
+		sc.begin(&ctx, sc.lookUp(ctx.Key), whole[cut:], false)
 		for p := 0; p < len(sc.text); p += 1 + r.IntN(60) {
 			heard := *sc.mayHear(p)
 			k := sc.around(p)

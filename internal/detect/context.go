@@ -1,9 +1,6 @@
 package detect
 
-import (
-	"encoding/binary"
-	"math/bits"
-)
+import "encoding/binary"
 
 // How far before a candidate its context is looked for. Together they stay
 // below what Context.Before holds, so that the answer does not depend on where
@@ -334,6 +331,7 @@ func (s *scan) readOn(p int) {
 				continue
 			}
 			s.readWord(i, p)
+			s.readProse(p)
 			continue
 		}
 		r.at++
@@ -472,16 +470,26 @@ func (s *scan) readWord(i, p int) {
 		r.typed = false
 		r.beforeType = r.nameStart
 	}
-	d := s.dict
-	r.lastPhrase = d.lookup(h)
-	if r.lastPhrase != 0 {
-		s.mark(i, r.lastPhrase)
-	}
-	if r.words[0] != 0 && d.ends(h) {
-		phrases, n := phrasesBefore(&r.words, h)
-		for x, ph := range phrases[:n] {
-			if k := d.lookup(ph); k != 0 {
-				s.mark(r.starts[x], k)
+	s.note(i, j, h)
+	r.clean, r.digitsAfterSpace = true, false
+}
+
+// note looks up the phrases that the word from i to j ends, which the words
+// before are joined with, and is the last one read from now on.
+func (s *scan) note(i, j int, h uint64) {
+	r, d := &s.reader, s.dict
+	r.lastPhrase = 0
+	if d.mayHave(h) {
+		r.lastPhrase = d.lookup(h)
+		if r.lastPhrase != 0 {
+			s.mark(i, r.lastPhrase)
+		}
+		if r.words[0] != 0 && d.ends(h) {
+			phrases, n := phrasesBefore(&r.words, h)
+			for x, ph := range phrases[:n] {
+				if k := d.lookup(ph); k != 0 {
+					s.mark(r.starts[x], k)
+				}
 			}
 		}
 	}
@@ -489,7 +497,6 @@ func (s *scan) readWord(i, p int) {
 	r.starts = [3]int{i, r.starts[0], r.starts[1]}
 	r.end = j
 	r.lastWordLetters = j - i
-	r.clean, r.digitsAfterSpace = true, false
 }
 
 // shortWord reads a word of up to seven letters of ASCII, with no capital but
@@ -499,20 +506,18 @@ func (s *scan) shortWord(i, p int) (end int, h uint64) {
 		return i, 0
 	}
 	x := binary.LittleEndian.Uint64(s.text[i:])
-	const ones, high = 0x0101010101010101, 0x8080808080808080
-	small := x | 0x20*ones
-	low := small &^ high
-	letters := (low + (0x80-'a')*ones) &^ (low + (0x80-'z'-1)*ones) &^ x & high
-	n := bits.TrailingZeros64(^letters&high) >> 3
+	n, small, capitals := lettersOf(x)
 	if i+n >= p {
 		n = p - i // what is behind p does not count
+		mask := uint64(1)<<(8*n) - 1
+		small, capitals = small&mask, capitals&mask
 	} else if n == 8 || x>>(8*n)&0x80 != 0 {
 		return i, 0
 	}
-	if n == 0 || n == 8 || ^x&(0x20*ones)&(1<<(8*n)-1)>>8 != 0 {
+	if n == 0 || n == 8 || capitals>>8 != 0 {
 		return i, 0
 	}
-	return i + n, hashChunk(0, small&(1<<(8*n)-1))
+	return i + n, hashChunk(0, small)
 }
 
 // longWord reads any word.

@@ -163,6 +163,11 @@ func (d *dictionary) lookup(h uint64) uint16 {
 	return 0
 }
 
+// mayHave reports whether the word is a phrase, or the last of one, perhaps.
+func (d *dictionary) mayHave(h uint64) bool {
+	return (d.filter[h>>55]|d.last[h>>55])>>(h>>49&63)&1 != 0
+}
+
 // ends reports whether a phrase of more than one word may end in the word.
 func (d *dictionary) ends(h uint64) bool { return d.last[h>>55]>>(h>>49&63)&1 != 0 }
 

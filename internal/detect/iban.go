@@ -18,41 +18,68 @@ var ibanLength = func() (t [26 * 26]uint8) {
 	return t
 }()
 
-// iban looks at a word at i that begins with two letters and a digit.
-func (s *scan) iban(i int) {
-	if i+4 > len(s.text) || !isDigit(s.text[i+3]) || !s.want.has(idIBAN) {
-		return
+// ibanSize returns how many characters an IBAN has that begins as the text does;
+// noIBAN where none does.
+func ibanSize(text []byte) int {
+	if len(text) < 4 || !isDigit(text[2]) || !isDigit(text[3]) {
+		return noIBAN
 	}
-	a, b := s.text[i]&^0x20, s.text[i+1]&^0x20
-	if a < 'A' || a > 'Z' || b < 'A' || b > 'Z' {
-		return
+	a, b := text[0]&^0x20-'A', text[1]&^0x20-'A'
+	if a >= 26 || b >= 26 {
+		return noIBAN
 	}
-	want := int(ibanLength[int(a-'A')*26+int(b-'A')])
-	if want == 0 {
-		return
+	if n := ibanLength[int(a)*26+int(b)]; n > 0 {
+		return int(n)
 	}
+	return noIBAN
+}
+
+const noIBAN = -1
+
+// readIBAN reads an IBAN of so many characters that begins at i, and returns
+// where reading ended.
+func readIBAN(text []byte, i, size int) (end int, ok bool) {
 	var chars [34]byte
 	n, j := 0, i
-	for j < len(s.text) && n < want {
-		c := s.text[j]
-		switch kinds[c] {
-		case digitKind, upperKind:
-			chars[n] = c
-			n++
-		case lowerKind:
-			chars[n] = c - ('a' - 'A')
-			n++
-		default:
-			if c != ' ' && c != '-' || s.text[j-1] == ' ' || s.text[j-1] == '-' {
-				s.touch(i, j)
-				return
+	for ; j < len(text) && n < size; j++ {
+		c := text[j]
+		k := kinds[c]
+		if k == 0 {
+			if c != ' ' && c != '-' || text[j-1] == ' ' || text[j-1] == '-' {
+				return j, false
 			}
+			continue
 		}
-		j++
+		chars[n] = c &^ (k & lowerKind << 3)
+		n++
 	}
-	s.touch(i, j)
-	if n < want || !s.endsWord(j, i) || !mod97(chars[:n]) {
+	return j, n == size && mod97(chars[:n])
+}
+
+// iban looks at a word at i that begins with two letters and a digit.
+func (s *scan) iban(i int) {
+	size := ibanSize(s.text[i:])
+	if size == noIBAN || !s.want.has(idIBAN) {
 		return
 	}
-	s.add(i, j, idIBAN, 1)
+	end, ok := readIBAN(s.text, i, size)
+	s.touch(i, end)
+	if ok && s.endsWord(end, i) {
+		s.add(i, end, idIBAN, 1)
+	}
+}
+
+// wholeIBAN looks at a text that is an IBAN and nothing else: nothing in it
+// counts for more.
+func (s *scan) wholeIBAN() bool {
+	size := ibanSize(s.text)
+	if size == noIBAN || len(s.text) > 2*size || !s.want.has(idIBAN) || beginsKey(s.text[0], s.text[1]) {
+		return false
+	}
+	end, ok := readIBAN(s.text, 0, size)
+	if !ok || end != len(s.text) {
+		return false
+	}
+	s.add(0, end, idIBAN, 1)
+	return true
 }

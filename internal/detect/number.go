@@ -65,9 +65,6 @@ func (n *number) read(text []byte) bool {
 // several things, or of which a part may be something, are looked at as all
 // others are. It finds what they would.
 func (s *scan) wholeNumber() bool {
-	if s.isPlain() {
-		return true
-	}
 	n := &s.single
 	if !n.read(s.text) || n.n >= 20 {
 		return false
@@ -86,11 +83,10 @@ func (s *scan) wholeNumber() bool {
 	return s.noNumber(n, f)
 }
 
-// isPlain reports whether the text is a number of few digits, perhaps with a
-// sign or a fraction, that is nothing under its field's name: it is one that
-// noNumber is true of.
-func (s *scan) isPlain() bool {
-	text := s.text
+// isPlain reports whether a text is a number of few digits, perhaps with a sign
+// or a fraction, that is nothing under its field's name: noNumber is true of
+// such a one.
+func (o *outlook) isPlain(text []byte) bool {
 	if len(text) > maxPlain+2 {
 		return false
 	}
@@ -113,7 +109,7 @@ func (s *scan) isPlain() bool {
 			return false // 00 and a calling code
 		}
 	}
-	return n > 0 && s.outlook.plain>>n&1 != 0
+	return n > 0 && o.plain>>n&1 != 0
 }
 
 // noNumber reports whether a number of one group, or with a fraction, is

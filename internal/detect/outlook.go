@@ -3,6 +3,8 @@ package detect
 import (
 	"encoding/binary"
 	"math/bits"
+
+	"github.com/sluice-proxy/sluice/internal/detect/names"
 )
 
 // outlook is what the name of a field says of a text in it, ready to be asked.
@@ -11,9 +13,13 @@ type outlook struct {
 	// value: the name alone may make something of a text. secret: it may be a
 	// password.
 	value, secret bool
-	// plain has a bit for each count of digits that are nothing here, as one
-	// number with or without a fraction.
+	// time, identifier: what isTime and isIdentifier tell is nothing else under
+	// the name.
+	time, identifier bool
+	// plain has a bit for each count of digits that are nothing here, as a text
+	// that is one number with or without a fraction.
 	plain uint64
+	names names.Field
 	name  knownName
 }
 
@@ -86,16 +92,25 @@ func (s *Scanner) outlookOf(name string) (p outlook) {
 		var b [2 * nameWindow]byte
 		p.field = s.readName(b[:copy(b[:], name)])
 	}
+	if s.model != nil {
+		p.names = s.model.Field(name)
+	}
 	p.value = p.own.overlaps(&s.valueSet) || p.shared.has(idAPIKey) && s.want.has(idAPIKey)
 	p.secret = p.own.has(idPassword) || p.shared.has(idPassword)
 	said := p.own
 	said.or(&p.shared)
-	if !said.overlaps(&s.numberSet) {
-		p.plain = s.quiet
-		for n := range maxPlain + 1 {
-			if said.overlaps(&s.digits[n].of) {
-				p.plain &^= 1 << n
-			}
+	if p.names.Wants(nil) {
+		return p // what has no word may be a postal code
+	}
+	p.time = s.quietTimes && !said.overlaps(&s.timeSet)
+	if said.overlaps(&s.numberSet) {
+		return p
+	}
+	p.identifier = !p.secret && !said.has(idCrypto)
+	p.plain = s.quiet
+	for n := range maxPlain + 1 {
+		if said.overlaps(&s.digits[n].of) {
+			p.plain &^= 1 << n
 		}
 	}
 	return p

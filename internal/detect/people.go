@@ -73,11 +73,18 @@ func (s *scan) tag() (settled int) {
 	if s.model == nil || s.ctx.Name {
 		return len(s.text)
 	}
-	in := names.Input{Text: s.text, Before: s.before, Key: s.ctx.Key, More: s.more, Bias: s.nameBias}
+	f := &s.outlook.names
+	if !s.more && len(s.before) == 0 && !f.Wants(s.text) {
+		return len(s.text)
+	}
+	if s.tagger == nil {
+		s.tagger = s.model.Tagger()
+	}
+	in := names.Input{Text: s.text, Before: s.before, Field: f, More: s.more, Bias: s.nameBias}
 	if s.ctx.Memory != nil {
 		in.Memory = &s.ctx.Memory.names
 	}
-	s.found, s.extents, settled = s.model.Tag(s.found, s.extents, in)
+	s.found, s.extents, settled = s.tagger.Tag(s.found, s.extents, in)
 	return settled
 }
 

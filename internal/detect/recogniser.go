@@ -170,6 +170,8 @@ type set [3]uint64
 
 func (s *set) add(id uint8) { s[id>>6] |= 1 << (id & 63) }
 
+func (s *set) remove(id uint8) { s[id>>6] &^= 1 << (id & 63) }
+
 func (s *set) has(id uint8) bool { return s[id>>6]>>(id&63)&1 != 0 }
 
 // below is how many numbers below id are in the set.

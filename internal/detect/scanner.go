@@ -49,9 +49,12 @@ type Scanner struct {
 	terms     terms
 	// quiet is outlook.plain for a name that says nothing, and unnamed the outlook of
 	// a text without a name.
-	quiet    uint64
-	unnamed  outlook
-	sessions sync.Pool
+	quiet   uint64
+	unnamed outlook
+	// quietTimes: see findTimes.
+	quietTimes bool
+	timeSet    set
+	sessions   sync.Pool
 }
 
 // valueEntities are found in the value of a field whose name says so.
@@ -109,6 +112,7 @@ func New(opt Options) (*Scanner, error) {
 		return nil, err
 	}
 	s.findQuiet()
+	s.findTimes()
 	s.unnamed = s.outlookOf("")
 	return s, nil
 }
@@ -185,20 +189,15 @@ type scan struct {
 	hintsAt  int    // clues of a run are not of before
 	covered  span   // of a finding of the run that is hardly wrong
 
+	tagger  *names.Tagger // once it was needed, up to Session.Close
 	found   []names.Span
 	extents []names.Extent // that are not to be cut
 }
 
 type span struct{ start, end int }
 
-// byAnchors reports whether nothing is found in a text without an anchor.
-func (s *Scanner) byAnchors(ctx *Context) bool {
-	return len(s.custom) == 0 && (s.model == nil || ctx.Name) && ctx.Table == nil
-}
-
-func (s *scan) begin(ctx *Context, text []byte, more bool) {
-	s.ctx, s.before, s.text, s.more = ctx, ctx.Before, text, more
-	s.outlook = s.lookUp(ctx.Key)
+func (s *scan) begin(ctx *Context, o *outlook, text []byte, more bool) {
+	s.ctx, s.outlook, s.before, s.text, s.more = ctx, o, ctx.Before, text, more
 	s.live, s.limit, s.nspan, s.values = len(text), len(text), 0, 0
 	s.reader.begun, s.reader.atStart = false, false
 	s.looked = false
@@ -206,16 +205,21 @@ func (s *scan) begin(ctx *Context, text []byte, more bool) {
 	s.table, s.cellAt, s.cell, s.quoted = nil, 0, 0, false
 }
 
+// A bit in each of eight bytes.
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
 // anchors has the high bit of each byte set that candidates are looked for at:
 // a digit, one of : ; < = > ? @, or a hyphen. The bytes from 0 to @ are one
 // range, so that eight bytes take a handful of instructions.
 func anchors(x uint64) uint64 {
-	const ones, high = 0x0101010101010101, 0x8080808080808080
-	low := x &^ high
+	low := x &^ highs
 	inRange := (low + (0x80-'0')*ones) &^ (low + (0x80-'@'-1)*ones)
 	y := low ^ '-'*ones
 	hyphen := ^(y + 0x7F*ones)
-	return (inRange | hyphen) &^ x & high
+	return (inRange | hyphen) &^ x & highs
 }
 
 var isAnchor = func() (t [256]bool) {
@@ -248,12 +252,9 @@ func nextAnchor(text []byte, i int) int {
 	return i
 }
 
-// pass goes over the text once, from the first anchor on.
-func (s *scan) pass(first int) {
+// search goes over the text once, from the first anchor on.
+func (s *scan) search(first int) {
 	text := s.text
-	if len(s.before) == 0 && s.whole(first) {
-		first = len(text)
-	}
 	if first < len(text) || s.ctx.Table != nil {
 		s.openTable()
 	}

@@ -8,7 +8,9 @@ type Session struct {
 	ctx  Context // that of Scanner.Scan
 }
 
-// Open returns a session, to be closed when the last text was scanned.
+// Open returns a session, to be closed when the last text was scanned. With its
+// tagger it takes 150 KB: it is for the texts at hand, and not to be kept for
+// those that are still to be sent.
 func (s *Scanner) Open() *Session {
 	se, _ := s.sessions.Get().(*Session)
 	if se == nil {
@@ -26,18 +28,25 @@ func (s *Scanner) Open() *Session {
 func (se *Session) Scan(dst []Finding, ctx *Context, text []byte, more bool) (findings []Finding, settled int) {
 	s := &se.scan
 	first := nextAnchor(text, 0)
-	if first == len(text) && !more && ctx.Key == "" && s.byAnchors(ctx) {
+	o := s.lookUp(ctx.Key)
+	if !more && len(ctx.Before) == 0 && s.nothing(o, ctx, text, first) {
 		if ctx.Memory != nil {
 			ctx.Memory.names.Settle(len(text))
 		}
 		return dst, len(text)
 	}
-	s.begin(ctx, text, more)
+	s.begin(ctx, o, text, more)
 	s.out, s.from = dst, len(dst)
 	if s.holdsAll() {
 		return dst, 0
 	}
-	s.pass(first)
+	if len(s.before) == 0 {
+		s.fieldValue()
+		if !more && ctx.Table == nil && s.whole(first) {
+			first = len(text)
+		}
+	}
+	s.search(first)
 	s.takeNames()
 	return s.settle()
 }
@@ -47,6 +56,10 @@ func (se *Session) Close() {
 	s := &se.scan
 	s.ctx, s.before, s.text, s.out, s.table = nil, nil, nil, nil, nil
 	se.ctx = Context{}
+	if s.tagger != nil {
+		s.tagger.Close()
+		s.tagger = nil
+	}
 	s.sessions.Put(se)
 }
 

@@ -117,14 +117,16 @@ func BenchmarkValue(b *testing.B) {
 			for n := range 512 {
 				v := kind.make(r, n)
 				size += len(v.text)
-				ins = append(ins, names.Input{Key: v.key, Text: []byte(v.text)})
+				ins = append(ins, names.Input{Field: field(m, v.key), Text: []byte(v.text)})
 			}
 			var spans []names.Span
 			var extents []names.Extent
 			b.SetBytes(int64(size / len(ins)))
 			b.ReportAllocs()
+			tagger := m.Tagger()
+			defer tagger.Close()
 			for n := 0; b.Loop(); n++ {
-				spans, extents, _ = m.Tag(spans[:0], extents[:0], ins[n%len(ins)])
+				spans, extents, _ = tagger.Tag(spans[:0], extents[:0], ins[n%len(ins)])
 			}
 		})
 	}

@@ -6,7 +6,7 @@ import "math"
 const rememberedBonus = 2.5
 
 // decode finds the names in an island. Offsets are moved by shift.
-func (m *Model) decode(s *state, dst []Span, is *island, bias float64, shift int) []Span {
+func (m *Model) decode(s *Tagger, dst []Span, is *island, bias float64, shift int) []Span {
 	n := is.to - is.from
 	if !m.score(s, is, bias) || !m.path(s, n) {
 		return dst
@@ -62,7 +62,7 @@ const plainGap = 60
 // score sums up what speaks for each label of the tokens of an island. Where
 // the words by themselves, or with the field and what stands around the island,
 // are all plain, it reports false: there is no name in it.
-func (m *Model) score(s *state, is *island, bias float64) bool {
+func (m *Model) score(s *Tagger, is *island, bias float64) bool {
 	n := is.to - is.from
 	toks, sums := s.toks[is.from:is.to], s.sums[:is.to-is.from]
 	against := m.steps(bias)
@@ -123,7 +123,7 @@ const (
 
 // path finds the best labels of the n tokens, and reports whether there is any
 // but 0 among them.
-func (m *Model) path(s *state, n int) bool {
+func (m *Model) path(s *Tagger, n int) bool {
 	var best [Labels]int32
 	for l := range best {
 		best[l] = m.way.first[l] + s.scores[0][l]*pathUnit + lastLabel - int32(l)
@@ -178,7 +178,7 @@ func product(a, b *[Labels]float32) float32 {
 
 // marginals works out, with the forward and backward sums, how likely each of
 // the n tokens is to be of a name of any kind.
-func (m *Model) marginals(s *state, n int) {
+func (m *Model) marginals(s *Tagger, n int) {
 	for k := range n {
 		e, emit, alpha := &s.scores[k], &s.emit[k], &s.alpha[k]
 		top := e[0]

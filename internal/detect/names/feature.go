@@ -11,7 +11,7 @@ var barrier = token{kind: longToken, shape: longShape, hash: longHash}
 
 // tok returns the token at i for the features of the token at at. What lies
 // behind a barrier is not seen.
-func (s *state) tok(i int) *token {
+func (s *Tagger) tok(i int) *token {
 	if i < 0 {
 		return &edge
 	}
@@ -22,7 +22,7 @@ func (s *state) tok(i int) *token {
 }
 
 // around returns the two tokens before the one at i and the two behind it.
-func (s *state) around(i int) (p2, p1, n1, n2 *token) {
+func (s *Tagger) around(i int) (p2, p1, n1, n2 *token) {
 	p2, p1, n1, n2 = &barrier, s.tok(i-1), s.tok(i+1), &barrier
 	if p1.kind != longToken {
 		p2 = s.tok(i - 2)
@@ -48,7 +48,7 @@ func feature(id, a, b uint64) uint32 {
 const none = 0
 
 // features appends the features of the token at index i of the island.
-func (s *state) features(dst []uint32, is *island, i int) []uint32 {
+func (s *Tagger) features(dst []uint32, is *island, i int) []uint32 {
 	dst = s.islandFeatures(dst, is)
 	dst = s.ownFeatures(dst, is, &s.toks[i], s.hashOf(i))
 	dst = s.fieldFeatures(dst, is, i)
@@ -56,7 +56,7 @@ func (s *state) features(dst []uint32, is *island, i int) []uint32 {
 }
 
 // hashOf is the hash of the token at i, unless its word is hidden.
-func (s *state) hashOf(i int) uint64 {
+func (s *Tagger) hashOf(i int) uint64 {
 	if s.dropWord != nil && s.dropWord(i) {
 		return 0x0DD
 	}
@@ -65,14 +65,14 @@ func (s *state) hashOf(i int) uint64 {
 
 // islandFeatures are those that all tokens of an island share: what stands
 // around it.
-func (s *state) islandFeatures(dst []uint32, is *island) []uint32 {
+func (s *Tagger) islandFeatures(dst []uint32, is *island) []uint32 {
 	return append(dst,
 		feature(40, is.left[0], none),
 		feature(43, is.right[0], none))
 }
 
 // ownFeatures are those that are of a token alone, and of the island's form.
-func (s *state) ownFeatures(dst []uint32, is *island, t *token, hash uint64) []uint32 {
+func (s *Tagger) ownFeatures(dst []uint32, is *island, t *token, hash uint64) []uint32 {
 	sh, form := uint64(t.shape), is.form()
 	dst = append(dst,
 		feature(1, none, none),
@@ -100,7 +100,7 @@ func (s *state) ownFeatures(dst []uint32, is *island, t *token, hash uint64) []u
 }
 
 // fieldFeatures are those of a token and of the name of the field.
-func (s *state) fieldFeatures(dst []uint32, is *island, i int) []uint32 {
+func (s *Tagger) fieldFeatures(dst []uint32, is *island, i int) []uint32 {
 	k := &is.key
 	if k.n == 0 {
 		return dst
@@ -121,7 +121,7 @@ func (s *state) fieldFeatures(dst []uint32, is *island, i int) []uint32 {
 }
 
 // nearFeatures are those of a token and of what stands around it.
-func (s *state) nearFeatures(dst []uint32, is *island, i int) []uint32 {
+func (s *Tagger) nearFeatures(dst []uint32, is *island, i int) []uint32 {
 	t := &s.toks[i]
 	p2, p1, n1, n2 := s.around(i)
 	hp1, hp2, hn1, hn2 := p1.hash, p2.hash, n1.hash, n2.hash
@@ -196,7 +196,7 @@ func lengthOf(t *token) uint64 {
 }
 
 // cues finds the nearest words, or marks, before and behind an island.
-func (s *state) cues(is *island) {
+func (s *Tagger) cues(is *island) {
 	n := 0
 	for d := 1; d <= 3 && n < 2; d++ {
 		t := s.tok(is.from - d)
@@ -220,7 +220,7 @@ func (s *state) cues(is *island) {
 
 // phrase reports whether the token at i is in the name of a place of several
 // words: 1 begins it, 2 goes on.
-func (s *state) phrase(i int, is *island) uint64 {
+func (s *Tagger) phrase(i int, is *island) uint64 {
 	if s.toks[i].attrs&PlacePart == 0 {
 		return 0
 	}

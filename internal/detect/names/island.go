@@ -95,17 +95,17 @@ func roleOf(t *token) role {
 
 // roleOf says what a token is where it stands: the characters directly around
 // it, the name of the field and what is remembered are looked at too.
-func (s *state) roleOf(i int) role {
+func (s *Tagger) roleOf(i int) role {
 	t := &s.toks[i]
 	switch {
 	case t.kind == numberToken:
-		if s.zipped() && t.len() <= 10 && (s.postal || s.postalBefore(i)) {
+		if s.zipped() && t.len() <= 10 && (s.field.postal || s.postalBefore(i)) {
 			return starts
 		}
 	case t.kind != wordToken || t.shape == lowerShape && t.role == connects: // a joiner
 	case s.glued(t):
 		return outside
-	case s.keyed && t.len() > 1:
+	case s.field.keyed && t.len() > 1:
 		return starts
 	case t.shape == lowerShape && t.attrs&Particle == 0 && s.mem.has(t.hash):
 		return starts
@@ -125,7 +125,7 @@ func (s *state) roleOf(i int) role {
 
 // besideNumber reports whether a number stands before the token, or behind it
 // and its dot.
-func (s *state) besideNumber(i int) bool {
+func (s *Tagger) besideNumber(i int) bool {
 	if i > 0 && s.toks[i-1].kind == numberToken {
 		return true
 	}
@@ -136,7 +136,7 @@ func (s *state) besideNumber(i int) bool {
 }
 
 // beginsSentence reports whether a sentence, or a line, begins with the token.
-func (s *state) beginsSentence(i int) bool {
+func (s *Tagger) beginsSentence(i int) bool {
 	if i == 0 {
 		return true
 	}
@@ -150,8 +150,8 @@ func (s *state) beginsSentence(i int) bool {
 }
 
 // candidate finds the first token from k on that roleOf may say starts of.
-func (s *state) candidate(k, lim int) int {
-	if s.keyed || s.zipped() || s.mem.any() {
+func (s *Tagger) candidate(k, lim int) int {
+	if s.field.keyed || s.zipped() || s.mem.any() {
 		for k < lim && !s.mayStart(&s.toks[k]) {
 			k++
 		}
@@ -166,19 +166,19 @@ func (s *state) candidate(k, lim int) int {
 	return min(lim, int(s.ts.starts[s.cursor]))
 }
 
-func (s *state) mayStart(t *token) bool {
+func (s *Tagger) mayStart(t *token) bool {
 	return t.role.opens() ||
-		t.kind == wordToken && (s.keyed || s.mem.has(t.hash)) ||
+		t.kind == wordToken && (s.field.keyed || s.mem.has(t.hash)) ||
 		t.kind == numberToken && s.zipped()
 }
 
 // zipped reports whether there is anything that says that a number is a postal
 // code.
-func (s *state) zipped() bool { return s.postal || s.ts.postal }
+func (s *Tagger) zipped() bool { return s.field.postal || s.ts.postal }
 
 // postalBefore reports whether the words directly before a number, or the name
 // of the field before it, say that it is a postal code.
-func (s *state) postalBefore(i int) bool {
+func (s *Tagger) postalBefore(i int) bool {
 	words := 0
 	for j := i - 1; j >= 0 && j >= i-6 && words < 3 && s.toks[j].start >= s.toks[i].start-keyBack; j-- {
 		switch t := &s.toks[j]; t.kind {
@@ -200,7 +200,7 @@ func (s *state) postalBefore(i int) bool {
 
 // glued reports whether a word is a part of an address, a path or a name in
 // code.
-func (s *state) glued(t *token) bool {
+func (s *Tagger) glued(t *token) bool {
 	before, after := byte(' '), byte(' ')
 	if t.start > 0 {
 		before = s.buf[t.start-1]
@@ -230,7 +230,7 @@ func (s *state) glued(t *token) bool {
 // next finds the island that begins at or after token i, with lim the tokens
 // that are decided on. ok is false where there is none, or where more text may
 // still change it; held is then the token from which on to hold.
-func (s *state) next(i, lim int, end bool) (is island, held int, ok bool) {
+func (s *Tagger) next(i, lim int, end bool) (is island, held int, ok bool) {
 	for k := s.candidate(i, lim); k < lim; k = s.candidate(k+1, lim) {
 		if s.roleOf(k) != starts {
 			continue
@@ -279,7 +279,7 @@ func (s *state) next(i, lim int, end bool) (is island, held int, ok bool) {
 
 // abbreviated reports whether the dot behind token i may be of the name: that
 // of an initial, of Ltd. or of St.
-func (s *state) abbreviated(i int) bool {
+func (s *Tagger) abbreviated(i int) bool {
 	t, dot := &s.toks[i], &s.toks[i+1]
 	return dot.punct == '.' && dot.len() == 1 && !dot.space && t.kind == wordToken &&
 		(t.shape == initialShape || t.len() <= 4 && t.attrs&(OrgWord|StreetWord) != 0)
@@ -287,7 +287,7 @@ func (s *state) abbreviated(i int) bool {
 
 // barred reports whether a barrier among the tokens from to up to lim makes it
 // needless to wait for more.
-func (s *state) barred(to, lim int) bool {
+func (s *Tagger) barred(to, lim int) bool {
 	for i := to; i < lim; i++ {
 		if s.toks[i].kind == longToken {
 			return true
@@ -298,7 +298,7 @@ func (s *state) barred(to, lim int) bool {
 
 // leftOf finds what before token k, a beginning, belongs to it: a house's
 // number, a particle.
-func (s *state) leftOf(k, low int) int {
+func (s *Tagger) leftOf(k, low int) int {
 	from := k
 	for j := k - 1; j >= low && j >= k-leftReach; j-- {
 		switch s.roleOf(j) {

@@ -1,7 +1,41 @@
 package names
 
-// maxKeyWords of a field's name are read.
-const maxKeyWords = 8
+import "hash/maphash"
+
+// Field is what the name of a field says of the text in it. The zero value is
+// that of no name.
+type Field struct {
+	words  keyWords
+	hash   uint64 // of the name, with the process's seed
+	keyed  bool   // the name says that there is a name in the text
+	postal bool   // or a postal code
+}
+
+// Field reads the name of a field, which "" is none.
+func (m *Model) Field(name string) Field {
+	if name == "" {
+		return Field{}
+	}
+	var read [maxKey]byte
+	return fieldOf(m.Lexicon.readKey(m.folder, read[:copy(read[:], name)]), maphash.String(seed, name))
+}
+
+func fieldOf(k keyWords, hash uint64) Field {
+	return Field{words: k, hash: hash, keyed: k.attrs&(PersonKey|PlaceKey) != 0, postal: k.attrs&PostalKey != 0}
+}
+
+// Wants reports whether there may be a name in a text of the field, with
+// nothing before or behind it: a name has a word, unless it is a postal code.
+// The field may be nil.
+func (f *Field) Wants(text []byte) bool {
+	return hasWord(text) || f != nil && f.postal
+}
+
+// Bounds of what is read of a field's name.
+const (
+	maxKey      = 64 // bytes
+	maxKeyWords = 8
+)
 
 // keyWords is what is made of the name of a field: shippingAddress,
 // shipping_address and Shipping-Address are the same.
@@ -13,9 +47,7 @@ type keyWords struct {
 
 // readKey reads a field's name.
 func (l *Lexicon) readKey(f folder, key []byte) (k keyWords) {
-	if len(key) > 64 {
-		key = key[:64]
-	}
+	key = key[:min(len(key), maxKey)]
 	var buf [96]byte
 	start := 0
 	flush := func(end int) {

@@ -48,8 +48,8 @@ type Model struct {
 	// beginning of an island.
 	Move [Labels + 1][Labels]float32
 
-	folder folder
-	states sync.Pool
+	folder  folder
+	taggers sync.Pool
 	// What the tagger reads of it.
 	rows *[1 << FeatureBits]row
 	// way is Move for path, odds are its powers for marginals: of the first

@@ -21,10 +21,16 @@ func model(t testing.TB) *names.Model {
 
 var kindNames = map[names.Kind]string{names.Person: "person", names.Place: "place", names.Organization: "org", names.Group: "group"}
 
+// field reads the name of a field.
+func field(m *names.Model, key string) *names.Field {
+	f := m.Field(key)
+	return &f
+}
+
 // tag writes the names in a text as kind:text.
 func tag(m *names.Model, key, text string) []string {
 	var out []string
-	spans, _, settled := m.Tag(nil, nil, names.Input{Text: []byte(text), Key: key, Memory: &names.Memory{}})
+	spans, _, settled := m.Tag(nil, nil, names.Input{Text: []byte(text), Field: field(m, key), Memory: &names.Memory{}})
 	if settled != len(text) {
 		panic("a whole text is settled")
 	}
@@ -76,7 +82,7 @@ func inPieces(t testing.TB, m *names.Model, key string, pieces ...[]byte) []stri
 	var mem names.Memory
 	for i, p := range pieces {
 		carry = append(carry, p...)
-		spans, extents, settled := m.Tag(nil, nil, names.Input{Text: carry, Before: before, Key: key, More: i < len(pieces)-1, Memory: &mem})
+		spans, extents, settled := m.Tag(nil, nil, names.Input{Text: carry, Before: before, Field: field(m, key), More: i < len(pieces)-1, Memory: &mem})
 		for _, e := range extents {
 			if e.End > settled {
 				t.Fatalf("an extent reaches past what is settled: %q, %d of %d", carry[e.Start:e.End], settled, len(carry))
@@ -196,7 +202,7 @@ func TestSeenBefore(t *testing.T) {
 			t.Errorf("at first: %q", got)
 		}
 		text := []byte("failed: dellwo not found")
-		if spans, _, _ := m.Tag(nil, nil, names.Input{Text: text, Key: "error", Memory: &mem}); len(spans) != 1 || string(text[spans[0].Start:spans[0].End]) != "dellwo" {
+		if spans, _, _ := m.Tag(nil, nil, names.Input{Text: text, Field: field(m, "error"), Memory: &mem}); len(spans) != 1 || string(text[spans[0].Start:spans[0].End]) != "dellwo" {
 			t.Errorf("remembered: %v", spans)
 		}
 	}
@@ -227,7 +233,7 @@ func TestNoAllocation(t *testing.T) {
 	var spans []names.Span
 	var extents []names.Extent
 	for _, text := range []string{"All happy families are alike, each of the 7 in its own way.", "active", strings.Join(texts, "\n")} {
-		in := names.Input{Text: []byte(text), Key: "shippingAddress"}
+		in := names.Input{Text: []byte(text), Field: field(m, "shippingAddress")}
 		spans, extents, _ = m.Tag(spans[:0], extents[:0], in)
 		if n := testing.AllocsPerRun(100, func() { spans, extents, _ = m.Tag(spans[:0], extents[:0], in) }); n > 0 {
 			t.Errorf("%.0f allocations for %.20q", n, text)
@@ -235,7 +241,7 @@ func TestNoAllocation(t *testing.T) {
 	}
 	for _, kind := range kindsOfValues {
 		v := kind.make(rand.New(rand.NewPCG(1, 1)), 0)
-		in := names.Input{Key: v.key, Text: []byte(v.text)}
+		in := names.Input{Field: field(m, v.key), Text: []byte(v.text)}
 		spans, extents, _ = m.Tag(spans[:0], extents[:0], in)
 		if n := testing.AllocsPerRun(100, func() { spans, extents, _ = m.Tag(spans[:0], extents[:0], in) }); n > 0 {
 			t.Errorf("%.0f allocations for the value %s", n, kind.name)

@@ -18,10 +18,7 @@ const (
 var seed = maphash.MakeSeed()
 
 // keys keeps what was made of the names of fields.
-type keys [keyPlaces]struct {
-	hash  uint64
-	words keyWords
-}
+type keys [keyPlaces]Field
 
 // blanks keeps whole values that have no names in them.
 type blanks [blankPlaces]struct {
@@ -31,14 +28,23 @@ type blanks [blankPlaces]struct {
 	words uint64
 }
 
-// readKey reads the name of a field, and returns its hash.
-func (s *state) readKey(name []byte) (words keyWords, hash uint64) {
-	h := maphash.Bytes(seed, name)
-	e := &s.keys[h%keyPlaces]
-	if e.hash != h {
-		e.hash, e.words = h, s.lex.readKey(s.folder, name)
+// Field is as Model.Field, and cheaper for a name that was met before.
+func (s *Tagger) Field(name string) Field {
+	if name == "" {
+		return Field{}
 	}
-	return e.words, h
+	s.scratch = append(s.scratch[:0], name...)
+	return *s.readKey(s.scratch)
+}
+
+// readKey reads the name of a field.
+func (s *Tagger) readKey(name []byte) *Field {
+	h := maphash.Bytes(seed, name)
+	f := &s.keys[h%keyPlaces]
+	if f.hash != h {
+		*f = fieldOf(s.lex.readKey(s.folder, name), h)
+	}
+	return f
 }
 
 func hashOfValue(key uint64, bias float64, text []byte) uint64 {
@@ -47,14 +53,14 @@ func hashOfValue(key uint64, bias float64, text []byte) uint64 {
 }
 
 // isBlank reports whether there was no name in the value with the hash h.
-func (s *state) isBlank(h uint64) bool {
+func (s *Tagger) isBlank(h uint64) bool {
 	e := &s.blanks[h%blankPlaces]
 	return e.hash == h && (s.mem == nil || s.mem.some&e.words == 0)
 }
 
 // setBlank notes that there is no name in the value with the hash h, which is
 // the one that was cut last. Where a word of it is remembered, that may be why.
-func (s *state) setBlank(h uint64) {
+func (s *Tagger) setBlank(h uint64) {
 	words := uint64(0)
 	for i := range s.toks {
 		words |= bitOf(s.toks[i].hash)

@@ -13,11 +13,11 @@ type Sample struct {
 }
 
 // Sampler makes samples of texts.
-type Sampler struct{ s *state }
+type Sampler struct{ s *Tagger }
 
 // NewSampler returns a sampler with a lexicon.
 func NewSampler(l *Lexicon) *Sampler {
-	return &Sampler{newState(l, newFolder())}
+	return &Sampler{newTagger(l, newFolder())}
 }
 
 // Samples appends the islands of a text to dst. hide, if it is not nil, is
@@ -25,7 +25,8 @@ func NewSampler(l *Lexicon) *Sampler {
 // many of the names' tokens are in no island.
 func (sm *Sampler) Samples(dst []Sample, text []byte, key string, gold []Gold, hide func() (word, attrs bool)) (samples []Sample, missed int) {
 	s := sm.s
-	s.begin(Input{Key: key})
+	f := s.Field(key)
+	s.begin(&Input{Field: &f})
 	_, i, lim := s.fill(nil, nil, text, false)
 	labels := make([]uint8, len(s.toks))
 	hidden := make([]bool, len(s.toks))

@@ -20,8 +20,8 @@ type Input struct {
 	// Before is what stood before it, at least the last 192 bytes if there
 	// were so many.
 	Before []byte
-	// Key is the name of the field that the text is in.
-	Key string
+	// Field is the one that the text is in, or nil.
+	Field *Field
 	// More says that the text goes on.
 	More bool
 	// Bias is added to the log-odds of a word being part of a name.
@@ -33,8 +33,10 @@ type Input struct {
 // Extent is a piece of text that is not to be cut.
 type Extent struct{ Start, End int }
 
-// state is what one call works with.
-type state struct {
+// Tagger looks for names, and keeps what it works with from one text to the
+// next. It is for one goroutine.
+type Tagger struct {
+	m       *Model
 	lex     *Lexicon
 	folder  folder
 	buf     []byte
@@ -44,9 +46,7 @@ type state struct {
 	scratch []byte
 	keys    keys
 	blanks  blanks
-	field   keyWords
-	keyed   bool // the field's name says that there is a name in it
-	postal  bool // or a postal code
+	field   Field
 	mem     *Memory
 	feats   []uint32
 	// dropWord hides a word's identity from the model, in training.
@@ -62,39 +62,54 @@ type state struct {
 	emit   [maxIslandTokens][Labels]float32
 }
 
-func newState(lex *Lexicon, f folder) *state {
-	return &state{lex: lex, folder: f, ts: tokens{lex: lex, folder: f}}
+func newTagger(lex *Lexicon, f folder) *Tagger {
+	return &Tagger{lex: lex, folder: f, ts: tokens{lex: lex, folder: f}}
 }
 
-func (m *Model) state() *state {
-	s, _ := m.states.Get().(*state)
+// Tagger returns one that is free. It takes 100 KB and more: it is to be held
+// for the texts at hand, and not for those to come.
+func (m *Model) Tagger() *Tagger {
+	s, _ := m.taggers.Get().(*Tagger)
 	if s == nil {
-		s = newState(m.Lexicon, m.folder)
-		s.ts.words = new(vocabulary)
+		s = newTagger(m.Lexicon, m.folder)
+		s.m, s.ts.words = m, new(vocabulary)
 	}
 	return s
 }
 
+// Close frees the tagger, which holds nothing of its caller any more.
+func (s *Tagger) Close() {
+	s.mem, s.field = nil, Field{}
+	s.m.taggers.Put(s)
+}
+
+// Tag is a tagger's, for one text.
+func (m *Model) Tag(dst []Span, extents []Extent, in Input) (spans []Span, ext []Extent, settled int) {
+	if in.whole() && !in.Field.Wants(in.Text) {
+		return dst, extents, len(in.Text)
+	}
+	s := m.Tagger()
+	spans, ext, settled = s.Tag(dst, extents, in)
+	s.Close()
+	return spans, ext, settled
+}
+
+// whole reports whether nothing stands before or behind the text.
+func (in *Input) whole() bool { return !in.More && len(in.Before) == 0 }
+
 // Tag appends the names in a text to dst, in ascending order, and the extents
 // of what was decided on as one to extents. Where the text goes on, settled is
 // up to where it is decided; the rest is to be shown again with what follows.
-func (m *Model) Tag(dst []Span, extents []Extent, in Input) (spans []Span, ext []Extent, settled int) {
-	whole := !in.More && len(in.Before) == 0
-	// A name has a word, unless it is a postal code.
-	worded := !whole || hasWord(in.Text)
-	if !worded && in.Key == "" {
+func (s *Tagger) Tag(dst []Span, extents []Extent, in Input) (spans []Span, ext []Extent, settled int) {
+	whole := in.whole()
+	if whole && !in.Field.Wants(in.Text) {
 		return dst, extents, len(in.Text)
 	}
-	s := m.state()
-	defer m.states.Put(s)
-	key := s.begin(in)
-	if !worded && !s.postal {
-		return dst, extents, len(in.Text)
-	}
+	s.begin(&in)
 	short := whole && len(in.Text) <= maxBlank
 	var h uint64
 	if short {
-		if h = hashOfValue(key, in.Bias, in.Text); s.isBlank(h) {
+		if h = hashOfValue(s.field.hash, in.Bias, in.Text); s.isBlank(h) {
 			return dst, extents, len(in.Text)
 		}
 	}
@@ -103,7 +118,7 @@ func (m *Model) Tag(dst []Span, extents []Extent, in Input) (spans []Span, ext [
 		end := min(at+pieceSize, len(in.Text))
 		more := in.More || end < len(in.Text)
 		var n int
-		dst, extents, n = m.piece(s, dst, extents, in, at, end, more)
+		dst, extents, n = s.piece(dst, extents, &in, at, end, more)
 		if at += n; end == len(in.Text) {
 			if short && len(dst) == had {
 				s.setBlank(h)
@@ -113,22 +128,18 @@ func (m *Model) Tag(dst []Span, extents []Extent, in Input) (spans []Span, ext [
 	}
 }
 
-// begin starts with an input, and returns the hash of its field's name.
-func (s *state) begin(in Input) (key uint64) {
-	s.mem, s.field = in.Memory, keyWords{}
-	if in.Key != "" {
-		s.scratch = append(s.scratch[:0], in.Key...)
-		s.field, key = s.readKey(s.scratch)
+// begin starts with an input.
+func (s *Tagger) begin(in *Input) {
+	s.mem, s.field = in.Memory, Field{}
+	if in.Field != nil {
+		s.field = *in.Field
 	}
-	s.keyed = s.field.attrs&(PersonKey|PlaceKey) != 0
-	s.postal = s.field.attrs&PostalKey != 0
-	return key
 }
 
 // fill cuts text with what stands before it into tokens, and returns the
 // offset of text in the buffer, its first token, and how many tokens can be
 // decided on.
-func (s *state) fill(before, more, text []byte, goesOn bool) (base, first, lim int) {
+func (s *Tagger) fill(before, more, text []byte, goesOn bool) (base, first, lim int) {
 	s.buf = s.buf[:0]
 	total := len(before) + len(more)
 	s.buf = appendTail(s.buf, before, max(0, lookBack-len(more)))
@@ -162,7 +173,7 @@ func (s *state) fill(before, more, text []byte, goesOn bool) (base, first, lim i
 func appendTail(dst, b []byte, n int) []byte { return append(dst, b[max(0, len(b)-n):]...) }
 
 // piece looks at Text[at:end] and returns how many bytes of it are decided.
-func (m *Model) piece(s *state, dst []Span, ext []Extent, in Input, at, end int, more bool) ([]Span, []Extent, int) {
+func (s *Tagger) piece(dst []Span, ext []Extent, in *Input, at, end int, more bool) ([]Span, []Extent, int) {
 	base, i, lim := s.fill(in.Before, in.Text[:at], in.Text[at:end], more)
 	for {
 		is, held, ok := s.next(i, lim, !more)
@@ -174,15 +185,15 @@ func (m *Model) piece(s *state, dst []Span, ext []Extent, in Input, at, end int,
 			return dst, ext, settled - base
 		}
 		s.describe(&is)
-		dst = m.decode(s, dst, &is, in.Bias, at-base)
+		dst = s.m.decode(s, dst, &is, in.Bias, at-base)
 		ext = append(ext, Extent{int(s.toks[is.from].start) + at - base, int(s.toks[is.to-1].end) + at - base})
 		i = is.to
 	}
 }
 
 // describe finds the island's key and form, and what is next to it.
-func (s *state) describe(is *island) {
-	is.key, is.keyDist = s.field, 2
+func (s *Tagger) describe(is *island) {
+	is.key, is.keyDist = s.field.words, 2
 	first := &s.toks[is.from]
 	colon := -1
 	for j := is.from - 1; j >= 0 && j >= is.from-8 && s.toks[j].start >= first.start-keyBack; j-- {
@@ -205,7 +216,7 @@ func (s *state) describe(is *island) {
 			if j > 0 && s.toks[j-1].kind == wordToken && from-s.toks[j-1].end == 1 && s.toks[j-1].start >= first.start-keyBack && s.buf[s.toks[j-1].end] != '\n' {
 				from = s.toks[j-1].start
 			}
-			is.key, _ = s.readKey(s.buf[from:s.toks[j].end])
+			is.key = s.readKey(s.buf[from:s.toks[j].end]).words
 			is.keyDist = 1
 			quoted := colon+1 < is.from && s.toks[colon+1].kind == punctToken && colon+2 == is.from
 			if colon+1 == is.from || quoted {

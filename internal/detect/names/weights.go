@@ -78,7 +78,7 @@ type ownEntry struct {
 }
 
 // own returns the sum of the features that are of the token alone.
-func (m *Model) own(s *state, is *island, t *token) *ownEntry {
+func (m *Model) own(s *Tagger, is *island, t *token) *ownEntry {
 	what := class(t)<<3 | is.form()<<1 | 1
 	what = what<<8 | uint64(t.len())
 	e := &s.owns[(t.hash^what)*0x9E3779B97F4A7C15>>(64-ownBits)]

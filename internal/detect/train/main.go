@@ -177,7 +177,8 @@ func figures(what string, m *names.Model, es []example) {
 	type count struct{ gold, found, hitGold, hitFound, exact int }
 	var by [6]count
 	for _, e := range es {
-		spans, _, _ := m.Tag(nil, nil, names.Input{Text: []byte(e.text), Key: e.key})
+		f := m.Field(e.key)
+		spans, _, _ := m.Tag(nil, nil, names.Input{Text: []byte(e.text), Field: &f})
 		for _, g := range e.gold {
 			by[g.Kind].gold++
 			for _, s := range spans {

@@ -1,0 +1,120 @@
+package detect
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// generally finds what is in a text without any short way.
+func generally(se *Session, ctx *Context, text []byte) []Finding {
+	s := &se.scan
+	s.begin(ctx, s.lookUp(ctx.Key), text, false)
+	s.out, s.from = nil, 0
+	s.holdsAll()
+	s.fieldValue()
+	s.search(nextAnchor(text, 0))
+	s.takeNames()
+	fs, _ := s.settle()
+	return fs
+}
+
+// shortWays holds the short ways against the general one.
+type shortWays struct{ short, general *Session }
+
+func newShortWays(t testing.TB, opt Options) *shortWays {
+	s, err := New(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &shortWays{s.Open(), s.Open()}
+	t.Cleanup(func() {
+		w.short.Close()
+		w.general.Close()
+	})
+	return w
+}
+
+// check returns how many findings there are.
+func (w *shortWays) check(t *testing.T, key string, text []byte) int {
+	t.Helper()
+	var a, b Memory
+	got, settled := w.short.Scan(nil, &Context{Key: key, Memory: &a}, text, false)
+	want := generally(w.general, &Context{Key: key, Memory: &b}, text)
+	if !slices.Equal(got, want) || settled != len(text) || a.Len() != b.Len() {
+		t.Fatalf("%q in %q: found %v, and generally %v", text, key, got, want)
+	}
+	return len(got)
+}
+
+// shortTexts are what the short ways are for, and what is close to it: 9
+// stands for a digit, h and H for a hexadecimal one, a and A for letters.
+var shortTexts = []string{
+	"", "9", "-9", "99", "999", "9999", "99999", "999999", "9999999", "99999999", "999999999", "9999999999", "99999999999", "999999999999", "9999999999999999",
+	"9.99", "9999.99", "999.9999", "-9.99", "99.999999", "9.9.9", "9.", ".9", "-", "99.99.99.99", "+9.99.99.999", "999-99-9999", "999 999 999", "4999 9999 9999 9999", "+1 999 999 9999",
+	"2099-99-99", "1999-09-29", "19-09-1999", "2029-09-09T09:29:59Z", "2029-09-29T09:09:09.999Z", "2029-09-29T09:09:09.999999999+09:00", "2029-09-09 09:29:59", "2029-09-09 09:29:59.999999", "2029-09-09T29:59-0900", "2029-09-09T09:09:09-09:09", "2029-09-09T09:29", "1999-09-29T00:00:00.000Z",
+	"hhhhhhhh-hhhh-4hhh-hhhh-hhhhhhhhhhhh", "HHHHHHHH-HHHH-4HHH-HHHH-HHHHHHHHHHHH", "BE99 9999 9999 9999", "be99999999999999", "DE99 9999 9999 9999 9999 99", "GB99-AAAA-9999-9999-9999-99", "NO9999999999999", "MT99AAAA99999aaaaaaaaaaaaaaaaaa", "XK99 9999 9999 9999 9999", "BE99",
+	"be99hhhh-9h9h-ba99-be99-9h9h9h9h9h9h", "hhhhhhhhhhhhhhhh", "hhhhhhhhhhhhhhhhhhhhhhhh", "ee99hhhhhhhhhhhhhhhh", "bc1hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh", "HHHHHHHHHHHHHHHHHHHHHHHHHHHHHHHH", "hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh",
+	"jane@example.com", "jane.roe999@mail.example.org", "gold", "Gold", "true", "in progress", "New York", "hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh", "hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh", "some-slug-of-99-words", "https://www.example.com/items/999?page=9",
+}
+
+// someKeys are names of fields that say something, and that do not.
+var someKeys = []string{
+	"", "id", "ids", "user_id", "customerId", "balance", "phone", "order phone", "card", "ssn", "tax id", "ip", "ip version", "age", "pin", "cvv", "dob", "birthDate", "createdAt", "updated_at", "date", "timestamp", "latitude",
+	"account", "iban", "routing_number", "passport", "nhs", "cpf", "aadhaar", "imei", "deviceId", "driver_license", "orderNumber", "email", "password", "password hint", "token", "sessionId", "zip", "postalCode", "city", "name", "address", "username",
+	"uuid", "hash", "wallet", "vin", "mac", "plate", "bic", "a name of a field that is longer than what is remembered of one, id",
+}
+
+// textOf fills in a text of shortTexts, and changes a byte of some.
+func textOf(r *rand.Rand, shape string) []byte {
+	text := []byte(shape)
+	for i, c := range text {
+		switch c {
+		case '9':
+			text[i] = byte('0' + r.IntN(10))
+		case 'h':
+			text[i] = "0123456789abcdef"[r.IntN(16)]
+		case 'H':
+			text[i] = "0123456789ABCDEF"[r.IntN(16)]
+		case 'a':
+			text[i] = byte('a' + r.IntN(26))
+		case 'A':
+			text[i] = byte('A' + r.IntN(26))
+		}
+	}
+	if len(text) > 0 && r.IntN(4) == 0 {
+		text[r.IntN(len(text))] = "0159 -.:+/@TZabcfmABCF_,"[r.IntN(24)]
+	}
+	return text
+}
+
+// TestShortWays: what the short ways find is what is found without them.
+func TestShortWays(t *testing.T) {
+	rounds := 400
+	if testing.Short() {
+		rounds = 20
+	}
+	for _, opt := range []Options{{}, {MinScore: 0.1}, {Entities: []Entity{Phone, CreditCard, ZIPCode, Location}}} {
+		w := newShortWays(t, opt)
+		r := rand.New(rand.NewPCG(5, 5))
+		found := 0
+		for range rounds {
+			for _, shape := range shortTexts {
+				found += w.check(t, someKeys[r.IntN(len(someKeys))], textOf(r, shape))
+			}
+		}
+		if found < rounds {
+			t.Errorf("%d findings in all: too few to tell", found)
+		}
+	}
+}
+
+// FuzzShortWays: the same, for any text and any field's name.
+func FuzzShortWays(f *testing.F) {
+	r := rand.New(rand.NewPCG(6, 6))
+	for i, shape := range shortTexts {
+		f.Add(someKeys[i%len(someKeys)], string(textOf(r, shape)))
+	}
+	w := newShortWays(f, Options{MinScore: 0.1})
+	f.Fuzz(func(t *testing.T, key, text string) { w.check(t, key, []byte(text)) })
+}
