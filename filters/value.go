@@ -45,6 +45,10 @@ type Value struct {
 	// Hold from where on it wants to see the text again.
 	More bool
 
+	// Plain is true where it is known that there is nothing in Text but bytes
+	// from 0x20 to 0x7F, and none of them %, & or \.
+	Plain bool
+
 	edits   []Edit
 	held    int
 	holding bool

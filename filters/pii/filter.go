@@ -408,7 +408,7 @@ func (w *work) value(ctx context.Context, v *filters.Value, key string, layer in
 		}
 		about.Table = &w.table
 	}
-	settled := w.scan(v.Text, v.More, v.Kind != filters.Number)
+	settled := w.scan(v.Text, v.More, !v.Plain && v.Kind != filters.Number)
 	if v.More {
 		v.Hold(settled)
 	}

@@ -164,7 +164,7 @@ func (r *runner) prepare(kind filters.Kind, key []byte, l *level) *filters.Value
 	v := &r.value
 	v.Reset()
 	v.Kind, v.Key, v.Paths, v.Inside = kind, stringOf(key), ^uint64(0), false
-	v.Text, v.Before, v.More = nil, nil, false
+	v.Text, v.Before, v.More, v.Plain = nil, nil, false, false
 	if r.stage.Paths != nil {
 		v.Paths, v.Inside = l.bits, !l.any
 		if v.Inside {
