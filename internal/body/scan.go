@@ -45,6 +45,19 @@ func plainEnd(b []byte, i int) int {
 	return i
 }
 
+// anyNotPlain reports whether b has a byte that a JSON string does not hold as it
+// is.
+func anyNotPlain(b []byte) bool {
+	if len(b) < 8 {
+		return plainEnd(b, 0) < len(b)
+	}
+	found := notPlain(binary.LittleEndian.Uint64(b[len(b)-8:]))
+	for i := 0; i+8 <= len(b); i += 8 {
+		found |= notPlain(binary.LittleEndian.Uint64(b[i:]))
+	}
+	return found != 0
+}
+
 // contentEnd is plainEnd for what is in a string, and tells whether the bytes
 // before are what filters.Value calls plain.
 func contentEnd(b []byte, i int) (end int, plain bool) {
