@@ -97,6 +97,9 @@ func (st *stage) show(ctx context.Context, v *filters.Value) (err error) {
 	defer caughtUnless(&done, &err)
 	err = st.stream.Value(ctx, v)
 	done = true
+	if v.Kind == filters.Name && err == nil && st.enforces && st.step.names != nil && !v.Touched() {
+		st.step.names.Add(v.Text)
+	}
 	return err
 }
 
