@@ -470,33 +470,31 @@ func (s *scan) readWord(i, p int) {
 		r.typed = false
 		r.beforeType = r.nameStart
 	}
-	s.note(i, j, h)
-	r.clean, r.digitsAfterSpace = true, false
-}
-
-// note looks up the phrases that the word from i to j ends, which the words
-// before are joined with, and is the last one read from now on.
-func (s *scan) note(i, j int, h uint64) {
-	r, d := &s.reader, s.dict
-	r.lastPhrase = 0
-	if d.mayHave(h) {
-		r.lastPhrase = d.lookup(h)
-		if r.lastPhrase != 0 {
-			s.mark(i, r.lastPhrase)
-		}
-		if r.words[0] != 0 && d.ends(h) {
-			phrases, n := phrasesBefore(&r.words, h)
-			for x, ph := range phrases[:n] {
-				if k := d.lookup(ph); k != 0 {
-					s.mark(r.starts[x], k)
-				}
-			}
-		}
-	}
+	r.lastPhrase = s.note(i, h)
 	r.words = [3]uint64{h, r.words[0], r.words[1]}
 	r.starts = [3]int{i, r.starts[0], r.starts[1]}
 	r.end = j
 	r.lastWordLetters = j - i
+	r.clean, r.digitsAfterSpace = true, false
+}
+
+// note looks up the phrases that the word at i ends, with those before it. It
+// returns the phrase that it is alone, or 0.
+func (s *scan) note(i int, h uint64) uint16 {
+	r, d := &s.reader, s.dict
+	alone := d.lookup(h)
+	if alone != 0 {
+		s.mark(i, alone)
+	}
+	if r.words[0] != 0 && d.ends(h) {
+		phrases, n := phrasesBefore(&r.words, h)
+		for x, ph := range phrases[:n] {
+			if k := d.lookup(ph); k != 0 {
+				s.mark(r.starts[x], k)
+			}
+		}
+	}
+	return alone
 }
 
 // shortWord reads a word of up to seven letters of ASCII, with no capital but

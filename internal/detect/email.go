@@ -71,9 +71,9 @@ func (s *scan) email(i int) {
 }
 
 // wholeEmail looks at a text that is one address of the plainest kind and
-// nothing else: words in small letters, up to six digits behind a word of three
-// letters or more, and a domain of words. That is too short for a key, and
-// nothing else is found in such a text. It is false for all others, which email looks at.
+// nothing else: words in small letters, up to six digits behind one of them, and
+// a domain of words. That is too short for a key, and nothing else is found in
+// such a text. It is false for all others, which email looks at.
 func (s *scan) wholeEmail() bool {
 	text := s.text
 	if len(text) > maxLocal || !s.want.has(idEmail) || s.outlook.secret {
@@ -89,7 +89,7 @@ func (s *scan) wholeEmail() bool {
 		}
 		word = i + 1
 	}
-	if letters := i - word; letters < 3 || letters > 12 {
+	if letters := i - word; letters < 1 || letters > 12 {
 		return false
 	}
 	digits := i

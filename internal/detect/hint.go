@@ -77,6 +77,7 @@ type dictionary struct {
 	// A bit by hash: most words of a text are neither a phrase nor the last
 	// word of one.
 	filter, last [512]uint64
+	some         [512]uint64 // of both, and of the words of reader.typed
 }
 
 // builtin is the dictionary of the package's own recognisers.
@@ -146,6 +147,12 @@ func (b *dictionaryBuilder) dictionary() *dictionary {
 	for h := range b.last {
 		d.last[h>>55] |= 1 << (h >> 49 & 63)
 	}
+	for i := range d.some {
+		d.some[i] = d.filter[i] | d.last[i]
+	}
+	for _, h := range [...]uint64{hashString, hashStr} {
+		d.some[h>>55] |= 1 << (h >> 49 & 63)
+	}
 	return d
 }
 
@@ -161,11 +168,6 @@ func (d *dictionary) lookup(h uint64) uint16 {
 		}
 	}
 	return 0
-}
-
-// mayHave reports whether the word is a phrase, or the last of one, perhaps.
-func (d *dictionary) mayHave(h uint64) bool {
-	return (d.filter[h>>55]|d.last[h>>55])>>(h>>49&63)&1 != 0
 }
 
 // ends reports whether a phrase of more than one word may end in the word.

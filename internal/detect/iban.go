@@ -69,11 +69,27 @@ func (s *scan) iban(i int) {
 	}
 }
 
+// opensIBAN reports whether a text begins with nine letters and digits, or with
+// two groups of four that are in one run: capitals and digits.
+func opensIBAN(text []byte) bool {
+	if len(text) < 9 {
+		return false
+	}
+	grouped := kinds[text[4]] == 0
+	for i, c := range text[:9] {
+		k := kinds[c]
+		if (k == 0) != (grouped && i == 4) || grouped && k == lowerKind {
+			return false
+		}
+	}
+	return !grouped || len(text) > 9 && kinds[text[9]] == 0
+}
+
 // wholeIBAN looks at a text that is an IBAN and nothing else: nothing in it
 // counts for more.
 func (s *scan) wholeIBAN() bool {
 	size := ibanSize(s.text)
-	if size == noIBAN || len(s.text) > 2*size || !s.want.has(idIBAN) || beginsKey(s.text[0], s.text[1]) {
+	if size == noIBAN || len(s.text) > 2*size || !s.want.has(idIBAN) || beginsKey(s.text[0], s.text[1]) || !opensIBAN(s.text) {
 		return false
 	}
 	end, ok := readIBAN(s.text, 0, size)

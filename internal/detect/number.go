@@ -17,7 +17,7 @@ type number struct {
 	// where another one stands between others.
 	separator byte
 	differ    bool
-	digits    [maxNumber]byte
+	digits    [32]byte // maxNumber at most
 }
 
 // read is false where the text is anything else.
@@ -29,34 +29,61 @@ func (n *number) read(text []byte) bool {
 	if c := text[0]; c == '+' || c == '-' {
 		n.start, n.sign = 1, c
 	}
-	n.gaps, n.separators, n.separator, n.differ, n.groups = 0, 0, 0, false, 0
-	size, count := 0, 0
+	var gaps, separators uint64
+	separator, differ := byte(0), false
+	count, from, groups := 0, 0, 0
 	for _, c := range text[n.start:] {
 		if isDigit(c) {
-			n.digits[count] = c
+			n.digits[count&(len(n.digits)-1)] = c
 			count++
-			size++
 			continue
 		}
-		if size == 0 || n.groups == len(n.sizes)-1 || c != ' ' && c != '-' && c != '.' {
+		if count == from || groups == len(n.sizes)-1 || c != ' ' && c != '-' && c != '.' {
 			return false
 		}
-		if n.groups == 0 {
-			n.separator = c
+		if groups == 0 {
+			separator = c
 		}
-		n.differ = n.differ || c != n.separator
-		n.sizes[n.groups] = uint8(size)
-		n.groups++
-		n.gaps |= 1 << count
-		n.separators = n.separators<<8 | uint64(c)
-		size = 0
+		differ = differ || c != separator
+		n.sizes[groups&(len(n.sizes)-1)] = uint8(count - from)
+		groups++
+		gaps |= 1 << count
+		separators = separators<<8 | uint64(c)
+		from = count
 	}
-	if size == 0 {
+	if count == from {
 		return false
 	}
-	n.sizes[n.groups] = uint8(size)
-	n.groups++
+	n.sizes[groups&(len(n.sizes)-1)] = uint8(count - from)
+	n.gaps, n.separators, n.separator, n.differ, n.groups = gaps, separators, separator, differ, groups+1
 	n.n, n.end = count, len(text)
+	return true
+}
+
+// readBracketed reads (202) 555-0143, as if a hyphen stood behind the area code;
+// ( is its sign.
+func (n *number) readBracketed(text []byte) bool {
+	if len(text) < 8 || len(text) > maxNumber || text[0] != '(' {
+		return false
+	}
+	k := 1
+	for k < 6 && isDigit(text[k]) {
+		k++
+	}
+	if text[k] != ')' {
+		return false
+	}
+	var plain [maxNumber]byte
+	size := copy(plain[:], text[1:k])
+	plain[size] = '-'
+	if k++; text[k] == ' ' || text[k] == '-' {
+		k++
+	}
+	size += 1 + copy(plain[size+1:], text[k:])
+	if !isDigit(plain[0]) || !n.read(plain[:size]) {
+		return false
+	}
+	n.sign, n.end = '(', len(text)
 	return true
 }
 
@@ -66,11 +93,13 @@ func (n *number) read(text []byte) bool {
 // others are. It finds what they would.
 func (s *scan) wholeNumber() bool {
 	n := &s.single
-	if !n.read(s.text) || n.n >= 20 {
+	if !n.read(s.text) && !n.readBracketed(s.text) || n.n >= 20 {
 		return false
 	}
 	f := &s.outlook.field
 	switch {
+	case n.sign == '(' || n.sign == 0 && n.n >= 7 && s.outlook.phone:
+		return s.wholeNational(n)
 	case n.sign == '+':
 		return s.wholePhone(n, f)
 	case n.sign == 0 && n.groups == 4 && n.separator == '.' && !n.differ:
@@ -83,47 +112,58 @@ func (s *scan) wholeNumber() bool {
 	return s.noNumber(n, f)
 }
 
-// isPlain reports whether a text is a number of few digits, perhaps with a sign
-// or a fraction, that is nothing under its field's name: noNumber is true of
-// such a one.
+// isPlain reports whether a text is a number, perhaps with a sign or a fraction,
+// that is nothing under its field's name: an amount, a count, an identifier.
 func (o *outlook) isPlain(text []byte) bool {
 	if len(text) > maxPlain+2 {
 		return false
 	}
-	i := 0
+	from := 0
 	if len(text) > 0 && text[0] == '-' {
-		i++
+		from = 1
 	}
-	from, dot := i, -1
-	for ; i < len(text); i++ {
-		if c := text[i]; isDigit(c) {
+	dot := -1
+	for i := from; i < len(text); i++ {
+		if isDigit(text[i]) {
 			continue
-		} else if c != '.' || dot >= 0 || i == from || i == len(text)-1 {
+		}
+		if text[i] != '.' || dot >= 0 || i == from || i == len(text)-1 {
 			return false
 		}
 		dot = i
 	}
-	n := len(text) - from
-	if dot > 0 {
-		if n--; n >= 7 && text[from] == '0' {
-			return false // 00 and a calling code
-		}
+	d := text[from:]
+	switch {
+	case dot < 0:
+		return len(d) > 0 && o.plain>>len(d)&1 != 0 && (len(d) < minCard || !isCard(d))
+	case o.fraction>>(len(d)-1)&1 == 0:
+		return false
 	}
-	return n > 0 && o.plain>>n&1 != 0
+	// 00 and a calling code, or a card with a dot in its number.
+	zeros := d[0] == '0' && (d[1] == '0' || d[1] == '.' && d[2] == '0')
+	return !(zeros && len(d) > 8) && (dot-from < 4 || len(d) <= minCard)
 }
 
 // noNumber reports whether a number of one group, or with a fraction, is
-// nothing that is looked for: nothing speaks for it, and it has not the form
-// of what needs no hint.
+// nothing that is looked for: nothing speaks for it, and it is none of what
+// needs no hint.
 func (s *scan) noNumber(n *number, f *field) bool {
-	if n.groups > 2 || n.groups == 2 && n.separator != '.' || n.n >= 12 {
+	d := n.digits[:n.n]
+	switch {
+	case n.groups > 2 || n.groups == 2 && (n.separator != '.' || n.n >= minCard || n.n >= 7 && d[0] == '0'):
+		return false // 00 and a calling code, or others
+	case n.n >= minCard && (isCard(d) || f.own.has(idCreditCard)):
 		return false
 	}
-	if n.groups == 2 && n.n >= 7 && n.digits[0] == '0' {
-		return false // 00 and a calling code
-	}
-	if l := &s.digits[n.n]; f.own.overlaps(&s.numberSet) || f.shared.overlaps(&s.numberSet) || f.own.overlaps(&l.of) || f.shared.overlaps(&l.of) || l.aloneLike(&n.candidate) != nil {
+	l := &s.digits[n.n]
+	if f.own.overlaps(&s.numberSet) || f.shared.overlaps(&s.numberSet) || f.own.overlaps(&l.of) || f.shared.overlaps(&l.of) {
 		return false
+	}
+	n.chars, n.checked = d, nil
+	for _, m := range l.aloneLike(&n.candidate) {
+		if n.check(m.rec.recogniser) {
+			return false
+		}
 	}
 	return true
 }
@@ -144,6 +184,20 @@ func (s *scan) wholePhone(n *number, f *field) bool {
 		score = 1
 	}
 	s.add(0, n.end, idPhone, score)
+	return true
+}
+
+// wholeNational: (202) 555-0143, 030 1234567, in a field for telephone numbers
+// and nothing else.
+func (s *scan) wholeNational(n *number) bool {
+	d := n.digits[:n.n]
+	if !s.outlook.phone || n.n < 7 || n.n > 15 || n.groups >= 4 && (n.separator == '.' || n.differ) || n.mayBeDate() || same(d) || hasPrefix(d, "00") {
+		return false
+	}
+	if valid, _ := s.dialling.national(d); !valid {
+		return false
+	}
+	s.add(0, n.end, idPhone, 0.95)
 	return true
 }
 

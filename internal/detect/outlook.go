@@ -13,14 +13,18 @@ type outlook struct {
 	// value: the name alone may make something of a text. secret: it may be a
 	// password.
 	value, secret bool
+	// unsure: something may be found where nothing else would be.
+	unsure bool
 	// time, identifier: what isTime and isIdentifier tell is nothing else under
 	// the name.
 	time, identifier bool
-	// plain has a bit for each count of digits that are nothing here, as a text
-	// that is one number with or without a fraction.
-	plain uint64
-	names names.Field
-	name  knownName
+	// phone: the name is that of a telephone number, and of nothing else.
+	phone bool
+	// plain has a bit for each count of digits that are nothing here, but for a
+	// card's number; fraction has that for those with a dot between two of them.
+	plain, fraction uint64
+	names           names.Field
+	name            knownName
 }
 
 // places is how many names are remembered, each in its place.
@@ -96,9 +100,13 @@ func (s *Scanner) outlookOf(name string) (p outlook) {
 		p.names = s.model.Field(name)
 	}
 	p.value = p.own.overlaps(&s.valueSet) || p.shared.has(idAPIKey) && s.want.has(idAPIKey)
+	p.unsure = p.value || p.own.has(idDateOfBirth) || len(s.custom) > 0
 	p.secret = p.own.has(idPassword) || p.shared.has(idPassword)
 	said := p.own
 	said.or(&p.shared)
+	others := said
+	others.remove(idPhone)
+	p.phone = p.own.has(idPhone) && s.want.has(idPhone) && !others.overlaps(&s.all)
 	if p.names.Wants(nil) {
 		return p // what has no word may be a postal code
 	}
@@ -107,29 +115,37 @@ func (s *Scanner) outlookOf(name string) (p outlook) {
 		return p
 	}
 	p.identifier = !p.secret && !said.has(idCrypto)
-	p.plain = s.quiet
+	p.plain, p.fraction = s.quiet, s.quietFraction
 	for n := range maxPlain + 1 {
 		if said.overlaps(&s.digits[n].of) {
 			p.plain &^= 1 << n
+			p.fraction &^= 1 << n
 		}
+	}
+	if said.has(idCreditCard) {
+		p.plain &= 1<<minCard - 1
+		p.fraction &= 1<<minCard - 1
 	}
 	return p
 }
 
 // maxPlain is how many digits a number has, at most, that outlook.plain is of.
-const maxPlain = 11
+const maxPlain = 19
 
-// findQuiet fills in quiet: a number of so many digits is nothing without a
-// hint.
+// findQuiet fills in quiet and quietFraction: a number of so many digits is
+// nothing without a hint.
 func (s *Scanner) findQuiet() {
 	for n := 1; n <= maxPlain; n++ {
-		loud := false
+		loud, dotted := false, false
 		for _, a := range s.digits[n].alone {
-			dot := a.gaps != 0 && a.gaps&(a.gaps-1) == 0 && a.separators == '.'
-			loud = loud || a.gaps == 0 || dot
+			loud = loud || a.gaps == 0
+			dotted = dotted || a.gaps&(a.gaps-1) == 0 && a.separators == '.'
 		}
 		if !loud {
 			s.quiet |= 1 << n
+		}
+		if !dotted {
+			s.quietFraction |= 1 << n
 		}
 	}
 }

@@ -28,6 +28,13 @@ type Memory struct{ names names.Memory }
 // Len is how many words are remembered. They are never forgotten.
 func (m *Memory) Len() int { return m.names.Len() }
 
+// settle is told how much of the last text is settled.
+func (m *Memory) settle(settled int) {
+	if m != nil {
+		m.names.Settle(settled)
+	}
+}
+
 // useNames loads the model where one of its entities is wanted.
 func (s *Scanner) useNames(bias float64) error {
 	if bias < -1 || bias > 1 {
@@ -61,8 +68,8 @@ func (s *scan) holdsAll() bool {
 	case s.tail() == 0:
 		return true
 	}
-	if s.limit = s.tag(); s.limit == 0 && s.ctx.Memory != nil {
-		s.ctx.Memory.names.Settle(0)
+	if s.limit = s.tag(); s.limit == 0 {
+		s.ctx.Memory.settle(0)
 	}
 	return s.limit == 0
 }

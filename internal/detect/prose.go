@@ -7,34 +7,56 @@ import (
 
 // readProse reads on over the words of a sentence, behind one that was read:
 // letters of ASCII with no capital but the first, and a space before each, or a
-// comma and a space. They change no more than what is noted of each word, which
-// is what takes so little. It stops well before p, and what it leaves is for
-// readOn.
+// comma and a space. They change no more than what is known of the last words,
+// which is kept here till one may end a phrase. It stops well before p, and what
+// it leaves is for readOn.
 func (s *scan) readProse(p int) {
 	r := &s.reader
 	if r.end < 0 || r.line.kind == equalsKey || r.callQuote >= r.end-nameWindow {
 		return
 	}
-	text := s.text[:min(p, len(s.text))]
-	for {
-		i := r.end + 1
-		if i >= len(text) {
+	text, some := s.text[:min(p, len(s.text))], &s.dict.some
+	words, starts, end, phrase := r.words, r.starts, r.end, r.lastPhrase
+	for i := end + 1; i+8 <= len(text); i = end + 1 {
+		if text[i-1] != ' ' {
+			if text[i-1] != ',' || text[i] != ' ' {
+				break
+			}
+			if i++; i+8 > len(text) {
+				break
+			}
+		}
+		x := binary.LittleEndian.Uint64(text[i:])
+		n, small, capitals := lettersOf(x)
+		if n == 0 || capitals>>8 != 0 {
 			break
 		}
-		if text[i-1] == ',' && text[i] == ' ' {
-			i++
-		} else if text[i-1] != ' ' {
+		j, h := i+n, hashChunk(0, small)
+		if n == 8 {
+			var ok bool
+			if j, h, ok = longProse(text, j, h); !ok {
+				break
+			}
+		} else if text[j] >= 0x80 {
 			break
 		}
-		j, h := plainWord(text, i)
-		if j == i || h == hashString || h == hashStr {
+		if some[h>>55]>>(h>>49&63)&1 == 0 {
+			phrase = 0
+		} else if h == hashString || h == hashStr {
 			break
+		} else {
+			r.words, r.starts = words, starts
+			phrase = s.note(i, h)
 		}
-		s.note(i, j, h)
-		r.nameStart, r.beforeType = i, i
+		words[0], words[1], words[2] = h, words[0], words[1]
+		starts[0], starts[1], starts[2] = i, starts[0], starts[1]
+		end = j
+	}
+	if end > r.end {
+		r.words, r.starts, r.end, r.lastPhrase = words, starts, end, phrase
+		r.at, r.nameStart, r.beforeType, r.lastWordLetters = end, starts[0], starts[0], end-starts[0]
 		r.typed = false
 	}
-	r.at = r.end
 }
 
 // lettersOf reads eight bytes: how many of them, from the first on, are letters
@@ -48,24 +70,20 @@ func lettersOf(x uint64) (n int, small, capitals uint64) {
 	return n, small & mask, ^x & (0x20 * ones) & mask
 }
 
-// plainWord reads a word of ASCII with no capital but the first, and more behind
-// it. It returns i where it is none, or too close to the end of the text.
-func plainWord(text []byte, i int) (end int, h uint64) {
-	for j, first := i, true; j+8 <= len(text); j, first = j+8, false {
-		x := binary.LittleEndian.Uint64(text[j:])
-		n, small, capitals := lettersOf(x)
-		if first {
-			capitals >>= 8
-		}
-		if capitals != 0 || n < 8 && x>>(8*n)&0x80 != 0 {
-			return i, 0
+// longProse goes on with a word of small letters of ASCII at j, of which h is the
+// hash so far. It is false where there are others, or where the text ends too soon.
+func longProse(text []byte, j int, h uint64) (end int, hash uint64, ok bool) {
+	for ; j+8 <= len(text); j += 8 {
+		n, small, capitals := lettersOf(binary.LittleEndian.Uint64(text[j:]))
+		if capitals != 0 || n < 8 && text[j+n] >= 0x80 {
+			return 0, 0, false
 		}
 		if n > 0 {
 			h = hashChunk(h, small)
 		}
 		if n < 8 {
-			return j + n, h
+			return j + n, h, true
 		}
 	}
-	return i, 0
+	return 0, 0, false
 }

@@ -436,6 +436,9 @@ func (s *scan) numbers(r *run) {
 	}
 	if r.total <= 8 {
 		s.shortNumber(r, first)
+		if s.unheard(r, first) {
+			return
+		}
 	}
 	if r.n >= 4 {
 		s.ipv4(r)
@@ -458,6 +461,26 @@ func (s *scan) numbers(r *run) {
 	s.dates(r, first)
 	s.coordinates(r, first)
 	s.candidates(r)
+}
+
+// unheard reports whether a run is too short to be anything without a hint, and
+// what was read before it has none. In a text that goes on, what is looked at
+// says where it is not to be cut: there it is false.
+func (s *scan) unheard(r *run, first int) bool {
+	begin := r.groups[first].start
+	if s.more || !s.looked || s.lookedAt != begin || r.total >= s.leastDigits || r.n > 3 || s.mayHear(begin).overlaps(&s.all) {
+		return false
+	}
+	switch {
+	case r.kinds == digitKind:
+		return true
+	case r.n == 1:
+		return s.mixed[r.total].aloneLike(&candidate{}) == nil
+	case r.n == 2 && first == 1 && r.groups[1].digits():
+		//
+		return s.mixed[r.total].aloneLike(&candidate{gaps: 1 << r.groups[0].len(), separators: uint64(r.groups[1].separator)}) == nil
+	}
+	return false
 }
 
 // candidates looks at each row of groups that may be one number.
@@ -773,10 +796,13 @@ func (s *scan) cards(r *run) {
 	}
 }
 
+// minCard is how many digits the number of a card has at least.
+const minCard = 12
+
 // isCard checks length, issuer prefix and checksum (ISO/IEC 7812-1).
 func isCard(d []byte) bool {
 	n := len(d)
-	if n < 12 || n > 19 {
+	if n < minCard || n > 19 {
 		return false
 	}
 	p2, p3, p4 := decimal(d[:2]), decimal(d[:3]), decimal(d[:4])

@@ -47,10 +47,14 @@ type Scanner struct {
 	nameBias  float64
 	custom    []*customRecogniser
 	terms     terms
-	// quiet is outlook.plain for a name that says nothing, and unnamed the outlook of
-	// a text without a name.
-	quiet   uint64
-	unnamed outlook
+	// quiet and quietFraction are plain and fraction of an outlook that says
+	// nothing, and unnamed is that of a text without a name.
+	quiet, quietFraction uint64
+	unnamed              outlook
+	// all are all entities. A number of digits that needs no hint has leastDigits
+	// or more.
+	all         set
+	leastDigits int
 	// quietTimes: see findTimes.
 	quietTimes bool
 	timeSet    set
@@ -112,9 +116,21 @@ func New(opt Options) (*Scanner, error) {
 		return nil, err
 	}
 	s.findQuiet()
+	s.findLeast()
 	s.findTimes()
 	s.unnamed = s.outlookOf("")
 	return s, nil
+}
+
+// findLeast fills in all and leastDigits.
+func (s *Scanner) findLeast() {
+	for id := range s.names {
+		s.all.add(uint8(id))
+	}
+	const phone = 7
+	for s.leastDigits < phone && len(s.digits[s.leastDigits].alone) == 0 {
+		s.leastDigits++
+	}
 }
 
 // use puts a recogniser where its candidates are looked for.
@@ -419,9 +435,7 @@ func (s *scan) settle() ([]Finding, int) {
 	if s.table != nil {
 		s.leave(settled)
 	}
-	if s.ctx.Memory != nil {
-		s.ctx.Memory.names.Settle(settled)
-	}
+	s.ctx.Memory.settle(settled)
 	return s.out[:s.from+len(kept)], settled
 }
 

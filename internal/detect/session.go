@@ -30,9 +30,7 @@ func (se *Session) Scan(dst []Finding, ctx *Context, text []byte, more bool) (fi
 	first := nextAnchor(text, 0)
 	o := s.lookUp(ctx.Key)
 	if !more && len(ctx.Before) == 0 && s.nothing(o, ctx, text, first) {
-		if ctx.Memory != nil {
-			ctx.Memory.names.Settle(len(text))
-		}
+		ctx.Memory.settle(len(text))
 		return dst, len(text)
 	}
 	s.begin(ctx, o, text, more)
@@ -46,7 +44,13 @@ func (se *Session) Scan(dst []Finding, ctx *Context, text []byte, more bool) (fi
 			first = len(text)
 		}
 	}
-	s.search(first)
+	if first < len(text) || ctx.Table != nil || len(s.custom) > 0 {
+		s.search(first)
+	}
+	if !more && s.isOne() {
+		ctx.Memory.settle(len(text))
+		return s.out, len(text)
+	}
 	s.takeNames()
 	return s.settle()
 }

@@ -7,6 +7,9 @@ import (
 
 // keyed looks at the value that may begin at p, behind a : or = or >.
 func (s *scan) keyed(p int) {
+	if p == len(s.text) && !s.more && len(s.custom) == 0 {
+		return // there is none, and nothing behind that words are read for
+	}
 	i := p - 1
 	c := s.at(i - 1)
 	switch {
@@ -439,7 +442,6 @@ func (s *scan) secretValue(v extent, f *field, own bool) {
 	for _, c := range w {
 		kind |= kinds[c]
 	}
-	bits := randomness(w)
 	score := 0.0
 	switch {
 	case f.about || f.own.has(flagVersion) || hasPrefix(w, "http") || w[0] == '/':
@@ -451,13 +453,13 @@ func (s *scan) secretValue(v extent, f *field, own bool) {
 			}
 		case kind&digitKind == 0:
 			// Words: my-secret-name. Without digits it takes much to be random.
-			if len(w) >= 20 && bits >= 3.9 && kind&upperKind != 0 && kind&lowerKind != 0 {
+			if len(w) >= 20 && kind&upperKind != 0 && kind&lowerKind != 0 && randomness(w) >= 3.9 {
 				score = 0.6
 			}
-		case len(w) >= 10 && bits >= 2.9:
+		case len(w) >= 10 && randomness(w) >= 2.9:
 			score = 0.85
 		}
-	case len(w) >= 20 && (kind == digitKind|upperKind|lowerKind || len(w) >= 32 && kind&digitKind != 0 && kind != digitKind) && bits >= 3.4 && !isUUID(w) && !f.own.has(flagNumber):
+	case len(w) >= 20 && (kind == digitKind|upperKind|lowerKind || len(w) >= 32 && kind&digitKind != 0 && kind != digitKind) && !isUUID(w) && !f.own.has(flagNumber) && randomness(w) >= 3.4:
 		score = 0.55
 	}
 	s.add(v.start, v.end, idAPIKey, score)
@@ -499,12 +501,27 @@ func randomness(w []byte) float64 {
 	sum := 0.0
 	for _, c := range w {
 		if k := n[c]; k > 0 {
-			sum += float64(k) * math.Log2(float64(k))
+			sum += timesLog(int(k))
 			n[c] = 0
 		}
 	}
 	return math.Log2(float64(len(w))) - sum/float64(len(w))
 }
+
+// timesLog is k times its logarithm.
+func timesLog(k int) float64 {
+	if k < len(timesLogs) {
+		return timesLogs[k]
+	}
+	return float64(k) * math.Log2(float64(k))
+}
+
+var timesLogs = func() (t [64]float64) {
+	for k := 1; k < len(t); k++ {
+		t[k] = float64(k) * math.Log2(float64(k))
+	}
+	return t
+}()
 
 // spoken looks at a word with a digit behind words such as "with password",
 // and in a call such as set("token", "…").

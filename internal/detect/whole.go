@@ -5,14 +5,14 @@ package detect
 // be at first, or is a plain number, a point in time or an identifier.
 func (s *Scanner) nothing(o *outlook, ctx *Context, text []byte, first int) bool {
 	switch {
-	case o.value || ctx.Table != nil || len(s.custom) > 0:
+	case o.unsure || ctx.Table != nil:
 		return false
 	case first == len(text):
 		return s.model == nil || ctx.Name || !o.names.Wants(text)
 	case first <= 1 && o.isPlain(text):
 		return true
 	case first == 0 && o.time && isTime(text):
-		return !o.own.has(idDateOfBirth)
+		return true
 	}
 	return s.isIdentifier(o, text)
 }
@@ -32,16 +32,25 @@ func (s *scan) fieldValue() {
 // reports whether that decides on all that search finds; first is its first
 // anchor.
 func (s *scan) whole(first int) (decided bool) {
+	o := s.outlook
 	switch {
 	case first == len(s.text):
 		return false
-	case first == 2 && s.wholeIBAN(), s.isIdentifier(s.outlook, s.text):
+	case first == 2 && s.wholeIBAN():
 		return true
-	case first == 0 && s.outlook.time && isTime(s.text):
+	case o.unsure && s.isIdentifier(o, s.text):
+		return true
+	case o.unsure && first == 0 && o.time && isTime(s.text):
 		s.wholeTime()
 		return true
 	case first <= 1:
 		return s.wholeNumber()
 	}
 	return s.wholeEmail()
+}
+
+// isOne reports whether a text is one finding as a whole, and no other: there is
+// no name in it then.
+func (s *scan) isOne() bool {
+	return len(s.out) == s.from+1 && s.out[s.from].Start == 0 && s.out[s.from].End == len(s.text) && len(s.before) == 0 && s.table == nil
 }

@@ -50,11 +50,13 @@ func (w *shortWays) check(t *testing.T, key string, text []byte) int {
 // shortTexts are what the short ways are for, and what is close to it: 9
 // stands for a digit, h and H for a hexadecimal one, a and A for letters.
 var shortTexts = []string{
-	"", "9", "-9", "99", "999", "9999", "99999", "999999", "9999999", "99999999", "999999999", "9999999999", "99999999999", "999999999999", "9999999999999999",
-	"9.99", "9999.99", "999.9999", "-9.99", "99.999999", "9.9.9", "9.", ".9", "-", "99.99.99.99", "+9.99.99.999", "999-99-9999", "999 999 999", "4999 9999 9999 9999", "+1 999 999 9999",
+	"", "9", "-9", "99", "999", "9999", "99999", "999999", "9999999", "99999999", "999999999", "9999999999", "99999999999", "999999999999", "9999999999999", "1999999999999", "999999999999999", "9999999999999999", "4999999999999999", "-4999999999999999", "99999999999999999", "999999999999999999", "9999999999999999999", "99999999999999999999",
+	"0.9999999999999999", "0.0999999999", "00.999999999", "99.99999999999999", "4999999999999999.9", "4999.999999999999", "-999.9999999999", "0999999.9",
+	"9.99", "9999.99", "999.9999", "-9.99", "99.999999", "9.9.9", "9.", ".9", "-", "99.99.99.99", "+9.99.99.999", "999-99-9999", "999 999 999", "4999 9999 9999 9999", "+1 999 999 9999", "(999) 999-9999", "(999)999-9999", "(09) 9999 9999", "(020) 7946 0999", "(999)-999-9999", "(9999", "999-999-9999", "999.999.9999", "9999999999", "020 7946 0999", "030 99999999", "0099 999 9999", "99.99.99.99.99", "(19) 10 1990",
 	"2099-99-99", "1999-09-29", "19-09-1999", "2029-09-09T09:29:59Z", "2029-09-29T09:09:09.999Z", "2029-09-29T09:09:09.999999999+09:00", "2029-09-09 09:29:59", "2029-09-09 09:29:59.999999", "2029-09-09T29:59-0900", "2029-09-09T09:09:09-09:09", "2029-09-09T09:29", "1999-09-29T00:00:00.000Z",
-	"hhhhhhhh-hhhh-4hhh-hhhh-hhhhhhhhhhhh", "HHHHHHHH-HHHH-4HHH-HHHH-HHHHHHHHHHHH", "BE99 9999 9999 9999", "be99999999999999", "DE99 9999 9999 9999 9999 99", "GB99-AAAA-9999-9999-9999-99", "NO9999999999999", "MT99AAAA99999aaaaaaaaaaaaaaaaaa", "XK99 9999 9999 9999 9999", "BE99",
+	"hhhhhhhh-hhhh-4hhh-hhhh-hhhhhhhhhhhh", "HHHHHHHH-HHHH-4HHH-HHHH-HHHHHHHHHHHH", "BE99 9999 9999 9999", "be99999999999999", "DE99 9999 9999 9999 9999 99", "GB99-AAAA-9999-9999-9999-99", "GB99 aaAA 9999 9999 9999 99", "GB99-AAAAA9-9999999999999-99", "DE99-99-99-99-99-99-99-99-99-99-99", "NO9999999999999", "MT99AAAA99999aaaaaaaaaaaaaaaaaa", "XK99 9999 9999 9999 9999", "BE99",
 	"be99hhhh-9h9h-ba99-be99-9h9h9h9h9h9h", "hhhhhhhhhhhhhhhh", "hhhhhhhhhhhhhhhhhhhhhhhh", "ee99hhhhhhhhhhhhhhhh", "bc1hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh", "HHHHHHHHHHHHHHHHHHHHHHHHHHHHHHHH", "hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh",
+	"aa99@example.com", "a9@example.org", "j.a999999@example.com", "j.9@example.com", "Jane.Roe@Example.com", "jane_roe@example.com", "jane-roe9@my-example.com",
 	"jane@example.com", "jane.roe999@mail.example.org", "gold", "Gold", "true", "in progress", "New York", "hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh", "hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh", "some-slug-of-99-words", "https://www.example.com/items/999?page=9",
 }
 
@@ -65,7 +67,8 @@ var someKeys = []string{
 	"uuid", "hash", "wallet", "vin", "mac", "plate", "bic", "a name of a field that is longer than what is remembered of one, id",
 }
 
-// textOf fills in a text of shortTexts, and changes a byte of some.
+// textOf fills in a text of shortTexts, and changes a byte of some. Half of the
+// IBANs are right.
 func textOf(r *rand.Rand, shape string) []byte {
 	text := []byte(shape)
 	for i, c := range text {
@@ -80,6 +83,12 @@ func textOf(r *rand.Rand, shape string) []byte {
 			text[i] = byte('a' + r.IntN(26))
 		case 'A':
 			text[i] = byte('A' + r.IntN(26))
+		}
+	}
+	if size := ibanSize(text); size != noIBAN && r.IntN(2) == 0 {
+		for k, ok := 2, false; k < 99 && !ok; k++ {
+			text[2], text[3] = byte('0'+k/10), byte('0'+k%10)
+			_, ok = readIBAN(text, 0, size)
 		}
 	}
 	if len(text) > 0 && r.IntN(4) == 0 {

@@ -107,7 +107,16 @@ func plainWord(r *rand.Rand) string {
 
 // BenchmarkValue measures values as the fields of documents have them, of each
 // kind 512 that differ.
-func BenchmarkValue(b *testing.B) {
+func BenchmarkValue(b *testing.B) { benchmarkValues(b, 0) }
+
+// BenchmarkNewValue measures values that were not met before, though their
+// words were.
+func BenchmarkNewValue(b *testing.B) {
+	benchmarkValues(b, 1e-12) // less than the model can tell
+}
+
+// benchmarkValues adds a step to the bias with each value.
+func benchmarkValues(b *testing.B, step float64) {
 	m := model(b)
 	for _, kind := range kindsOfValues {
 		b.Run(kind.name, func(b *testing.B) {
@@ -125,8 +134,12 @@ func BenchmarkValue(b *testing.B) {
 			b.ReportAllocs()
 			tagger := m.Tagger()
 			defer tagger.Close()
+			bias := 0.0
 			for n := 0; b.Loop(); n++ {
-				spans, extents, _ = tagger.Tag(spans[:0], extents[:0], ins[n%len(ins)])
+				in := ins[n%len(ins)]
+				in.Bias = bias
+				bias += step
+				spans, extents, _ = tagger.Tag(spans[:0], extents[:0], in)
 			}
 		})
 	}

@@ -6,9 +6,9 @@ import "math"
 const rememberedBonus = 2.5
 
 // decode finds the names in an island. Offsets are moved by shift.
-func (m *Model) decode(s *Tagger, dst []Span, is *island, bias float64, shift int) []Span {
+func (m *Model) decode(s *Tagger, dst []Span, is *island, shift int) []Span {
 	n := is.to - is.from
-	if !m.score(s, is, bias) || !m.path(s, n) {
+	if !m.score(s, is) || !m.path(s, n) {
 		return dst
 	}
 	m.marginals(s, n)
@@ -34,7 +34,7 @@ func (m *Model) decode(s *Tagger, dst []Span, is *island, bias float64, shift in
 		if kind == Person && score >= 0.8 {
 			for x := k; x < j; x++ {
 				t := &s.toks[is.from+x]
-				if t.kind == wordToken && t.len() > 2 && t.attrs.common() == 0 && t.attrs&(Title|Particle|Calendar) == 0 {
+				if t.rare() && t.len() > 2 {
 					s.mem.add(t.hash, int(a.start)+shift)
 				}
 			}
@@ -61,16 +61,17 @@ const plainGap = 60
 
 // score sums up what speaks for each label of the tokens of an island. Where
 // the words by themselves, or with the field and what stands around the island,
-// are all plain, it reports false: there is no name in it.
-func (m *Model) score(s *Tagger, is *island, bias float64) bool {
+// are all plain, or where no label is worth it at the end, it reports false:
+// there is no name in it.
+func (m *Model) score(s *Tagger, is *island) bool {
 	n := is.to - is.from
 	toks, sums := s.toks[is.from:is.to], s.sums[:is.to-is.from]
-	against := m.steps(bias)
+	against := s.against
 	plain := true
 	for k := range toks {
 		o := m.own(s, is, &toks[k])
 		sums[k] = o.sum
-		plain = plain && o.gap-against >= plainGap && !s.mem.has(toks[k].hash)
+		plain = plain && o.gap-against >= plainGap && !s.remembers(&toks[k])
 	}
 	if plain {
 		return false
@@ -81,33 +82,40 @@ func (m *Model) score(s *Tagger, is *island, bias float64) bool {
 	plain = true
 	for k := range sums {
 		sums[k].join(&shared)
-		if is.key.n > 0 {
-			s.feats = s.fieldFeatures(s.feats[:0], is, is.from+k)
-			m.add(&sums[k], s.feats)
+		if is.key.words.n > 0 {
+			m.addField(s, &sums[k], is, is.from+k)
 		}
-		plain = plain && sums[k].gap()-against >= plainGap && !s.mem.has(toks[k].hash)
+		plain = plain && sums[k].gap()-against >= plainGap && !s.remembers(&toks[k])
 	}
 	if plain {
 		return false
 	}
+	idle := true
 	for k := range n {
-		s.feats = s.nearFeatures(s.feats[:0], is, is.from+k)
-		m.add(&sums[k], s.feats)
+		m.addNear(s, &sums[k], is, is.from+k)
 		e := &s.scores[k]
 		sums[k].labels(e)
 		e[0] -= against
-		if bias < 0 {
+		if against < 0 {
 			// What is not to be taken for a name is not either because it was
 			// taken for a product before.
 			e[BeginLabel(Other)] -= against
 			e[BeginLabel(Other)+1] -= against
 		}
-		if s.mem.has(toks[k].hash) {
+		if s.remembers(&toks[k]) {
 			e[BeginLabel(Person)] += m.bonus
 			e[BeginLabel(Person)+1] += m.bonus
 		}
+		idle = idle && e[0]-best(e) > m.idle
 	}
-	return true
+	return !idle
+}
+
+// best is what the best label but 0 is worth.
+func best(e *[Labels]int32) int32 {
+	v := max(max(e[1], e[2]), max(e[3], e[4]))
+	w := max(max(e[5], e[6]), max(e[7], e[8]))
+	return max(max(v, w), max(e[9], e[10]))
 }
 
 // The best way to a token and a label is worth a whole number, so that the
@@ -168,7 +176,7 @@ func greatest(a, b *[Labels]int32) int32 {
 }
 
 // product is the inner product.
-func product(a, b *[Labels]float32) float32 {
+func product(a, b *[Labels]float64) float64 {
 	v := a[0]*b[0] + a[4]*b[4] + a[8]*b[8]
 	w := a[1]*b[1] + a[5]*b[5] + a[9]*b[9]
 	x := a[2]*b[2] + a[6]*b[6] + a[10]*b[10]
@@ -177,7 +185,8 @@ func product(a, b *[Labels]float32) float32 {
 }
 
 // marginals works out, with the forward and backward sums, how likely each of
-// the n tokens is to be of a name of any kind.
+// the n tokens is to be of a name of any kind. A float64 holds the sums of the
+// longest island as they are.
 func (m *Model) marginals(s *Tagger, n int) {
 	for k := range n {
 		e, emit, alpha := &s.scores[k], &s.emit[k], &s.alpha[k]
@@ -188,33 +197,29 @@ func (m *Model) marginals(s *Tagger, n int) {
 		for l, v := range e {
 			emit[l] = m.exp(top - v)
 		}
-		sum := float32(0)
-		for l := range alpha {
-			switch {
-			case k == 0:
+		if k == 0 {
+			for l := range alpha {
 				alpha[l] = m.odds.first[l] * emit[l]
-			case l > 0 && l%2 == 0: // goes on: only behind the same kind
-				before, odds := &s.alpha[k-1], &m.odds.from[l]
-				alpha[l] = (before[l-1]*odds[l-1] + before[l]*odds[l]) * emit[l]
-			default:
-				alpha[l] = product(&s.alpha[k-1], &m.odds.from[l]) * emit[l]
 			}
-			sum += alpha[l]
+			continue
 		}
-		sum = 1 / sum
-		for l := range alpha {
-			alpha[l] *= sum
+		before := &s.alpha[k-1]
+		alpha[0] = product(before, &m.odds.from[0]) * emit[0]
+		for l := 1; l < Labels; l += 2 {
+			on := &m.odds.from[l+1] // only behind the same kind
+			alpha[l] = product(before, &m.odds.from[l]) * emit[l]
+			alpha[l+1] = (before[l]*on[l] + before[l+1]*on[l+1]) * emit[l+1]
 		}
 	}
 	const other = int(Other)*2 - 1
-	var beta [Labels]float32
+	var beta [Labels]float64
 	for l := range beta {
 		beta[l] = 1
 	}
 	for k := n - 1; ; k-- {
 		alpha := &s.alpha[k]
 		none := alpha[0]*beta[0] + alpha[other]*beta[other] + alpha[other+1]*beta[other+1]
-		s.sure[k] = 1 - none/product(alpha, &beta)
+		s.sure[k] = float32(1 - none/product(alpha, &beta))
 		if k == 0 {
 			return
 		}
@@ -222,17 +227,23 @@ func (m *Model) marginals(s *Tagger, n int) {
 		for l := range beta {
 			beta[l] *= emit[l]
 		}
-		var before [Labels]float32
-		sum := float32(0)
-		for l := range before {
-			before[l] = product(&beta, &m.odds.to[l])
-			sum += before[l]
-		}
-		sum = 1 / sum
-		for l := range beta {
-			beta[l] = before[l] * sum
+		beta = m.behind(&beta)
+	}
+}
+
+// behind gives, for each label, what comes of those that may be behind it. Of
+// those that go on only the one of the same kind may.
+func (m *Model) behind(b *[Labels]float64) (to [Labels]float64) {
+	b0, b1, b3, b5, b7, b9 := b[0], b[1], b[3], b[5], b[7], b[9]
+	for l := range to {
+		o := &m.odds.to[l]
+		to[l] = (b0*o[0] + b1*o[1] + b3*o[3]) + (b5*o[5] + b7*o[7] + b9*o[9])
+		if l > 0 {
+			on := (l + 1) &^ 1
+			to[l] += b[on] * o[on]
 		}
 	}
+	return to
 }
 
 // temperature is by how much the model is too sure of itself on texts of other
@@ -240,6 +251,6 @@ func (m *Model) marginals(s *Tagger, n int) {
 const temperature = 1.3
 
 func tempered(p float32) float32 {
-	odds := math.Pow(float64(p)/max(1-float64(p), 1e-9), 1/temperature)
+	odds := math.Exp(math.Log(float64(p)/max(1-float64(p), 1e-9)) / temperature)
 	return float32(odds / (1 + odds))
 }

@@ -36,6 +36,12 @@ func (s *Tagger) around(i int) (p2, p1, n1, n2 *token) {
 // class is what the lists and its form say of a token, in few bits.
 func class(t *token) uint64 { return uint64(t.attrs)<<4 | uint64(t.shape) }
 
+// A class has 31 bits, and the last of them are the shape.
+const (
+	classBits = 31
+	shapeMask = 15
+)
+
 // feature is the number of a feature: which it is, and of what. Of some that
 // were tried, and did no good, the numbers are left out.
 func feature(id, a, b uint64) uint32 {
@@ -51,8 +57,15 @@ const none = 0
 func (s *Tagger) features(dst []uint32, is *island, i int) []uint32 {
 	dst = s.islandFeatures(dst, is)
 	dst = s.ownFeatures(dst, is, &s.toks[i], s.hashOf(i))
-	dst = s.fieldFeatures(dst, is, i)
-	return s.nearFeatures(dst, is, i)
+	t, c := &s.toks[i], class(&s.toks[i])
+	p2, p1, n1, n2 := s.around(i)
+	if is.key.words.n > 0 {
+		dst = fieldFeatures(dst, is, c, is.position(i))
+	}
+	dst = leftFeatures(dst, p1, c)
+	dst = rightFeatures(dst, n1, c)
+	dst = placeFeatures(dst, placeOf(is, i, t, p1, n1), c)
+	return s.moreFeatures(dst, is, i, p2, n2)
 }
 
 // hashOf is the hash of the token at i, unless its word is hidden.
@@ -67,8 +80,8 @@ func (s *Tagger) hashOf(i int) uint64 {
 // around it.
 func (s *Tagger) islandFeatures(dst []uint32, is *island) []uint32 {
 	return append(dst,
-		feature(40, is.left[0], none),
-		feature(43, is.right[0], none))
+		feature(40, is.left, none),
+		feature(43, is.right, none))
 }
 
 // ownFeatures are those that are of a token alone, and of the island's form.
@@ -99,16 +112,12 @@ func (s *Tagger) ownFeatures(dst []uint32, is *island, t *token, hash uint64) []
 	return dst
 }
 
-// fieldFeatures are those of a token and of the name of the field.
-func (s *Tagger) fieldFeatures(dst []uint32, is *island, i int) []uint32 {
-	k := &is.key
-	if k.n == 0 {
-		return dst
-	}
-	sh, c := uint64(s.toks[i].shape), class(&s.toks[i])
-	d := uint64(is.keyDist)
-	pos := uint64(min(i-is.from, 3))
-	size := uint64(min(is.to-is.from, 5))
+// fieldFeatures are those of a token of the class c and of the name of the
+// field, which is there.
+func fieldFeatures(dst []uint32, is *island, c, pos uint64) []uint32 {
+	k := &is.key.words
+	sh, d := c&shapeMask, uint64(is.keyDist)
+	size := is.size()
 	return append(dst,
 		feature(31, k.full, d),
 		feature(32, k.last, d),
@@ -120,66 +129,89 @@ func (s *Tagger) fieldFeatures(dst []uint32, is *island, i int) []uint32 {
 		feature(39, uint64(k.attrs), c<<2|d))
 }
 
-// nearFeatures are those of a token and of what stands around it.
-func (s *Tagger) nearFeatures(dst []uint32, is *island, i int) []uint32 {
-	t := &s.toks[i]
-	p2, p1, n1, n2 := s.around(i)
-	hp1, hp2, hn1, hn2 := p1.hash, p2.hash, n1.hash, n2.hash
-	sh, shp, shn := uint64(t.shape), uint64(p1.shape), uint64(n1.shape)
-	gp, gn := uint64(p1.attrs), uint64(n1.attrs)
-	c, cp, cn := class(t), class(p1), class(n1)
+// position is which of the island's tokens the one at i is, and size is how
+// many there are, as far as fieldFeatures count.
+func (is *island) position(i int) uint64 { return uint64(min(i-is.from, 3)) }
+func (is *island) size() uint64          { return uint64(min(is.to-is.from, 5)) }
 
-	dst = append(dst,
-		feature(3, hp1, none),
-		feature(4, hn1, none),
-		feature(5, hp2, none),
-		feature(6, hn2, none),
-		feature(14, shp<<8|sh, shn),
-		feature(16, cp, c),
-		feature(17, c, cn),
-		feature(18, gp, none),
-		feature(19, gn, none),
-		feature(20, hp1, c),
-		feature(21, hn1, c),
-		feature(42, is.left[0], c))
+// leftFeatures are those of a token of the class c and of the one before it,
+// and rightFeatures those of it and of the one behind it.
+func leftFeatures(dst []uint32, p *token, c uint64) []uint32 {
+	return append(dst,
+		feature(3, p.hash, none),
+		feature(16, class(p), c),
+		feature(18, uint64(p.attrs), none),
+		feature(20, p.hash, c))
+}
 
-	// What it touches.
-	var glue uint64
+func rightFeatures(dst []uint32, n *token, c uint64) []uint32 {
+	return append(dst,
+		feature(4, n.hash, none),
+		feature(17, c, class(n)),
+		feature(19, uint64(n.attrs), none),
+		feature(21, n.hash, c))
+}
+
+// placeFeatures are those of a token of the class c, and of how it touches what
+// it stands between, p and n.
+func placeFeatures(dst []uint32, place place, c uint64) []uint32 {
+	sh := c & shapeMask
+	return append(dst,
+		feature(14, uint64(place.before)<<8|sh, uint64(place.behind)),
+		feature(30, place.glue, sh),
+		feature(49, place.at, sh),
+		feature(50, place.at, c))
+}
+
+// place is where a token stands.
+type place struct {
+	before, behind shape
+	glue           uint64 // what it touches, in 24 bits
+	at             uint64 // where in the island and the text, in 6 bits
+}
+
+func placeOf(is *island, i int, t, p, n *token) (w place) {
+	w.before, w.behind = p.shape, n.shape
 	if !t.space {
-		glue |= 1 | uint64(p1.punct)<<8
+		w.glue |= 1 | uint64(p.punct)<<8
 	}
-	if !n1.space {
-		glue |= 2 | uint64(n1.punct)<<16
+	if !n.space {
+		w.glue |= 2 | uint64(n.punct)<<16
 	}
-	dst = append(dst, feature(30, glue, sh))
-
-	// Places of several words.
-	if in := s.phrase(i, is); in != 0 {
-		dst = append(dst, feature(47, in, sh), feature(48, in, none))
-	}
-	// Where in the text.
-	var at uint64
 	if i == is.from {
-		at |= 1
+		w.at |= 1
 	}
 	if i == is.to-1 {
-		at |= 2
+		w.at |= 2
 	}
-	if p1.kind == breakToken {
-		at |= 4
+	if p.kind == breakToken {
+		w.at |= 4
 	}
-	if n1.kind == breakToken {
-		at |= 8
+	if n.kind == breakToken {
+		w.at |= 8
 	}
-	if p1 == &edge {
-		at |= 16
+	if p == &edge {
+		w.at |= 16
 	}
-	if n1 == &edge {
-		at |= 32
+	if n == &edge {
+		w.at |= 32
 	}
-	dst = append(dst, feature(49, at, sh), feature(50, at, c))
+	return w
+}
+
+// moreFeatures are the others of a token and of what stands around it.
+func (s *Tagger) moreFeatures(dst []uint32, is *island, i int, p2, n2 *token) []uint32 {
+	t := &s.toks[i]
+	dst = append(dst,
+		feature(5, p2.hash, none),
+		feature(6, n2.hash, none),
+		feature(42, is.left, class(t)))
+	// Places of several words.
+	if in := s.phrase(i, is); in != 0 {
+		dst = append(dst, feature(47, in, uint64(t.shape)), feature(48, in, none))
+	}
 	if t.kind == numberToken && s.zipped() && s.postalBefore(i) {
-		dst = append(dst, feature(55, sh, lengthOf(t)))
+		dst = append(dst, feature(55, uint64(t.shape), lengthOf(t)))
 	}
 	return dst
 }
@@ -195,26 +227,16 @@ func lengthOf(t *token) uint64 {
 	return 8
 }
 
-// cues finds the nearest words, or marks, before and behind an island.
+// cues finds the nearest word, or mark, before an island and what is behind it.
 func (s *Tagger) cues(is *island) {
-	n := 0
-	for d := 1; d <= 3 && n < 2; d++ {
+	is.left, is.right = 0, s.tok(is.to).hash
+	for d := 1; d <= 3; d++ {
 		t := s.tok(is.from - d)
 		if t.kind == punctToken && t.punct != ':' && t.punct != '=' && t.punct != '.' {
 			continue
 		}
-		is.left[n] = t.hash
-		n++
-		if t.kind == longToken || t == &edge {
-			break
-		}
-	}
-	for d := range is.right {
-		t := s.tok(is.to + d)
-		is.right[d] = t.hash
-		if t.kind == longToken || t == &edge {
-			break
-		}
+		is.left = t.hash
+		return
 	}
 }
 

@@ -14,12 +14,12 @@ const (
 // island is a run of tokens that may hold names.
 type island struct {
 	from, to int // tokens
-	key      keyWords
+	key      *Field
 	keyDist  int // 0: directly behind its key; 1: further on; 2: no key but the field's
 	// lower and upper say that all words in it and around it are written so.
 	lower, upper bool
 	// left and right are the hashes of the words next to it.
-	left, right [2]uint64
+	left, right uint64
 }
 
 // form is how the island and what is around it are written.
@@ -38,15 +38,12 @@ type role uint8
 
 const (
 	outside  role = iota
-	starts        // opens an island
 	weak          // belongs to one if it stands beside it
 	connects      // belongs to one only between others
+	starts        // opens an island, as those behind it may
 	ordinary      // starts, but where it begins a sentence it is weak
 	numbered      // starts beside a number, and is weak elsewhere
 )
-
-// opens reports whether a word by itself may open an island.
-func (r role) opens() bool { return r == starts || r == ordinary || r == numbered }
 
 // roleOf says what a word or a number is by itself.
 func roleOf(t *token) role {
@@ -107,10 +104,10 @@ func (s *Tagger) roleOf(i int) role {
 		return outside
 	case s.field.keyed && t.len() > 1:
 		return starts
-	case t.shape == lowerShape && t.attrs&Particle == 0 && s.mem.has(t.hash):
+	case t.shape == lowerShape && t.attrs&Particle == 0 && s.remembers(t):
 		return starts
 	case t.role == ordinary:
-		if s.beginsSentence(i) && !s.mem.has(t.hash) {
+		if s.beginsSentence(i) && !s.remembers(t) {
 			return weak
 		}
 		return starts
@@ -121,6 +118,20 @@ func (s *Tagger) roleOf(i int) role {
 		return weak
 	}
 	return t.role
+}
+
+// rare reports whether a word is such that it may be remembered.
+func (t *token) rare() bool {
+	return t.kind == wordToken && t.attrs&(Common(3)|Title|Particle|Calendar) == 0
+}
+
+// opens reports whether a token by itself, or as it is remembered, may open an
+// island.
+func (t *token) opens() bool { return t.role >= starts || t.rare() }
+
+// remembers reports whether a token is a word of a name that was found before.
+func (s *Tagger) remembers(t *token) bool {
+	return s.mem != nil && t.rare() && s.mem.has(t.hash)
 }
 
 // besideNumber reports whether a number stands before the token, or behind it
@@ -151,7 +162,7 @@ func (s *Tagger) beginsSentence(i int) bool {
 
 // candidate finds the first token from k on that roleOf may say starts of.
 func (s *Tagger) candidate(k, lim int) int {
-	if s.field.keyed || s.zipped() || s.mem.any() {
+	if s.field.keyed || s.zipped() {
 		for k < lim && !s.mayStart(&s.toks[k]) {
 			k++
 		}
@@ -167,9 +178,7 @@ func (s *Tagger) candidate(k, lim int) int {
 }
 
 func (s *Tagger) mayStart(t *token) bool {
-	return t.role.opens() ||
-		t.kind == wordToken && (s.field.keyed || s.mem.has(t.hash)) ||
-		t.kind == numberToken && s.zipped()
+	return t.opens() || t.kind == wordToken && s.field.keyed || t.kind == numberToken && s.zipped()
 }
 
 // zipped reports whether there is anything that says that a number is a postal
@@ -228,9 +237,10 @@ func (s *Tagger) glued(t *token) bool {
 }
 
 // next finds the island that begins at or after token i, with lim the tokens
-// that are decided on. ok is false where there is none, or where more text may
-// still change it; held is then the token from which on to hold.
-func (s *Tagger) next(i, lim int, end bool) (is island, held int, ok bool) {
+// that are decided on, and says from where to where it is. ok is false where
+// there is none, or where more text may still change it; held is then the token
+// from which on to hold.
+func (s *Tagger) next(is *island, i, lim int, end bool) (held int, ok bool) {
 	for k := s.candidate(i, lim); k < lim; k = s.candidate(k+1, lim) {
 		if s.roleOf(k) != starts {
 			continue
@@ -265,16 +275,16 @@ func (s *Tagger) next(i, lim int, end bool) (is island, held int, ok bool) {
 				need = to + reach
 			}
 			if need > lim && !s.barred(to, lim) {
-				return is, from, false
+				return from, false
 			}
 		}
-		is = island{from: from, to: to}
-		return is, 0, true
+		is.from, is.to = from, to
+		return 0, true
 	}
 	if end {
-		return is, lim, false
+		return lim, false
 	}
-	return is, s.leftOf(lim, i), false
+	return s.leftOf(lim, i), false
 }
 
 // abbreviated reports whether the dot behind token i may be of the name: that

@@ -11,6 +11,8 @@ type Field struct {
 	postal bool   // or a postal code
 }
 
+var noField Field
+
 // Field reads the name of a field, which "" is none.
 func (m *Model) Field(name string) Field {
 	if name == "" {

@@ -59,11 +59,14 @@ type Model struct {
 		from  [Labels][Labels]int32
 	}
 	odds struct {
-		first    [Labels]float32
-		from, to [Labels][Labels]float32
+		first    [Labels]float64
+		from, to [Labels][Labels]float64
 	}
-	exps  [1024]float32 // see exp
+	exps  [1024]float64 // see exp
 	bonus int32         // rememberedBonus
+	// idle is by how many steps the label 0 has to be ahead of all others of
+	// each token, so that no way leads to another.
+	idle int32
 }
 
 // magic begins a model; its last byte is the format.

@@ -1,18 +1,21 @@
 package names
 
 import (
+	"bytes"
+	"encoding/binary"
 	"hash/maphash"
 	"math"
+	"slices"
 )
 
-// What a state keeps of the values and the names of fields that it met last:
+// What a tagger keeps of the values and the names of fields that it met last:
 // documents repeat them. They are known again by a hash with a seed of its own
 // for each process, and their text is not kept.
 
 const (
-	keyPlaces   = 64  // names of fields that are kept
-	blankPlaces = 512 // values that are kept
-	maxBlank    = 64  // bytes of a value that is kept
+	keyPlaces   = 64   // names of fields that are kept
+	valuePlaces = 1024 // values that are kept
+	maxValue    = 255  // bytes of a value that is kept
 )
 
 var seed = maphash.MakeSeed()
@@ -20,12 +23,36 @@ var seed = maphash.MakeSeed()
 // keys keeps what was made of the names of fields.
 type keys [keyPlaces]Field
 
-// blanks keeps whole values that have no names in them.
-type blanks [blankPlaces]struct {
+// values keeps what was found in whole values.
+type values [valuePlaces]foundValue
+
+// foundValue is what was found in a value. That depends on which of its words
+// were remembered.
+type foundValue struct {
 	hash uint64
-	// words has a bit set for each of the words, as Memory has: one that is
-	// remembered by now may be a name.
-	words uint64
+	// words are the n different words in it that may be remembered, in order. Of
+	// before and taken a bit is for each: that it was remembered before, and
+	// that it is since, as of at.
+	n, before, taken uint8
+	found            uint8 // how many spans there are
+	at               [6]uint8
+	words            [6]uint64
+	spans            [5]foundSpan
+}
+
+type foundSpan struct {
+	start, end uint8
+	kind       Kind
+	score      float32
+}
+
+// manyWords stands for more than are kept: nothing is to be remembered then.
+const manyWords = 255
+
+// at is the place of a value with some words that were remembered before. Its
+// words are to be had, too, where it is with none.
+func (v *values) at(hash uint64, before uint8) *foundValue {
+	return &v[(hash+uint64(before)*0x9E3779B97F4A7C15)%valuePlaces]
 }
 
 // Field is as Model.Field, and cheaper for a name that was met before.
@@ -47,26 +74,135 @@ func (s *Tagger) readKey(name []byte) *Field {
 	return f
 }
 
-func hashOfValue(key uint64, bias float64, text []byte) uint64 {
-	h := maphash.Bytes(seed, text)
-	return mixed(h^math.Float64bits(bias)) ^ key
-}
-
-// isBlank reports whether there was no name in the value with the hash h.
-func (s *Tagger) isBlank(h uint64) bool {
-	e := &s.blanks[h%blankPlaces]
-	return e.hash == h && (s.mem == nil || s.mem.some&e.words == 0)
-}
-
-// setBlank notes that there is no name in the value with the hash h, which is
-// the one that was cut last. Where a word of it is remembered, that may be why.
-func (s *Tagger) setBlank(h uint64) {
-	words := uint64(0)
-	for i := range s.toks {
-		words |= bitOf(s.toks[i].hash)
+// hashOfValue is that of a text, which has no more than maxValue bytes, and of
+// all else that decides on what is found in it, but for what is remembered.
+// The model looks at how many digits there are and not at which, except in a
+// word with an underscore.
+func (s *Tagger) hashOfValue(in *Input) uint64 {
+	text := in.Text
+	if hasDigit(text) && bytes.IndexByte(text, '_') < 0 {
+		text = s.form[:copy(s.form[:], text)]
+		for i := 0; i < len(text); i += 8 {
+			b := s.form[i : i+8]
+			x := binary.LittleEndian.Uint64(b)
+			binary.LittleEndian.PutUint64(b, x&^(digitsIn(x)>>7*0x0F))
+		}
 	}
-	if s.mem == nil || s.mem.some&words == 0 {
-		e := &s.blanks[h%blankPlaces]
-		e.hash, e.words = h, words
+	h := mixed(maphash.Bytes(seed, text)^math.Float64bits(in.Bias)) ^ s.field.hash
+	if s.mem.takes() {
+		h = ^h
+	}
+	return h
+}
+
+func hasDigit(text []byte) bool {
+	for ; len(text) >= 8; text = text[8:] {
+		if digitsIn(binary.LittleEndian.Uint64(text)) != 0 {
+			return true
+		}
+	}
+	for _, c := range text {
+		if classOf[c] == digitClass {
+			return true
+		}
+	}
+	return false
+}
+
+// digitsIn has the high bit of each byte set that is a digit.
+func digitsIn(x uint64) uint64 {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	y := x &^ high
+	from, past := y+(0x80-'0')*ones, y+(0x80-'9'-1)*ones
+	return from &^ past &^ x & high
+}
+
+// takes reports whether all words of a value that is kept can be remembered.
+// Where they cannot, it is as if there were no memory, or nothing is kept.
+func (m *Memory) takes() bool {
+	return m != nil && len(m.words) <= maxRemembered-len(foundValue{}.words)
+}
+
+// recalls reports whether values are looked up and kept.
+func (s *Tagger) recalls() bool {
+	return s.mem == nil || s.mem.takes() || len(s.mem.words) == maxRemembered
+}
+
+// recall appends what was found in the value with the hash h, if it is known.
+func (s *Tagger) recall(dst []Span, h uint64) ([]Span, bool) {
+	v := s.values.at(h, 0)
+	if v.hash != h {
+		return dst, false
+	}
+	before := uint8(0)
+	if s.mem.any() {
+		if v.n == manyWords {
+			return dst, false
+		}
+		for i, w := range v.words[:v.n] {
+			if s.mem.has(w) {
+				before |= 1 << i
+			}
+		}
+	}
+	if v.before != before {
+		if v = s.values.at(h, before); v.hash != h || v.before != before {
+			return dst, false
+		}
+	}
+	if v.taken != 0 {
+		for i, w := range v.words[:v.n] {
+			if v.taken>>i&1 != 0 {
+				s.mem.add(w, int(v.at[i]))
+			}
+		}
+	}
+	for _, f := range v.spans[:v.found] {
+		dst = append(dst, Span{int(f.start), int(f.end), f.kind, float64(f.score)})
+	}
+	return dst, true
+}
+
+// keep keeps what was found in the value with the hash h, which is the one that
+// was cut last. Before it, had words were remembered.
+func (s *Tagger) keep(h uint64, found []Span, had int) {
+	var v foundValue
+	if len(found) > len(v.spans) {
+		return
+	}
+	v.hash, v.found = h, uint8(len(found))
+	for i, f := range found {
+		v.spans[i] = foundSpan{uint8(f.Start), uint8(f.End), f.Kind, float32(f.Score)}
+	}
+	taken := had
+	for i := range s.toks {
+		t := &s.toks[i]
+		if !t.rare() || slices.Contains(v.words[:v.n], t.hash) {
+			continue
+		}
+		if int(v.n) == len(v.words) {
+			if s.mem.any() {
+				return
+			}
+			v.n = manyWords
+			break
+		}
+		if s.mem.any() {
+			if where := s.mem.where(t.hash); where > had {
+				if taken++; where != taken {
+					return // not in the order of the text
+				}
+				v.taken |= 1 << v.n
+				v.at[v.n] = uint8(s.mem.at[where-1])
+			} else if where > 0 {
+				v.before |= 1 << v.n
+			}
+		}
+		v.words[v.n] = t.hash
+		v.n++
+	}
+	*s.values.at(h, v.before) = v
+	if first := s.values.at(h, 0); first.hash != h {
+		*first = v
 	}
 }

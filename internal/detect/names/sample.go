@@ -53,7 +53,7 @@ func (sm *Sampler) Samples(dst []Sample, text []byte, key string, gold []Gold, h
 	}
 	s.ts.starts = s.ts.starts[:0]
 	for j := range s.toks {
-		if s.toks[j].role.opens() {
+		if s.toks[j].opens() {
 			s.ts.starts = append(s.ts.starts, int32(j))
 		}
 	}
@@ -61,15 +61,15 @@ func (sm *Sampler) Samples(dst []Sample, text []byte, key string, gold []Gold, h
 	defer func() { s.dropWord = nil }()
 	covered := 0
 	for {
-		is, _, ok := s.next(i, lim, true)
-		if !ok {
+		is := &s.island
+		if _, ok := s.next(is, i, lim, true); !ok {
 			break
 		}
-		s.describe(&is)
+		s.describe(is)
 		var one Sample
 		prev := None
 		for j := is.from; j < is.to; j++ {
-			one.Features = append(one.Features, append([]uint32(nil), s.features(nil, &is, j)...))
+			one.Features = append(one.Features, append([]uint32(nil), s.features(nil, is, j)...))
 			l := int(labels[j])
 			if k := KindOf(l); k != None {
 				if k != Other {

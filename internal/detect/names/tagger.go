@@ -45,28 +45,32 @@ type Tagger struct {
 	cursor  int // in ts.starts
 	scratch []byte
 	keys    keys
-	blanks  blanks
-	field   Field
+	values  values
+	form    [maxValue + 1]byte // see hashOfValue
+	field   *Field
 	mem     *Memory
+	against int32  // the bias, in steps of the model's scale
+	island  island // that is looked at
 	feats   []uint32
 	// dropWord hides a word's identity from the model, in training.
 	dropWord func(i int) bool
 
 	owns   owns
+	memos  struct{ field, left, right, place memo }
 	sums   [maxIslandTokens]sum
 	scores [maxIslandTokens][Labels]int32 // in steps of the model's scale
 	back   [maxIslandTokens][Labels]uint8
 	label  [maxIslandTokens]uint8
 	sure   [maxIslandTokens]float32 // that a token is of a name
-	alpha  [maxIslandTokens][Labels]float32
-	emit   [maxIslandTokens][Labels]float32
+	alpha  [maxIslandTokens][Labels]float64
+	emit   [maxIslandTokens][Labels]float64
 }
 
 func newTagger(lex *Lexicon, f folder) *Tagger {
 	return &Tagger{lex: lex, folder: f, ts: tokens{lex: lex, folder: f}}
 }
 
-// Tagger returns one that is free. It takes 100 KB and more: it is to be held
+// Tagger returns one that is free. It takes 300 KB: it is to be held
 // for the texts at hand, and not for those to come.
 func (m *Model) Tagger() *Tagger {
 	s, _ := m.taggers.Get().(*Tagger)
@@ -79,7 +83,7 @@ func (m *Model) Tagger() *Tagger {
 
 // Close frees the tagger, which holds nothing of its caller any more.
 func (s *Tagger) Close() {
-	s.mem, s.field = nil, Field{}
+	s.mem, s.field = nil, nil
 	s.m.taggers.Put(s)
 }
 
@@ -106,22 +110,23 @@ func (s *Tagger) Tag(dst []Span, extents []Extent, in Input) (spans []Span, ext 
 		return dst, extents, len(in.Text)
 	}
 	s.begin(&in)
-	short := whole && len(in.Text) <= maxBlank
+	kept := whole && len(in.Text) <= maxValue && s.recalls()
+	had, remembered := len(dst), s.mem.count()
 	var h uint64
-	if short {
-		if h = hashOfValue(s.field.hash, in.Bias, in.Text); s.isBlank(h) {
+	if kept {
+		h = s.hashOfValue(&in)
+		if dst, known := s.recall(dst, h); known {
 			return dst, extents, len(in.Text)
 		}
 	}
-	had := len(dst)
 	for at := 0; ; {
 		end := min(at+pieceSize, len(in.Text))
 		more := in.More || end < len(in.Text)
 		var n int
 		dst, extents, n = s.piece(dst, extents, &in, at, end, more)
 		if at += n; end == len(in.Text) {
-			if short && len(dst) == had {
-				s.setBlank(h)
+			if kept {
+				s.keep(h, dst[had:], remembered)
 			}
 			return dst, extents, at
 		}
@@ -130,9 +135,13 @@ func (s *Tagger) Tag(dst []Span, extents []Extent, in Input) (spans []Span, ext 
 
 // begin starts with an input.
 func (s *Tagger) begin(in *Input) {
-	s.mem, s.field = in.Memory, Field{}
-	if in.Field != nil {
-		s.field = *in.Field
+	s.mem, s.field = in.Memory, in.Field
+	if s.field == nil {
+		s.field = &noField
+	}
+	s.against = 0
+	if in.Bias != 0 {
+		s.against = s.m.steps(in.Bias)
 	}
 }
 
@@ -174,9 +183,10 @@ func appendTail(dst, b []byte, n int) []byte { return append(dst, b[max(0, len(b
 
 // piece looks at Text[at:end] and returns how many bytes of it are decided.
 func (s *Tagger) piece(dst []Span, ext []Extent, in *Input, at, end int, more bool) ([]Span, []Extent, int) {
+	is := &s.island
 	base, i, lim := s.fill(in.Before, in.Text[:at], in.Text[at:end], more)
 	for {
-		is, held, ok := s.next(i, lim, !more)
+		held, ok := s.next(is, i, lim, !more)
 		if !ok {
 			settled := len(s.buf)
 			if more && held < len(s.toks) {
@@ -184,8 +194,8 @@ func (s *Tagger) piece(dst []Span, ext []Extent, in *Input, at, end int, more bo
 			}
 			return dst, ext, settled - base
 		}
-		s.describe(&is)
-		dst = s.m.decode(s, dst, &is, in.Bias, at-base)
+		s.describe(is)
+		dst = s.m.decode(s, dst, is, at-base)
 		ext = append(ext, Extent{int(s.toks[is.from].start) + at - base, int(s.toks[is.to-1].end) + at - base})
 		i = is.to
 	}
@@ -193,7 +203,7 @@ func (s *Tagger) piece(dst []Span, ext []Extent, in *Input, at, end int, more bo
 
 // describe finds the island's key and form, and what is next to it.
 func (s *Tagger) describe(is *island) {
-	is.key, is.keyDist = s.field.words, 2
+	is.key, is.keyDist = s.field, 2
 	first := &s.toks[is.from]
 	colon := -1
 	for j := is.from - 1; j >= 0 && j >= is.from-8 && s.toks[j].start >= first.start-keyBack; j-- {
@@ -216,7 +226,7 @@ func (s *Tagger) describe(is *island) {
 			if j > 0 && s.toks[j-1].kind == wordToken && from-s.toks[j-1].end == 1 && s.toks[j-1].start >= first.start-keyBack && s.buf[s.toks[j-1].end] != '\n' {
 				from = s.toks[j-1].start
 			}
-			is.key = s.readKey(s.buf[from:s.toks[j].end]).words
+			is.key = s.readKey(s.buf[from:s.toks[j].end])
 			is.keyDist = 1
 			quoted := colon+1 < is.from && s.toks[colon+1].kind == punctToken && colon+2 == is.from
 			if colon+1 == is.from || quoted {

@@ -95,7 +95,7 @@ type tokens struct {
 	scratch []byte
 	list    []token
 	postal  bool    // one of list is postal
-	starts  []int32 // those of list that open islands by themselves
+	starts  []int32 // those of list that may open islands in any field
 }
 
 // padding is how many bytes behind a text may be read.
@@ -151,9 +151,8 @@ func (ts *tokens) cut(buf []byte, from, n int, end bool) []token {
 				i = int(list[len(list)-1].end)
 				break
 			}
-			t := numbers[j-i]
-			t.start, t.end, t.space = int32(i), int32(j), space
-			list = append(list, t)
+			list = append(list, numbers[j-i])
+			list[len(list)-1].put(i, j, space, true)
 			i = j
 		case underClass:
 			list = append(list, ts.word(text, i, end, space))
@@ -164,7 +163,8 @@ func (ts *tokens) cut(buf []byte, from, n int, end bool) []token {
 				if !end && !utf8.FullRune(text[i:]) {
 					size = n - i
 				}
-				list = append(list, mark(i, i+size, 0x80, space, end || i+size < n))
+				list = append(list, marks[0x80])
+				list[len(list)-1].put(i, i+size, space, end || i+size < n)
 				i += size
 				break
 			}
@@ -193,18 +193,19 @@ func (ts *tokens) cut(buf []byte, from, n int, end bool) []token {
 			case ':':
 				p = ':'
 			}
-			list = append(list, mark(i, i+size, p, space, true))
+			list = append(list, marks[p])
+			list[len(list)-1].put(i, i+size, space, true)
 			i += size
 		default:
 			j := i + 1
 			for j < n && text[j] == c {
 				j++
 			}
-			t := mark(i, j, c, space, end || j < n)
-			if j-i > maxSpace {
+			list = append(list, marks[c])
+			t := &list[len(list)-1]
+			if t.put(i, j, space, end || j < n); j-i > maxSpace {
 				t.kind, t.role, t.done = longToken, outside, true
 			}
-			list = append(list, t)
 			i = j
 		}
 		space = false
@@ -232,13 +233,12 @@ func (ts *tokens) known(list []token, buf []byte, i, n int, end, space bool) ([]
 		if !w.done {
 			w.token = ts.word(buf[at:i], 0, true, false)
 		}
-		if w.role.opens() {
+		if w.opens() {
 			ts.starts = append(ts.starts, int32(len(list)))
 		}
 		ts.postal = ts.postal || w.postal
 		list = append(list, w.token)
-		t := &list[len(list)-1]
-		t.start, t.end, t.space = int32(at), int32(i), space
+		list[len(list)-1].put(at, i, space, true)
 		if c := classOf[buf[i+1]]; buf[i] != ' ' || c != lowerClass && c != upperClass {
 			return list, i
 		}
@@ -248,7 +248,7 @@ func (ts *tokens) known(list []token, buf []byte, i, n int, end, space bool) ([]
 
 // push appends a word that was cut by itself.
 func (ts *tokens) push(list []token, t token) []token {
-	if t.role.opens() {
+	if t.opens() {
 		ts.starts = append(ts.starts, int32(len(list)))
 	}
 	return append(list, t)
@@ -265,21 +265,21 @@ var numbers = func() (t [maxToken + 1]token) {
 	return t
 }()
 
-// mark is a token of punctuation.
-func mark(start, end int, punct byte, space, done bool) token {
-	t := token{start: int32(start), end: int32(end), kind: punctToken, shape: punctShape, punct: punct, hash: markHash[punct], space: space, done: done}
-	switch punct {
-	case ',', '.', '-', '\'', '/', '&', '#':
-		t.role = connects
-	}
-	return t
+// put puts a token where it is.
+func (t *token) put(start, end int, space, done bool) {
+	t.start, t.end, t.space, t.done = int32(start), int32(end), space, done
 }
 
-var markHash = func() (h [256]uint64) {
-	for c := range h {
-		h[c] = mixed(uint64(c) + 1<<32)
+// marks are the tokens of punctuation.
+var marks = func() (t [256]token) {
+	for c := range t {
+		t[c] = token{kind: punctToken, shape: punctShape, punct: byte(c), hash: mixed(uint64(c) + 1<<32)}
+		switch c {
+		case ',', '.', '-', '\'', '/', '&', '#':
+			t[c].role = connects
+		}
 	}
-	return h
+	return t
 }()
 
 // word cuts a word of any length and script, and looks it up.
@@ -444,24 +444,39 @@ scan:
 // hasWord reports whether there may be a word in a text: letters, and no digit
 // or underscore with them.
 func hasWord(text []byte) bool {
-	letters, others := false, false
+	seen := uint8(0)
 	for _, c := range text {
-		switch classOf[c] {
-		case lowerClass, upperClass:
-			letters = true
-		case digitClass, underClass:
-			others = true
-		case highClass:
-			return true
-		default:
-			if letters && !others {
+		part := partOf[c]
+		if seen |= part; part == 0 {
+			if seen == letterPart || seen >= highPart {
 				return true
 			}
-			letters, others = false, false
+			seen = 0
 		}
 	}
-	return letters && !others
+	return seen == letterPart || seen >= highPart
 }
+
+// What a byte may be a part of; 0 is nothing.
+const (
+	letterPart uint8 = 1 << iota
+	numberPart       // or what has an underscore
+	highPart
+)
+
+var partOf = func() (p [256]uint8) {
+	for b, class := range classOf {
+		switch class {
+		case lowerClass, upperClass:
+			p[b] = letterPart
+		case digitClass, underClass:
+			p[b] = numberPart
+		case highClass:
+			p[b] = highPart
+		}
+	}
+	return p
+}()
 
 // joins reports whether an apostrophe before rest is inside of a word: a
 // letter follows, and not the s of a genitive.

@@ -1,6 +1,9 @@
 package names
 
-import "math"
+import (
+	"math"
+	"math/bits"
+)
 
 // row is the weights of a feature for the labels. Weights are bytes, 128 more
 // than they count.
@@ -56,11 +59,7 @@ func (s *sum) labels(e *[Labels]int32) {
 func (s *sum) gap() int32 {
 	var e [Labels]int32
 	s.labels(&e)
-	top := e[1]
-	for _, v := range e[2:] {
-		top = max(top, v)
-	}
-	return e[0] - top
+	return e[0] - best(&e)
 }
 
 // ownBits is the size of owns.
@@ -91,6 +90,65 @@ func (m *Model) own(s *Tagger, is *island, t *token) *ownEntry {
 	return e
 }
 
+// memo keeps the sums of features, by all that they are made of.
+type memo [1 << memoBits]memoEntry
+
+const memoBits = 9
+
+type memoEntry struct {
+	a, b uint64
+	sum  sum
+}
+
+// at returns the entry of two numbers, of which b is not 0. Where it was not
+// known, its sum is to be made.
+func (o *memo) at(a, b uint64) (e *memoEntry, known bool) {
+	e = &o[(a^bits.RotateLeft64(b, 31))*0x9E3779B97F4A7C15>>(64-memoBits)]
+	if e.a == a && e.b == b {
+		return e, true
+	}
+	e.a, e.b, e.sum = a, b, sum{}
+	return e, false
+}
+
+// addField adds the features of the token at i and of the field's name.
+func (m *Model) addField(s *Tagger, sum *sum, is *island, i int) {
+	c, pos := class(&s.toks[i]), is.position(i)
+	e, known := s.memos.field.at(is.key.hash, ((c<<2|pos)<<3|is.size())<<2|uint64(is.keyDist))
+	if !known {
+		s.feats = fieldFeatures(s.feats[:0], is, c, pos)
+		m.add(&e.sum, s.feats)
+	}
+	sum.join(&e.sum)
+}
+
+// addNear adds the features of the token at i and of what stands around it.
+func (m *Model) addNear(s *Tagger, sum *sum, is *island, i int) {
+	t, c := &s.toks[i], class(&s.toks[i])
+	p2, p1, n1, n2 := s.around(i)
+	e, known := s.memos.left.at(p1.hash, class(p1)<<classBits|c)
+	if !known {
+		s.feats = leftFeatures(s.feats[:0], p1, c)
+		m.add(&e.sum, s.feats)
+	}
+	sum.join(&e.sum)
+	e, known = s.memos.right.at(n1.hash, class(n1)<<classBits|c)
+	if !known {
+		s.feats = rightFeatures(s.feats[:0], n1, c)
+		m.add(&e.sum, s.feats)
+	}
+	sum.join(&e.sum)
+	w := placeOf(is, i, t, p1, n1)
+	e, known = s.memos.place.at(((w.at<<24|w.glue)<<4|uint64(w.before))<<4|uint64(w.behind), c)
+	if !known {
+		s.feats = placeFeatures(s.feats[:0], w, c)
+		m.add(&e.sum, s.feats)
+	}
+	sum.join(&e.sum)
+	s.feats = s.moreFeatures(s.feats[:0], is, i, p2, n2)
+	m.add(sum, s.feats)
+}
+
 // prepare makes what the tagger reads of what the model is written as.
 func (m *Model) prepare(weights []byte) {
 	m.rows = new([1 << FeatureBits]row)
@@ -106,7 +164,7 @@ func (m *Model) prepare(weights []byte) {
 	}
 	for p := range m.Move {
 		for l, v := range m.Move[p] {
-			odds, way := float32(math.Exp(float64(v))), int32(math.Round(float64(v/m.Scale)*pathScale))<<labelBits
+			odds, way := math.Exp(float64(v)), int32(math.Round(float64(v/m.Scale)*pathScale))<<labelBits
 			if p == Labels {
 				m.odds.first[l], m.way.first[l] = odds, way
 				continue
@@ -116,16 +174,26 @@ func (m *Model) prepare(weights []byte) {
 		}
 	}
 	for d := range m.exps {
-		m.exps[d] = float32(math.Exp(-float64(d) * float64(m.Scale)))
+		m.exps[d] = math.Exp(-float64(d) * float64(m.Scale))
 	}
 	m.bonus = m.steps(rememberedBonus)
+	// What a token can win with another label, by the moves to it and from it.
+	to, from := int32(0), int32(0)
+	for l := 1; l < Labels; l++ {
+		to = max(to, m.way.first[l]-m.way.first[0])
+		from = max(from, m.way.from[0][l]-m.way.from[0][0])
+		for p := range Labels {
+			to = max(to, m.way.from[l][p]-m.way.from[0][0])
+		}
+	}
+	m.idle = (to+from)/pathUnit + 1
 }
 
 // steps gives a weight in steps of the model's scale.
 func (m *Model) steps(v float64) int32 { return int32(math.Round(v / float64(m.Scale))) }
 
 // exp is e to the power of -d steps of the scale.
-func (m *Model) exp(d int32) float32 {
+func (m *Model) exp(d int32) float64 {
 	if uint32(d) < uint32(len(m.exps)) {
 		return m.exps[d]
 	}
