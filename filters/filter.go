@@ -145,6 +145,9 @@ type Needs struct {
 	// SameNames: what the Stream does about a member's name depends on the name
 	// alone. It may be shown a name once a body where it leaves it as it is.
 	SameNames bool
+	// AllNames: and it is the same in every exchange. With SameNames, it may not be
+	// shown a name that it has left as it was in another body.
+	AllNames bool
 	// Steps are the names of earlier steps whose results the filter reads.
 	// The runner then runs it no earlier than those.
 	Steps []string

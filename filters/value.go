@@ -45,6 +45,10 @@ type Value struct {
 	// Hold from where on it wants to see the text again.
 	More bool
 
+	// Plain is true where it is known that there is nothing in Text but bytes
+	// from 0x20 to 0x7F, and none of them %, & or \.
+	Plain bool
+
 	edits   []Edit
 	held    int
 	holding bool
@@ -120,6 +124,9 @@ func (v *Value) Settled() int {
 
 // Touched reports whether anything at all is to be changed.
 func (v *Value) Touched() bool { return len(v.edits) > 0 || v.verb != Keep || v.rename != "" }
+
+// OnlyEdited reports whether nothing is to be changed but by edits.
+func (v *Value) OnlyEdited() bool { return v.verb == Keep && v.rename == "" }
 
 // Release takes a Hold back: all of Text is settled. It is the runner's.
 func (v *Value) Release() { v.holding = false }

@@ -68,7 +68,9 @@ func mask(dst []byte, t *Treatment, e detect.Entity, value []byte) []byte {
 		n := len(dst)
 		dst = slices.Grow(dst, len(value))
 		at = maskASCII(dst[n:n+hidden], value[:hidden], with[0])
-		dst = dst[:n+at]
+		if dst = dst[:n+at]; at == len(value) {
+			return dst
+		}
 	}
 	for _, c := range value[at:hidden] {
 		switch {

@@ -149,6 +149,7 @@ func (f *filter) Needs(d filters.Direction) filters.Needs {
 		Trailers:  f.cfg.Trailers, Paths: f.cfg.Paths, Join: f.cfg.Join, Unparsed: f.cfg.Unparsed, Files: f.cfg.Files,
 		// Objects are shown for those that tell a text again.
 		Ignores: []filters.Kind{filters.Array, filters.Bool, filters.Null}, SameNames: true,
+		AllNames: !f.cfg.Restore && len(f.outside) == 0 && !slices.ContainsFunc(f.cfg.Rules, func(r Rule) bool { return len(r.Groups) > 0 || len(r.NotGroups) > 0 }),
 	}
 	if f.cfg.SkipNames {
 		n.Ignores = append(n.Ignores, filters.Name)
@@ -408,7 +409,7 @@ func (w *work) value(ctx context.Context, v *filters.Value, key string, layer in
 		}
 		about.Table = &w.table
 	}
-	settled := w.scan(v.Text, v.More, v.Kind != filters.Number)
+	settled := w.scan(v.Text, v.More, !v.Plain && v.Kind != filters.Number)
 	if v.More {
 		v.Hold(settled)
 	}

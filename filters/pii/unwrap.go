@@ -265,8 +265,20 @@ func decode64(text []byte) ([]byte, *base64.Encoding) {
 // its first few characters.
 func mayEncode(text []byte) bool {
 	var quad uint32
-	n, pads, follow := 0, 0, 0
-	for _, c := range text {
+	n, pads, state := 0, 0, uint8(0)
+	for i := 0; i < len(text); i++ {
+		if pads == 0 && n%4 == 0 && i+4 <= len(text) {
+			a, b, c, d := values64[text[i]], values64[text[i+1]], values64[text[i+2]], values64[text[i+3]]
+			if a|b|c|d < 64 {
+				state = utf8States[utf8States[utf8States[state][a<<2|b>>4]][b<<4|c>>2]][c<<6|d]
+				if state == noText {
+					return false
+				}
+				i += 3
+				continue
+			}
+		}
+		c := text[i]
 		v := values64[c]
 		if v >= 64 {
 			switch {
@@ -285,30 +297,43 @@ func mayEncode(text []byte) bool {
 		if n++; n%4 != 0 {
 			continue
 		}
-		for shift := 16; shift >= 0; shift -= 8 {
-			switch b := byte(quad >> shift); {
-			case follow > 0:
-				if b&0xC0 != 0x80 {
-					return false
-				}
-				follow--
-			case b < 0x80:
-				if isControl(b) {
-					return false
-				}
-			case b < 0xC2 || b > 0xF4:
-				return false
-			case b < 0xE0:
-				follow = 1
-			case b < 0xF0:
-				follow = 2
-			default:
-				follow = 3
-			}
+		state = utf8States[utf8States[utf8States[state][byte(quad>>16)]][byte(quad>>8)]][byte(quad)]
+		if state == noText {
+			return false
 		}
 	}
 	return true
 }
+
+// noText is the state of utf8States in which it turned out to be none; the
+// others are how many bytes of a character are missing.
+const noText = 4
+
+// utf8States tells what comes of a byte in a text of UTF-8 without control
+// characters, so far as mayEncode has to know.
+var utf8States = func() (t [noText + 1][256]uint8) {
+	for i := range 256 {
+		b, to := byte(i), uint8(noText)
+		switch {
+		case b < 0x80 && !isControl(b):
+			to = 0
+		case b >= 0xC2 && b < 0xE0:
+			to = 1
+		case b >= 0xE0 && b < 0xF0:
+			to = 2
+		case b >= 0xF0 && b <= 0xF4:
+			to = 3
+		}
+		t[0][b] = to
+		for missing := 1; missing <= noText; missing++ {
+			t[missing][b] = noText
+			if b&0xC0 == 0x80 && missing < noText {
+				t[missing][b] = uint8(missing - 1)
+			}
+		}
+	}
+	return t
+}()
 
 // values64 has the value of each character of the two alphabets, and 64 for
 // all others.

@@ -37,6 +37,9 @@ type Stage struct {
 	// alone, and not on what else it has been shown. One of up to sixteen bytes
 	// that it left as it is may then not be shown again in the same body.
 	SameNames bool
+	// Names are those that the stage is known to leave as they are in any body. It
+	// is not shown them where SameNames is set.
+	Names *Names
 	// Exact: a selected container does not stand for what is beneath it.
 	Exact bool
 	// Unparsed is what the step wants when the body does not parse; scan as
@@ -65,41 +68,17 @@ type runner struct {
 	before []byte
 	// cut: it held on to a value for too long.
 	cut bool
-	// left are names that it left as they are.
+	// left are names that it left as they are; own tells that they are this
+	// body's, and not Stage.Names.
 	left *shortNames
-}
-
-// shortNames remembers names of up to sixteen bytes, by hash; the last of
-// several that have the same.
-type shortNames [64]struct {
-	head, tail uint64
-	length     int // and one
-}
-
-func (s *shortNames) holds(name []byte) bool {
-	return len(name) <= 16 && s.has(nameWord(name), nameWord(name[max(0, len(name)-8):]), len(name))
-}
-
-// has is holds for a name of so many bytes by its first and its last eight.
-func (s *shortNames) has(head, tail uint64, length int) bool {
-	if s == nil {
-		return false
-	}
-	e := &s[nameHash(head^tail<<1, length)>>58]
-	return e.head == head && e.tail == tail && e.length == length+1
-}
-
-func (s *shortNames) add(name []byte) {
-	if len(name) > 16 {
-		return
-	}
-	head, tail := nameWord(name), nameWord(name[max(0, len(name)-8):])
-	e := &s[nameHash(head^tail<<1, len(name))>>58]
-	e.head, e.tail, e.length = head, tail, len(name)+1
+	own  bool
 }
 
 func newRunner(s Stage) *runner {
 	r := &runner{stage: s, match: newMatcher(s.Paths, s.Exact)}
+	if s.SameNames && s.Names != nil {
+		r.left = s.Names.known.Load()
+	}
 	r.shaper, _ = s.Stream.(filters.Shaper)
 	if s.Paths == nil {
 		r.shaper = nil // it selects no object
@@ -138,10 +117,10 @@ func (r *runner) looks(depth int) bool {
 
 // leave takes note of a name that the stage left as it is.
 func (r *runner) leave(name []byte) {
-	if r.left == nil {
-		r.left = new(shortNames)
+	if !r.own {
+		r.left, r.own = r.left.clone(), true
 	}
-	r.left.add(name)
+	r.left.add(name, true)
 }
 
 // shows reports whether the stage is to be shown the value at depth, which is
@@ -164,7 +143,7 @@ func (r *runner) prepare(kind filters.Kind, key []byte, l *level) *filters.Value
 	v := &r.value
 	v.Reset()
 	v.Kind, v.Key, v.Paths, v.Inside = kind, stringOf(key), ^uint64(0), false
-	v.Text, v.Before, v.More = nil, nil, false
+	v.Text, v.Before, v.More, v.Plain = nil, nil, false, false
 	if r.stage.Paths != nil {
 		v.Paths, v.Inside = l.bits, !l.any
 		if v.Inside {

@@ -62,15 +62,23 @@ func (w *walker) forOnly(ctx context.Context, pos int) (stopped int, err error) 
 				from = len(data)
 			}
 		}
-		kind, to, escaped, opens := filters.Null, -1, false, false
+		kind, to, escaped, plain := filters.String, -1, false, false
 		if from < len(data) && from-first <= lim.NameBytes+maxPending {
-			c := data[from]
-			if opens = c == '{' || c == '['; opens && w.enter(c == '[', key) {
-				top, pos = w.top, from+1
-				key = w.key()
-				continue
-			}
-			if !opens {
+			switch c := data[from]; c {
+			case '"':
+				if to, plain = contentEnd(data, from+1); to < len(data) && data[to] == '"' {
+					to++
+					break
+				}
+				plain = false
+				_, to, escaped = scalarEnd(data, from)
+			case '{', '[':
+				if w.enter(c == '[', key) {
+					top, pos = w.top, from+1
+					key = w.key()
+					continue
+				}
+			default:
 				kind, to, escaped = scalarEnd(data, from)
 			}
 		}
@@ -94,21 +102,27 @@ func (w *walker) forOnly(ctx context.Context, pos int) (stopped int, err error) 
 					text = w.scratch
 				}
 			}
-			v.Kind, v.Key, v.Text = kind, stringOf(key), text
+			v.Kind, v.Key, v.Text, v.Plain = kind, stringOf(key), text, plain
 			if err := r.stage.Stream.Value(ctx, v); err != nil {
 				return to, err
 			}
-			w.saw(r)
+			if w.events != nil {
+				w.saw(r)
+			}
 			if v.Touched() {
-				if w.pos, w.pending, w.comma = to, first, comma; !top.array {
-					w.openMember(first, comma, name, nameEnd)
+				if kind != filters.String || !v.OnlyEdited() {
+					if w.pos, w.pending, w.comma = to, first, comma; !top.array {
+						w.openMember(first, comma, name, nameEnd)
+					}
+					if err := w.change(ctx, 0, from, to, text); err != nil {
+						return to, err
+					}
+					v.Reset()
+					pos = to
+					continue
 				}
-				if err := w.change(ctx, 0, from, to, text); err != nil {
-					return to, err
-				}
+				w.edit(from+1, to-1, len(text), v.Edits())
 				v.Reset()
-				pos = to
-				continue
 			}
 		}
 		if told {

@@ -45,6 +45,36 @@ func plainEnd(b []byte, i int) int {
 	return i
 }
 
+// anyNotPlain reports whether b has a byte that a JSON string does not hold as it
+// is.
+func anyNotPlain(b []byte) bool {
+	if len(b) < 8 {
+		return plainEnd(b, 0) < len(b)
+	}
+	found := notPlain(binary.LittleEndian.Uint64(b[len(b)-8:]))
+	for i := 0; i+8 <= len(b); i += 8 {
+		found |= notPlain(binary.LittleEndian.Uint64(b[i:]))
+	}
+	return found != 0
+}
+
+// contentEnd is plainEnd for what is in a string, and tells whether the bytes
+// before are what filters.Value calls plain.
+func contentEnd(b []byte, i int) (end int, plain bool) {
+	var other uint64
+	for i+8 <= len(b) {
+		w := binary.LittleEndian.Uint64(b[i:])
+		percent, amp := w^ones*'%', w^ones*'&'
+		odd := (w | (percent-ones)&^percent | (amp-ones)&^amp) & highs
+		if hit := notPlain(w); hit != 0 {
+			return i + bits.TrailingZeros64(hit)/8, other|odd&(hit&-hit-1) == 0
+		}
+		other |= odd
+		i += 8
+	}
+	return plainEnd(b, i), false
+}
+
 // escapeLen returns the length of the escape at b[0], a surrogate pair
 // counting as one: 0 where more bytes are needed to tell, -1 where it is none.
 func escapeLen(b []byte, end bool) int {

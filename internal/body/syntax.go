@@ -24,7 +24,7 @@ func (s syntax) needsEscape(text []byte) bool {
 	case verbatim:
 		return false
 	case jsonString:
-		return plainEnd(text, 0) < len(text)
+		return anyNotPlain(text)
 	}
 	for _, c := range text {
 		if !s.plain(c) {

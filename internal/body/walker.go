@@ -944,6 +944,11 @@ func (w *walker) next(i int, kind filters.Kind, depth int) int {
 // flow.edit would have it. length is that of its text.
 func (w *walker) edit(from, to, length int, edits []filters.Edit) {
 	w.emit(from)
+	if len(edits) == 1 && edits[0].Start <= 0 && edits[0].End >= length { // all of it, mostly
+		w.insert(edits[0].With)
+		w.mark = to
+		return
+	}
 	at, written := 0, unescaping{raw: w.data[from:to], same: length == to-from}
 	for i := range edits {
 		e := &edits[i]
@@ -955,17 +960,21 @@ func (w *walker) edit(from, to, length int, edits []filters.Edit) {
 			_, before := written.seek(start)
 			w.emit(from + before)
 		}
-		if jsonString.needsEscape(e.With) {
-			w.e.out(jsonString.appendEscaped(nil, e.With))
-		} else {
-			w.e.out(e.With)
-		}
+		w.insert(e.With)
 		at, w.mark = end, to
 		if end < length {
 			behind, _ := written.seek(end)
 			w.mark = from + behind
 		}
 	}
+}
+
+// insert forwards text in a string.
+func (w *walker) insert(text []byte) {
+	if anyNotPlain(text) {
+		text = jsonString.appendEscaped(nil, text)
+	}
+	w.e.out(text)
 }
 
 var quote = []byte{'"'}

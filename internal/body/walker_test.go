@@ -22,6 +22,9 @@ type meddler struct {
 }
 
 func (m *meddler) Value(_ context.Context, v *filters.Value) error {
+	if v.Plain && bytes.ContainsFunc(v.Text, func(r rune) bool { return r < ' ' || r > 0x7F || r == '%' || r == '&' || r == '\\' }) {
+		fmt.Fprintf(m.shown, "%q is not plain\n", v.Text)
+	}
 	h := fnv.New64a()
 	start := m.shown.Len()
 	fmt.Fprintf(m.shown, "%d: kind %d, key %q, paths %x, inside %v: %q behind %q, more %v\n", m.id, v.Kind, v.Key, v.Paths, v.Inside, v.Text, v.Before, v.More)
@@ -89,6 +92,9 @@ func checkCuts(t *testing.T, doc []byte, seed uint64) {
 	if shown == "" {
 		return
 	}
+	if strings.Contains(shown, "is not plain\n") {
+		t.Fatalf("%q: %s", doc, shown)
+	}
 	check := func(how string, chunks ...[]byte) {
 		if out, log := edit(chunks...); out != want || log != shown {
 			t.Fatalf("%q, %s:\n%q\n%s\nas a whole:\n%q\n%s", doc, how, out, log, want, shown)
@@ -107,6 +113,7 @@ var cutDocuments = []string{
 	`{"customers":[{"id":1,"email":"customer1@example.com","active":true,"balance":1024.50},{"id":2,"email":null,"tags":["a",["b"]]}],"total":2}`,
 	`[[[[1,2],[3,"x"]],{"b":{"b":{"b":[0,1]}}}],"last"]`,
 	`"only a string"`,
+	`{"plain":"just a text","percent":"50% of it","amp":"this & that","umlaut":"Gr\u00fc\u00dfe","raw":"Grüße, at last","behind":"a","far":"behind it: %","\u0025":"&"}`,
 	`-0.25`,
 }
 

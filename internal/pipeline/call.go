@@ -38,6 +38,14 @@ func caught(err *error) {
 	}
 }
 
+// caughtUnless is caught for what is called a million times: where done is set,
+// it need not ask.
+func caughtUnless(done *bool, err *error) {
+	if !*done && recover() != nil {
+		*err = errPanic
+	}
+}
+
 // enforces reports whether what the step does takes effect.
 func (r *Run) enforces(s *Step) bool {
 	return s.Mode != Observe && s.Mode != Shadow && !r.opt.ObserveOnly

@@ -89,6 +89,9 @@ func (s *Step) compile(earlier []*Step) error {
 		return nil
 	}
 	s.ignores, s.sameNames = body.KindsOf(s.Needs.Ignores...), s.Needs.SameNames
+	if s.names = nil; s.sameNames && s.Needs.AllNames && s.Fallback == nil {
+		s.names = new(body.Names)
+	}
 	if s.Fallback != nil {
 		n := s.Fallback.Needs(s.Direction)
 		s.ignores, s.sameNames = s.ignores&body.KindsOf(n.Ignores...), s.sameNames && n.SameNames

@@ -188,7 +188,7 @@ func (r *Run) newEditor(t body.Type, stages []*stage) *body.Editor {
 	for i, st := range stages {
 		// In a step that only observes, a name that it would change looks like one
 		// that it leaves, and is to be counted each time.
-		bs[i] = body.Stage{Stream: st, Paths: st.paths, Join: st.step.Join, Exact: st.step.Needs.Exact, Ignores: st.step.ignores, SameNames: st.step.sameNames && r.enforces(st.step), Unparsed: st.step.Needs.Unparsed, Files: st.step.Needs.Files, OnUnparsed: st.unparsed}
+		bs[i] = body.Stage{Stream: st, Paths: st.paths, Join: st.step.Join, Exact: st.step.Needs.Exact, Ignores: st.step.ignores, SameNames: st.step.sameNames && st.enforces, Names: st.step.names, Unparsed: st.step.Needs.Unparsed, Files: st.step.Needs.Files, OnUnparsed: st.unparsed}
 	}
 	return t.NewEditor(bs, r.bodyLimits())
 }

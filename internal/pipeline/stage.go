@@ -93,8 +93,14 @@ func (st *stage) show(ctx context.Context, v *filters.Value) (err error) {
 	if st.step.Timeout > 0 {
 		return st.timed(ctx, func(ctx context.Context) error { return st.stream.Value(ctx, v) })
 	}
-	defer caught(&err)
-	return st.stream.Value(ctx, v)
+	done := false
+	defer caughtUnless(&done, &err)
+	err = st.stream.Value(ctx, v)
+	done = true
+	if v.Kind == filters.Name && err == nil && st.enforces && st.step.names != nil && !v.Touched() {
+		st.step.names.Add(v.Text)
+	}
+	return err
 }
 
 // End implements filters.Shaper.

@@ -69,6 +69,9 @@ type Step struct {
 	// ignores and sameNames are what a stage need not be shown.
 	ignores   body.Kinds
 	sameNames bool
+	// names, where not nil, are those that the filter leaves as they are in every
+	// exchange.
+	names *body.Names
 	// immediate: the step waits for nothing outside.
 	immediate bool
 	// keeps is how many bytes the step or its condition reads of the body of a
