@@ -94,8 +94,9 @@ func (s *shortNames) add(name []byte) {
 	e.head, e.tail, e.length = head, tail, len(name)+1
 }
 
-func newRunner(s Stage) *runner {
-	r := &runner{stage: s, match: newMatcher(s.Paths, s.Exact)}
+// begin begins the work of a stage, on a runner that is empty.
+func (r *runner) begin(s Stage) {
+	r.stage, r.match = s, newMatcher(s.Paths, s.Exact)
 	r.shaper, _ = s.Stream.(filters.Shaper)
 	if s.Paths == nil {
 		r.shaper = nil // it selects no object
@@ -105,7 +106,6 @@ func newRunner(s Stage) *runner {
 			r.steady = steady
 		}
 	}
-	return r
 }
 
 // same notes the stage's state, and reports whether it is the one that was
