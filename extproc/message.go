@@ -194,47 +194,81 @@ func (m *message) room() []filters.Field {
 // string.
 func readHeaderMap(b []byte, fs []filters.Field) (filters.Headers, error) {
 	text := string(b)
-	// A part of b lies in text where it lies in b; its capacity tells where.
-	part := func(p []byte) string {
-		if p == nil {
-			return ""
+	for at := 0; at < len(b); {
+		n, entry, end := textField(b, at)
+		if end < 0 {
+			return filters.Headers{}, errMalformed
 		}
-		at := cap(b) - cap(p)
-		return text[at : at+len(p)]
-	}
-	var name, value, raw []byte
-	field := func(n protowire.Number, v []byte) error {
-		switch n {
-		case 1:
-			name = v
-		case 2:
-			value = v
-		case 3:
-			raw = v
+		if at = end; n != 1 {
+			continue
 		}
-		return nil
-	}
-	err := eachField(b, func(n protowire.Number, v []byte) error {
-		if n != 1 {
-			return nil
+		var name, value, raw string
+		for entry < end {
+			n, from, to := textField(b[:end], entry)
+			if to < 0 {
+				return filters.Headers{}, errMalformed
+			}
+			switch entry = to; n {
+			case 1:
+				name = text[from:to]
+			case 2:
+				value = text[from:to]
+			case 3:
+				raw = text[from:to]
+			}
 		}
-		name, value, raw = nil, nil, nil
-		if err := eachField(v, field, nil); err != nil {
-			return err
+		if !isLower(name) {
+			if !utf8.ValidString(name) {
+				return filters.Headers{}, errMalformed // as the generated code has it; only raw values may be
+			}
+			name = strings.ToLower(name)
 		}
-		if !utf8.Valid(name) || !utf8.Valid(value) {
-			return errMalformed // as the generated code has it; only raw values may be
+		if !utf8.ValidString(value) {
+			return filters.Headers{}, errMalformed
 		}
-		if len(raw) > 0 {
+		if raw != "" {
 			value = raw
 		}
-		fs = append(fs, filters.Field{Name: strings.ToLower(part(name)), Value: part(value)})
-		return nil
-	}, nil)
-	if err != nil {
-		return filters.Headers{}, err
+		fs = append(fs, filters.Field{Name: name, Value: value})
 	}
 	return filters.NewHeaders(fs...), nil
+}
+
+// isLower reports whether a name is ASCII without capitals.
+func isLower(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; c >= utf8.RuneSelf || c >= 'A' && c <= 'Z' {
+			return false
+		}
+	}
+	return true
+}
+
+// textField reads the field at b[at:]: its number, and where its value is. Of
+// a field that is not length-delimited, the number is 0. A malformed one ends
+// at -1.
+func textField(b []byte, at int) (n protowire.Number, from, to int) {
+	if at+1 < len(b) && b[at]&0x87 == byte(protowire.BytesType) && b[at] > 7 && b[at+1] < 0x80 {
+		// A small number and a short value, as nearly always: a byte each.
+		from = at + 2
+		if to = from + int(b[at+1]); to > len(b) {
+			return 0, 0, -1
+		}
+		return protowire.Number(b[at] >> 3), from, to
+	}
+	n, kind, size := protowire.ConsumeTag(b[at:])
+	if size < 0 {
+		return 0, 0, -1
+	}
+	at += size
+	if size = protowire.ConsumeFieldValue(n, kind, b[at:]); size < 0 {
+		return 0, 0, -1
+	}
+	if to = at + size; kind != protowire.BytesType {
+		return 0, to, to
+	}
+	v, _ := protowire.ConsumeBytes(b[at:to])
+	return n, to - len(v), to
 }
 
 // read reads ProtocolConfiguration.

@@ -61,8 +61,9 @@ type stream struct {
 	limits pipeline.Limits
 	life   lifetime
 	held   int
-	// work is what the exchange itself is in.
-	work work
+	// work is what the exchange itself is in: empty before, and when the stream
+	// is closed.
+	work *work
 }
 
 // work is room for an exchange, for the run on it, and for its headers, by
@@ -77,13 +78,16 @@ type work struct {
 // that one is left but room: whatever else is kept over from one exchange to
 // the next would have to be named here.
 func (st *stream) open(s *Server, p peer) {
-	room, parts := st.room, st.parts
-	*st = stream{}
+	room, parts, w := st.room, st.parts, st.work
+	if w == nil {
+		w = new(work)
+	}
 	if room == nil || parts == nil {
 		b := make([]byte, 256)
 		room, parts = b[:128:128], b[128:]
 	}
-	st.room, st.parts = room[:0], parts[:0]
+	*st = stream{}
+	st.room, st.parts, st.work = room[:0], parts[:0], w
 	st.server, st.peer, st.ctx = s, p, p.Context()
 	st.plane = declared(p.Header, s.opt.DataPlane)
 	for d := range st.lanes {
@@ -118,7 +122,7 @@ func (st *stream) Close(err error) {
 	st.life.end()
 	st.hold(0)
 	if st.run == nil {
-		return
+		return // nothing is in its work
 	}
 	if status.Code(err) == codes.ResourceExhausted {
 		st.run.Reach(pipeline.MaxMessageBytes)
@@ -131,7 +135,8 @@ func (st *stream) Close(err error) {
 		defer cancel()
 	}
 	st.run.Finish(ctx)
-	st.run, st.lanes, st.msg, st.work = nil, [2]lane{}, message{}, work{}
+	st.run, st.lanes, st.msg = nil, [2]lane{}, message{}
+	*st.work = work{}
 }
 
 // Message implements h2.Session: it handles one message, within the stream's

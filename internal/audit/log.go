@@ -18,13 +18,13 @@ import (
 const (
 	// DefaultQueue is how many lines may wait to be written.
 	DefaultQueue = 8192
-	// batchBytes is how much is gathered for one write.
-	batchBytes = 64 << 10
 	// pause is how long the writer lets lines gather after a write: woken for
 	// each of them, it would cost more than the lines.
 	pause = 5 * time.Millisecond
-	// maxBuffer is the largest line whose memory is used again.
+	// maxBuffer is the largest line, and maxSpare the most lines together, whose
+	// memory is used again.
 	maxBuffer = 8 << 10
+	maxSpare  = 1 << 20
 )
 
 // Config says where the lines go.
@@ -41,7 +41,8 @@ type Config struct {
 // Log is the audit log. It is a pipeline.Recorder.
 type Log struct {
 	path    string // "" for an output that cannot be reopened
-	lines   chan *[]byte
+	queue   int    // how many lines may wait; 0: none is taken
+	due     chan struct{}
 	reopen  chan chan error
 	stop    chan struct{}
 	stopped chan struct{}
@@ -51,6 +52,11 @@ type Log struct {
 	dropped atomic.Uint64
 	failed  atomic.Uint64
 	buffers sync.Pool
+	spare   []byte // the writer's, for waiting
+
+	mu      sync.Mutex
+	waiting []byte
+	count   int // lines in waiting
 }
 
 // Open opens the log and starts its writer. With To "none" the result is a
@@ -60,7 +66,7 @@ func Open(cfg Config) (*Log, error) {
 	if queue <= 0 {
 		queue = DefaultQueue
 	}
-	l := &Log{reopen: make(chan chan error), stop: make(chan struct{}), stopped: make(chan struct{})}
+	l := &Log{due: make(chan struct{}, 1), reopen: make(chan chan error), stop: make(chan struct{}), stopped: make(chan struct{})}
 	l.buffers.New = func() any { b := make([]byte, 0, 512); return &b }
 	switch cfg.To {
 	case "none":
@@ -77,7 +83,7 @@ func Open(cfg Config) (*Log, error) {
 			return nil, err
 		}
 	}
-	l.lines = make(chan *[]byte, queue)
+	l.queue = queue
 	go l.write()
 	return l, nil
 }
@@ -95,16 +101,30 @@ func (l *Log) Decision(r *pipeline.Record) {
 }
 
 func (l *Log) put(line func([]byte) []byte) {
-	if l.lines == nil {
+	if l.queue == 0 {
 		return
 	}
 	b := l.buffers.Get().(*[]byte)
 	*b = line((*b)[:0])
-	select {
-	case l.lines <- b:
-	default:
-		l.dropped.Add(1)
+	l.mu.Lock()
+	fits := l.count < l.queue
+	if fits {
+		l.waiting = append(l.waiting, *b...)
+		l.count++
+	}
+	first := l.count == 1
+	l.mu.Unlock()
+	if cap(*b) <= maxBuffer {
 		l.buffers.Put(b)
+	}
+	if !fits {
+		l.dropped.Add(1)
+	}
+	if first { // the writer may sleep
+		select {
+		case l.due <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -164,19 +184,17 @@ func (l *Log) write() {
 			_ = l.file.Close()
 		}
 	}()
-	batch := make([]byte, 0, batchBytes)
 	for {
 		select {
-		case b := <-l.lines:
-			batch = l.gather(batch[:0], b)
-			l.flush(batch)
+		case <-l.due:
+			l.drain()
 			l.rest()
 		case done := <-l.reopen:
 			// What was recorded before the call belongs to the old file.
-			l.drain(batch)
+			l.drain()
 			done <- l.openFile()
 		case <-l.stop:
-			l.drain(batch)
+			l.drain()
 			return
 		}
 	}
@@ -185,7 +203,10 @@ func (l *Log) write() {
 // rest waits a moment before the next write, but not while there is much to
 // write or the log is being closed.
 func (l *Log) rest() {
-	if len(l.lines) > cap(l.lines)/2 {
+	l.mu.Lock()
+	much := l.count > l.queue/2
+	l.mu.Unlock()
+	if much {
 		return
 	}
 	t := time.NewTimer(pause)
@@ -196,32 +217,17 @@ func (l *Log) rest() {
 	}
 }
 
-// gather appends b and what else waits, up to a batch.
-func (l *Log) gather(batch []byte, b *[]byte) []byte {
-	for {
-		batch = append(batch, *b...)
-		if cap(*b) <= maxBuffer {
-			l.buffers.Put(b)
-		}
-		if len(batch) >= batchBytes {
-			return batch
-		}
-		select {
-		case b = <-l.lines:
-		default:
-			return batch
-		}
+// drain writes what waits.
+func (l *Log) drain() {
+	l.mu.Lock()
+	batch := l.waiting
+	l.waiting, l.count = l.spare[:0], 0
+	l.mu.Unlock()
+	if len(batch) > 0 {
+		l.flush(batch)
 	}
-}
-
-func (l *Log) drain(batch []byte) {
-	for {
-		select {
-		case b := <-l.lines:
-			l.flush(l.gather(batch[:0], b))
-		default:
-			return
-		}
+	if l.spare = batch; cap(batch) > maxSpare {
+		l.spare = nil
 	}
 }
 

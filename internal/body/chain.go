@@ -68,14 +68,14 @@ type runner struct {
 	before []byte
 	// cut: it held on to a value for too long.
 	cut bool
-	// left are names that it left as they are; own tells that they are this
-	// body's, and not Stage.Names.
-	left *shortNames
-	own  bool
+	// left are names that it left as they are: those of Stage.Names, which are
+	// others' too, or own.
+	left, own *shortNames
 }
 
-func newRunner(s Stage) *runner {
-	r := &runner{stage: s, match: newMatcher(s.Paths, s.Exact)}
+// begin begins the work of a stage, on a runner that is empty.
+func (r *runner) begin(s Stage) {
+	r.stage, r.match = s, newMatcher(s.Paths, s.Exact)
 	if s.SameNames && s.Names != nil {
 		r.left = s.Names.known.Load()
 	}
@@ -88,7 +88,6 @@ func newRunner(s Stage) *runner {
 			r.steady = steady
 		}
 	}
-	return r
 }
 
 // same notes the stage's state, and reports whether it is the one that was
@@ -117,10 +116,16 @@ func (r *runner) looks(depth int) bool {
 
 // leave takes note of a name that the stage left as it is.
 func (r *runner) leave(name []byte) {
-	if !r.own {
-		r.left, r.own = r.left.clone(), true
+	if r.own == nil {
+		r.own = new(shortNames)
 	}
-	r.left.add(name, true)
+	if r.left != r.own {
+		if r.left != nil {
+			*r.own = *r.left
+		}
+		r.left = r.own
+	}
+	r.own.add(name, true)
 }
 
 // shows reports whether the stage is to be shown the value at depth, which is

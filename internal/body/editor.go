@@ -50,6 +50,8 @@ type Editor struct {
 	reached  Reached
 	closed   bool
 	err      error
+	// spare is a walker to begin with, of a body before.
+	spare *walker
 }
 
 type mode uint8
@@ -87,9 +89,16 @@ func NewEditor(f Format, stages []Stage, lim Limits) *Editor {
 	if lim.Channels <= 0 {
 		lim.Channels = 256
 	}
-	e := &Editor{format: f, limits: lim, stages: make([]*runner, len(stages))}
+	e := editors.Get().(*Editor)
+	e.format, e.limits = f, lim
+	spare := e.stages[:cap(e.stages)] // there may be runners of a body before
 	for i, s := range stages {
-		e.stages[i] = newRunner(s)
+		r := new(runner)
+		if i < len(spare) && spare[i] != nil {
+			r = spare[i]
+		}
+		r.begin(s)
+		e.stages = append(e.stages, r)
 	}
 	return e
 }

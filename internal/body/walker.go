@@ -100,7 +100,17 @@ type frame struct {
 }
 
 func newWalker(e *Editor, lines bool) *walker {
-	w := &walker{e: e, lines: lines, frames: make([]frame, 0, 8), names: make([]byte, 0, 64)}
+	w := e.spare
+	if e.spare = nil; w == nil {
+		w = new(walker)
+	}
+	if w.frames == nil {
+		w.frames = make([]frame, 0, 8)
+	}
+	if w.names == nil {
+		w.names = make([]byte, 0, 64)
+	}
+	w.e, w.lines = e, lines
 	w.restart()
 	return w
 }

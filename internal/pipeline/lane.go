@@ -184,11 +184,12 @@ func (r *Run) within(n int) bool {
 }
 
 func (r *Run) newEditor(t body.Type, stages []*stage) *body.Editor {
-	bs := make([]body.Stage, len(stages))
-	for i, st := range stages {
+	var room [2]body.Stage
+	bs := room[:0]
+	for _, st := range stages {
 		// In a step that only observes, a name that it would change looks like one
 		// that it leaves, and is to be counted each time.
-		bs[i] = body.Stage{Stream: st, Paths: st.paths, Join: st.step.Join, Exact: st.step.Needs.Exact, Ignores: st.step.ignores, SameNames: st.step.sameNames && st.enforces, Names: st.step.names, Unparsed: st.step.Needs.Unparsed, Files: st.step.Needs.Files, OnUnparsed: st.unparsed}
+		bs = append(bs, body.Stage{Stream: st, Paths: st.paths, Join: st.step.Join, Exact: st.step.Needs.Exact, Ignores: st.step.ignores, SameNames: st.step.sameNames && st.enforces, Names: st.step.names, Unparsed: st.step.Needs.Unparsed, Files: st.step.Needs.Files, OnUnparsed: st.unparsed})
 	}
 	return t.NewEditor(bs, r.bodyLimits())
 }
@@ -227,6 +228,7 @@ func (r *Run) closeStages(ctx context.Context, l *lane) {
 	}
 	if l.editor != nil {
 		r.noteReached(l.editor)
+		l.editor.Release() // its stages are closed
 	}
 	l.stages, l.editor = nil, nil
 }
@@ -335,6 +337,7 @@ func (r *Run) edit(ctx context.Context, l *lane, st *stage, doc []byte) []byte {
 	spent := r.opt.Now().Sub(start)
 	r.noteReached(e)
 	st.close(ctx, l, spent)
+	e.Release()
 	if err != nil {
 		r.editFailed()
 		return nil

@@ -169,6 +169,7 @@ func (r *Run) Refuse(b Bound) {
 		r.skip(s, "overload")
 	}
 	r.chains.Log = nil
+	r.waits = r.chains.wait()
 	if !r.mayPass() {
 		r.denial = &filters.Denial{Status: r.limits.OverloadStatus, Type: problemOverload, Title: "There is no room for the exchange",
 			Headers: []filters.Field{{Name: "retry-after", Value: "1"}}}

@@ -34,6 +34,8 @@ type Run struct {
 	denial  *filters.Denial
 	done    bool
 	records int
+	// waits: a step may wait for something outside.
+	waits bool
 	// recalls: a log step reads the decisions.
 	recalls bool
 	peak    int
@@ -67,6 +69,7 @@ func (r *Run) Start(ex *filters.Exchange, c Chains, opt Options) {
 	r.ex, r.chains, r.opt, r.limits = ex, c, opt, opt.Limits.WithDefaults()
 	r.lanes[filters.Request].steps = c.Request
 	r.lanes[filters.Response].steps = c.Response
+	r.waits = c.wait()
 	for _, steps := range [][]*Step{c.Response, c.Log} {
 		for _, s := range steps {
 			r.recalls = r.recalls || s.recalls
@@ -78,16 +81,7 @@ func (r *Run) Start(ex *filters.Exchange, c Chains, opt Options) {
 }
 
 // Waits reports whether a step may wait for something outside.
-func (r *Run) Waits() bool {
-	for _, steps := range [][]*Step{r.chains.Request, r.chains.Response} {
-		for _, s := range steps {
-			if !s.immediate {
-				return true
-			}
-		}
-	}
-	return len(r.chains.Log) > 0
-}
+func (r *Run) Waits() bool { return r.waits }
 
 // Exchange returns the exchange the run works on.
 func (r *Run) Exchange() *filters.Exchange { return r.ex }

@@ -90,3 +90,15 @@ type Chains struct {
 	// content coding.
 	StripAcceptEncoding bool
 }
+
+// wait reports whether one of the steps may wait for something outside.
+func (c *Chains) wait() bool {
+	for _, steps := range [...][]*Step{c.Request, c.Response} {
+		for _, s := range steps {
+			if !s.immediate {
+				return true
+			}
+		}
+	}
+	return len(c.Log) > 0
+}

@@ -29,10 +29,10 @@ var stepBuckets = []float64{
 type Metrics struct {
 	registry  *prometheus.Registry
 	exchanges *prometheus.CounterVec
-	duration  prometheus.Histogram
+	duration  *histogram
 	streams   prometheus.Gauge
 	phases    [filters.Log + 1]prometheus.Counter
-	steps     *prometheus.HistogramVec
+	steps     *histograms
 	decisions *prometheus.CounterVec
 	entities  named
 	actions   named
@@ -70,7 +70,7 @@ type stepKey struct {
 
 // stepSeries are the children of one stepKey.
 type stepSeries struct {
-	seconds  prometheus.Observer
+	took     *histogram
 	verdicts [filters.Failed + 1]prometheus.Counter
 }
 
@@ -81,15 +81,8 @@ func NewMetrics() *Metrics {
 	m := &Metrics{
 		registry:  reg,
 		exchanges: counterVec(reg, "sluice_exchanges_total", "Exchanges that have ended, by outcome: completed, denied (Sluice answered in the backend's place), aborted (ended before the response did) or unprocessed (passed because there was no room).", "outcome"),
-		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "sluice_exchange_duration_seconds", Help: "Time from an exchange's first message to its end, the backend's time included.",
-			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}, NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100,
-		}),
-		streams: gauge(reg, "sluice_streams_open", "Exchanges that are open."),
-		steps: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "sluice_step_duration_seconds", Help: "Time a step took in one phase. Skipped steps are not counted.",
-			Buckets: stepBuckets, NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100,
-		}, []string{"policy", "step", "filter", "phase"}),
+		streams:   gauge(reg, "sluice_streams_open", "Exchanges that are open."),
+		steps:     newHistograms("sluice_step_duration_seconds", "Time a step took in one phase. Skipped steps are not counted.", stepBuckets, "policy", "step", "filter", "phase"),
 		decisions: counterVec(reg, "sluice_decisions_total", "Decisions of steps, by verdict. In the modes observe and shadow the verdict is what the step would have done.", "policy", "step", "filter", "mode", "verdict"),
 		entities:  named{vec: counterVec(reg, "sluice_entities_total", "Findings of detectors, by entity.", "entity")},
 		actions:   named{vec: counterVec(reg, "sluice_actions_total", "What was done to findings, by action.", "action")},
@@ -100,7 +93,10 @@ func NewMetrics() *Metrics {
 		policies: gauge(reg, "sluice_policies", "Policies in the set in force."),
 		panics:   counter(reg, "sluice_panics_total", "Exchanges that ended by a panic."),
 	}
-	reg.MustRegister(m.duration, m.steps, m.setInfo,
+	durations := newHistograms("sluice_exchange_duration_seconds", "Time from an exchange's first message to its end, the backend's time included.",
+		[]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300})
+	m.duration = durations.with()
+	reg.MustRegister(durations, m.steps, m.setInfo,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	phases := counterVec(reg, "sluice_phases_total", "Messages of the data plane, by phase.", "phase")
 	for p := range m.phases {
@@ -188,7 +184,7 @@ func (m *Metrics) Reloaded(result, version string, policies []string) {
 			kept[k] = s
 			continue
 		}
-		m.steps.DeletePartialMatch(prometheus.Labels{"policy": k.policy})
+		m.steps.forget(k.policy)
 		m.decisions.DeletePartialMatch(prometheus.Labels{"policy": k.policy})
 	}
 	m.series.Store(&kept)
@@ -202,7 +198,7 @@ func (m *Metrics) Decision(r *pipeline.Record) {
 		s.verdicts[v].Inc()
 	}
 	if r.Decision.Verdict != filters.Skipped {
-		s.seconds.Observe(r.Duration.Seconds())
+		s.took.Observe(r.Duration)
 	}
 	for _, c := range r.Decision.Findings {
 		m.entities.of(c.Name).Add(float64(max(c.N, 0)))
@@ -227,7 +223,7 @@ func (m *Metrics) Exchange(s *pipeline.Summary) {
 	for b := range s.Reached.All() {
 		m.reached[b].Inc()
 	}
-	m.duration.Observe(s.Duration.Seconds())
+	m.duration.Observe(s.Duration)
 	m.bytes[filters.Request].Add(float64(s.RequestBytes))
 	m.bytes[filters.Response].Add(float64(s.ResponseBytes))
 }
@@ -268,7 +264,7 @@ func (m *Metrics) of(k stepKey) *stepSeries {
 	if mode == "" {
 		mode = string(pipeline.Enforce)
 	}
-	s := &stepSeries{seconds: m.steps.WithLabelValues(k.policy, k.step, k.filter, k.phase.String())}
+	s := &stepSeries{took: m.steps.with(k.policy, k.step, k.filter, k.phase.String())}
 	for v := range s.verdicts {
 		s.verdicts[v] = m.decisions.WithLabelValues(k.policy, k.step, k.filter, mode, filters.Verdict(v).String())
 	}
