@@ -76,8 +76,8 @@ func newTagger(lex *Lexicon, f folder) *Tagger {
 	return &Tagger{lex: lex, folder: f, ts: tokens{lex: lex, folder: f}}
 }
 
-// Tagger returns one that is free. It takes 300 KB: it is to be held
-// for the texts at hand, and not for those to come.
+// Tagger returns one that is free. It takes 300 KB: it is to be held for the
+// texts at hand, and not for those to come.
 func (m *Model) Tagger() *Tagger {
 	s, _ := m.taggers.Get().(*Tagger)
 	if s == nil {
@@ -87,7 +87,7 @@ func (m *Model) Tagger() *Tagger {
 	return s
 }
 
-// Close frees the tagger, which holds nothing of its caller any more.
+// Close frees the tagger, which refers to nothing of its caller's any more.
 func (s *Tagger) Close() {
 	s.mem, s.field = nil, nil
 	s.m.taggers.Put(s)
