@@ -133,3 +133,51 @@ func TestMemoryIndex(t *testing.T) {
 		}
 	}
 }
+
+// FuzzAgain: the tokens of a text that goes on are the same for a tagger that
+// has what it goes on from, and for one that has not.
+func FuzzAgain(f *testing.F) {
+	for _, text := range []string{
+		"Please call Ingrid Halvorsen in Trondheim tomorrow; she is there until 5.", "a \n  b\t\tc  \u00a0d \u00a0\x01 \x01\x01 e", strings.Repeat("=", 60) + strings.Repeat(" ", 40) + strings.Repeat("x", 90),
+		"zip: 10115, O'Brien's d’Angelo''s 王小明 \xe2\x80 \xff zip_code 7", "",
+	} {
+		for seed := range uint64(8) {
+			f.Add(text, seed)
+		}
+	}
+	m, err := Default()
+	if err != nil {
+		f.Fatal(err)
+	}
+	met, other := fresh(m), fresh(m)
+	f.Fuzz(func(t *testing.T, part string, seed uint64) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		var text []byte
+		for len(part) > 0 && len(text) < 600 {
+			const of = "aB7_ .'-\n\t\x01\u00a0"
+			switch at := r.IntN(len(part)); r.IntN(4) {
+			case 0:
+				text = append(text, strings.Repeat(of[r.IntN(len(of)):][:1], 1+r.IntN(50))...)
+			default:
+				text = append(text, part[at:]...)
+			}
+		}
+		settled, shown := 0, 0
+		for shown < len(text) {
+			shown = min(shown+1+r.IntN(30), len(text))
+			before := text[max(0, settled-192-r.IntN(60)):settled]
+			more := r.IntN(8) > 0
+			base, first, lim := met.fill(before, nil, text[settled:shown], more)
+			other.buf = other.buf[:0]
+			otherBase, otherFirst, otherLim := other.fill(before, nil, text[settled:shown], more)
+			if base != otherBase || first != otherFirst || lim != otherLim || met.ts.postal != other.ts.postal ||
+				!slices.Equal(met.toks, other.toks) || !slices.Equal(met.ts.starts, other.ts.starts) {
+				t.Fatalf("%q behind %q:\n%v\n%v", text[settled:shown], before, met.toks, other.toks)
+			}
+			met.settled = r.IntN(shown - settled + 1)
+			if settled += met.settled; r.IntN(10) == 0 {
+				settled = r.IntN(settled + 1) // another text
+			}
+		}
+	})
+}

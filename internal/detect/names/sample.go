@@ -27,6 +27,7 @@ func (sm *Sampler) Samples(dst []Sample, text []byte, key string, gold []Gold, h
 	s := sm.s
 	f := s.Field(key)
 	s.begin(&Input{Field: &f})
+	s.buf = s.buf[:0] // tokens are changed below
 	_, i, lim := s.fill(nil, nil, text, false)
 	labels := make([]uint8, len(s.toks))
 	hidden := make([]bool, len(s.toks))

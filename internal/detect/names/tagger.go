@@ -1,5 +1,7 @@
 package names
 
+import "bytes"
+
 // Bounds of what is looked at around a decision.
 const (
 	lookBack  = 192  // bytes before a text that are looked at
@@ -36,22 +38,26 @@ type Extent struct{ Start, End int }
 // Tagger looks for names, and keeps what it works with from one text to the
 // next. It is for one goroutine.
 type Tagger struct {
-	m       *Model
-	lex     *Lexicon
-	folder  folder
-	buf     []byte
-	ts      tokens
-	toks    []token
-	cursor  int // in ts.starts
-	scratch []byte
-	keys    keys
-	values  values
-	form    [maxValue + 1]byte // see hashOfValue
-	field   *Field
-	mem     *Memory
-	against int32  // the bias, in steps of the model's scale
-	island  island // that is looked at
-	feats   []uint32
+	m      *Model
+	lex    *Lexicon
+	folder folder
+	buf    []byte // what is cut into tokens
+	last   []byte // what was it before, for a text that goes on from there
+	// base is where the text begins in buf, which is cut from skip on, and
+	// settled how much of the text is decided: the next one mostly goes on there.
+	base, skip, settled int
+	ts                  tokens
+	toks                []token
+	cursor              int // in ts.starts
+	scratch             []byte
+	keys                keys
+	values              values
+	form                [maxValue + 1]byte // see hashOfValue
+	field               *Field
+	mem                 *Memory
+	against             int32  // the bias, in steps of the model's scale
+	island              island // that is looked at
+	feats               []uint32
 	// dropWord hides a word's identity from the model, in training.
 	dropWord func(i int) bool
 
@@ -70,8 +76,8 @@ func newTagger(lex *Lexicon, f folder) *Tagger {
 	return &Tagger{lex: lex, folder: f, ts: tokens{lex: lex, folder: f}}
 }
 
-// Tagger returns one that is free. It takes 300 KB: it is to be held
-// for the texts at hand, and not for those to come.
+// Tagger returns one that is free. It takes 300 KB: it is to be held for the
+// texts at hand, and not for those to come.
 func (m *Model) Tagger() *Tagger {
 	s, _ := m.taggers.Get().(*Tagger)
 	if s == nil {
@@ -81,7 +87,7 @@ func (m *Model) Tagger() *Tagger {
 	return s
 }
 
-// Close frees the tagger, which holds nothing of its caller any more.
+// Close frees the tagger, which refers to nothing of its caller's any more.
 func (s *Tagger) Close() {
 	s.mem, s.field = nil, nil
 	s.m.taggers.Put(s)
@@ -149,8 +155,11 @@ func (s *Tagger) begin(in *Input) {
 // offset of text in the buffer, its first token, and how many tokens can be
 // decided on.
 func (s *Tagger) fill(before, more, text []byte, goesOn bool) (base, first, lim int) {
-	s.buf = s.buf[:0]
 	total := len(before) + len(more)
+	if total > 0 {
+		s.last, s.buf = s.buf, s.last
+	}
+	s.buf = s.buf[:0]
 	s.buf = appendTail(s.buf, before, max(0, lookBack-len(more)))
 	s.buf = appendTail(s.buf, more, lookBack)
 	base = len(s.buf)
@@ -168,7 +177,14 @@ func (s *Tagger) fill(before, more, text []byte, goesOn bool) (base, first, lim 
 	n := len(s.buf)
 	s.buf = append(s.buf, make([]byte, padding)...)[:n]
 	s.cursor = 0
-	s.toks = s.ts.cut(s.buf[:n+padding], skip, n, !goesOn)
+	from := skip
+	if d := s.base + s.settled - base; total > 0 && s.goesOn(d, skip) {
+		from = s.ts.again(len(s.last), d, skip)
+	} else {
+		s.ts.begin()
+	}
+	s.toks = s.ts.cutOn(s.buf[:n+padding], from, n, !goesOn)
+	s.base, s.skip, s.settled = base, skip, 0
 	for first < len(s.toks) && int(s.toks[first].start) < base {
 		first++
 	}
@@ -177,6 +193,20 @@ func (s *Tagger) fill(before, more, text []byte, goesOn bool) (base, first, lim 
 		lim--
 	}
 	return base, min(first, lim), lim
+}
+
+// goesOn reports whether the buffer begins with the last one from d on, and the
+// tokens of that do not depend on where it is cut from: from the same place, or
+// from where a space begins.
+func (s *Tagger) goesOn(d, skip int) bool {
+	n, at := len(s.last)-d, d+skip
+	if d < 0 || n <= skip || n > len(s.buf) || at < s.skip {
+		return false
+	}
+	if at > s.skip && (classOf[s.last[at]] != spaceClass || classOf[s.last[at-1]] == spaceClass) {
+		return false
+	}
+	return bytes.Equal(s.buf[:n], s.last[d:])
 }
 
 func appendTail(dst, b []byte, n int) []byte { return append(dst, b[max(0, len(b)-n):]...) }
@@ -192,7 +222,8 @@ func (s *Tagger) piece(dst []Span, ext []Extent, in *Input, at, end int, more bo
 			if more && held < len(s.toks) {
 				settled = max(int(s.toks[held].start), base)
 			}
-			return dst, ext, settled - base
+			s.settled = settled - base
+			return dst, ext, s.settled
 		}
 		s.describe(is)
 		dst = s.m.decode(s, dst, is, at-base)

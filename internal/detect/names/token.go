@@ -104,10 +104,17 @@ const padding = 16
 // cut returns the tokens of buf[from:n]; there are padding bytes behind n.
 // Where end is false, what comes behind may change the last of them.
 func (ts *tokens) cut(buf []byte, from, n int, end bool) []token {
-	list := ts.list[:0]
-	ts.starts, ts.postal = ts.starts[:0], false
+	ts.begin()
+	return ts.cutOn(buf, from, n, end)
+}
+
+func (ts *tokens) begin() { ts.list, ts.starts, ts.postal = ts.list[:0], ts.starts[:0], false }
+
+// cutOn is cut behind the tokens that there are.
+func (ts *tokens) cutOn(buf []byte, from, n int, end bool) []token {
+	list := ts.list
 	text := buf[:n]
-	space := false
+	space := len(list) > 0 && classOf[buf[from-1]] == spaceClass // a break
 	for i := from; i < n; {
 		c := text[i]
 		switch classOf[c] {
@@ -222,6 +229,33 @@ func (ts *tokens) cut(buf []byte, from, n int, end bool) []token {
 	}
 	ts.list = list
 	return list
+}
+
+// cutBefore is how far behind a token it is looked at for where it ends.
+const cutBefore = 8
+
+// again begins with those of the tokens of a text of n bytes that are also
+// those of its end from d on, where it is cut from skip on, and returns where to
+// cut on. More may follow.
+func (ts *tokens) again(n, d, skip int) (from int) {
+	toks := ts.list
+	ts.begin()
+	from = skip
+	for i := range toks {
+		t := toks[i]
+		if int(t.start) < d+skip {
+			continue
+		}
+		if int(t.end)+cutBefore > n {
+			break
+		}
+		t.start -= int32(d)
+		t.end -= int32(d)
+		ts.postal = ts.postal || t.postal
+		ts.list = ts.push(ts.list, t)
+		from = int(t.end)
+	}
+	return from
 }
 
 // known appends the words from i on that are in the vocabulary, with one space
