@@ -103,7 +103,10 @@ func TestShortWays(t *testing.T) {
 	if testing.Short() {
 		rounds = 20
 	}
-	for _, opt := range []Options{{}, {MinScore: 0.1}, {Entities: []Entity{Phone, CreditCard, ZIPCode, Location}}} {
+	for _, opt := range []Options{
+		{}, {MinScore: 0.1}, {MinScore: 0.96}, {Entities: []Entity{Phone, CreditCard, ZIPCode, Location}},
+		{Custom: []*Custom{{Entity: "X", Pattern: `\d{4}`, MaxLength: 4}, {Entity: "Y", Terms: []string{"gold", "t"}, Words: []string{"order", "t"}}}},
+	} {
 		w := newShortWays(t, opt)
 		r := rand.New(rand.NewPCG(5, 5))
 		found := 0
