@@ -11,8 +11,9 @@ func generally(se *Session, ctx *Context, text []byte) []Finding {
 	s := &se.scan
 	s.begin(ctx, s.lookUp(ctx.Key), text, false)
 	s.out, s.from = nil, 0
-	s.holdsAll()
-	s.fieldValue()
+	if s.outlook.value {
+		s.fieldValue()
+	}
 	s.search(nextAnchor(text, 0))
 	s.takeNames()
 	fs, _ := s.settle()
