@@ -278,7 +278,7 @@ func isPlate(w []byte) bool {
 
 // isUsername: one word, that is no number and no truth value.
 func isUsername(w []byte) bool {
-	if len(w) < 2 || len(w) > 64 || !hasLetter(w) {
+	if len(w) < 2 || len(w) > 64 || !hasLetter(w) || isUUID(w) {
 		return false
 	}
 	for _, c := range w {
@@ -286,7 +286,7 @@ func isUsername(w []byte) bool {
 			return false
 		}
 	}
-	return !isUUID(w)
+	return true
 }
 
 func isUUID(w []byte) bool {
@@ -343,7 +343,9 @@ func isPlaceholder(w []byte) bool {
 	for _, c := range w {
 		if seen[c>>6]>>(c&63)&1 == 0 {
 			seen[c>>6] |= 1 << (c & 63)
-			distinct++
+			if distinct++; distinct > 3 {
+				return false
+			}
 		}
 	}
 	return len(w) >= 3 && distinct == 1 || len(w) >= 12 && distinct <= 3
