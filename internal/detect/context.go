@@ -451,7 +451,7 @@ func (s *scan) readWord(i, p int) {
 	if r.line.kind == equalsKey {
 		r.opened = true
 	}
-	j, h := s.shortWord(i, p)
+	j, h := s.plainWord(i, p)
 	if j == i {
 		j, h = s.longWord(i, p)
 	}
@@ -497,9 +497,9 @@ func (s *scan) note(i int, h uint64) uint16 {
 	return alone
 }
 
-// shortWord reads a word of up to seven letters of ASCII, with no capital but
-// the first, from eight bytes at once. It returns i where it is none.
-func (s *scan) shortWord(i, p int) (end int, h uint64) {
+// plainWord reads a word of letters of ASCII, with no capital but the first, by
+// eight bytes at once. It returns i where it is none.
+func (s *scan) plainWord(i, p int) (end int, h uint64) {
 	if i < 0 || i+8 > len(s.text) || i > 0 && s.text[i-1] == 0xC3 {
 		return i, 0
 	}
@@ -509,13 +509,19 @@ func (s *scan) shortWord(i, p int) (end int, h uint64) {
 		n = p - i // what is behind p does not count
 		mask := uint64(1)<<(8*n) - 1
 		small, capitals = small&mask, capitals&mask
-	} else if n == 8 || x>>(8*n)&0x80 != 0 {
+	} else if n < 8 && x>>(8*n)&0x80 != 0 {
 		return i, 0
 	}
-	if n == 0 || n == 8 || capitals>>8 != 0 {
+	if n == 0 || capitals>>8 != 0 {
 		return i, 0
 	}
-	return i + n, hashChunk(0, small)
+	if h = hashChunk(0, small); n < 8 {
+		return i + n, h
+	}
+	if end, h, ok := longProse(s.text[:min(p, len(s.text))], i+8, h); ok {
+		return end, h
+	}
+	return i, 0
 }
 
 // longWord reads any word.

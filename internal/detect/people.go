@@ -58,10 +58,7 @@ const biasOdds = 4
 // looked for: what it may be cut at depends on them. It reports whether nothing
 // of the text is settled, be there what may: live texts come word by word.
 func (s *scan) holdsAll() bool {
-	s.found, s.extents = s.found[:0], s.extents[:0]
 	switch {
-	case !s.more:
-		return false
 	case s.ctx.Table != nil: // it has to know where it stands
 		s.limit = s.tag()
 		return false

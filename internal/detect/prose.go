@@ -70,8 +70,8 @@ func lettersOf(x uint64) (n int, small, capitals uint64) {
 	return n, small & mask, ^x & (0x20 * ones) & mask
 }
 
-// longProse goes on with a word of small letters of ASCII at j, of which h is the
-// hash so far. It is false where there are others, or where the text ends too soon.
+// longProse goes on at j with a word of letters of ASCII, of which h is the hash
+// so far. It is false where there are others, or where the text ends too soon.
 func longProse(text []byte, j int, h uint64) (end int, hash uint64, ok bool) {
 	for ; j+8 <= len(text); j += 8 {
 		n, small, capitals := lettersOf(binary.LittleEndian.Uint64(text[j:]))

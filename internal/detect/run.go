@@ -805,7 +805,8 @@ func isCard(d []byte) bool {
 	if n < minCard || n > 19 {
 		return false
 	}
-	p2, p3, p4 := decimal(d[:2]), decimal(d[:3]), decimal(d[:4])
+	p4 := decimal(d[:4])
+	p2, p3 := p4/100, p4/10
 	ok := false
 	switch {
 	case d[0] == '4':

@@ -219,6 +219,7 @@ func (s *scan) begin(ctx *Context, o *outlook, text []byte, more bool) {
 	s.looked = false
 	s.reader.json.kind, s.reader.line.kind = noKey, noKey
 	s.table, s.cellAt, s.cell, s.quoted = nil, 0, 0, false
+	s.found, s.extents = s.found[:0], s.extents[:0]
 }
 
 // A bit in each of eight bytes.

@@ -24,6 +24,9 @@ func (s *scan) dash(i int) int {
 		}
 		return i + 1
 	}
+	if s.isPlainWord(i) {
+		return i + 1
+	}
 	start, ok := s.wordStart(i)
 	if !ok || start == i {
 		return i + 1
@@ -35,6 +38,19 @@ func (s *scan) dash(i int) int {
 		return e
 	}
 	return i + 1
+}
+
+// isPlainWord reports whether a word of letters and digits ends at i, with a
+// space or a hyphen before it, that is no beginning of a key or an address.
+func (s *scan) isPlainWord(i int) bool {
+	text, start := s.text, i
+	for start > 0 && i-start < maxWord && kinds[text[start-1]] != 0 {
+		start--
+	}
+	if i-start < 3 || start > 0 && text[start-1] != ' ' && text[start-1] != '-' || start == 0 && len(s.before) > 0 {
+		return false
+	}
+	return !beginsKey(text[start], text[start+1])
 }
 
 // token looks at a word that begins with eyJ: {" in base64url. It returns the

@@ -35,11 +35,13 @@ func (se *Session) Scan(dst []Finding, ctx *Context, text []byte, more bool) (fi
 	}
 	s.begin(ctx, o, text, more)
 	s.out, s.from = dst, len(dst)
-	if s.holdsAll() {
+	if more && s.holdsAll() {
 		return dst, 0
 	}
 	if len(s.before) == 0 {
-		s.fieldValue()
+		if o.value {
+			s.fieldValue()
+		}
 		if !more && ctx.Table == nil && s.whole(first) {
 			first = len(text)
 		}

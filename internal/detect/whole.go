@@ -17,9 +17,10 @@ func (s *Scanner) nothing(o *outlook, ctx *Context, text []byte, first int) bool
 	return s.isIdentifier(o, text)
 }
 
-// fieldValue looks at a text that is the value of a field as a whole.
+// fieldValue looks at a text that is the value of a field as a whole, whose name
+// alone may make something of it.
 func (s *scan) fieldValue() {
-	if !s.outlook.value || len(s.text) > maxValue {
+	if len(s.text) > maxValue {
 		return
 	}
 	s.touch(0, len(s.text))

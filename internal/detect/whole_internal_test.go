@@ -11,8 +11,9 @@ func generally(se *Session, ctx *Context, text []byte) []Finding {
 	s := &se.scan
 	s.begin(ctx, s.lookUp(ctx.Key), text, false)
 	s.out, s.from = nil, 0
-	s.holdsAll()
-	s.fieldValue()
+	if s.outlook.value {
+		s.fieldValue()
+	}
 	s.search(nextAnchor(text, 0))
 	s.takeNames()
 	fs, _ := s.settle()
@@ -103,7 +104,10 @@ func TestShortWays(t *testing.T) {
 	if testing.Short() {
 		rounds = 20
 	}
-	for _, opt := range []Options{{}, {MinScore: 0.1}, {Entities: []Entity{Phone, CreditCard, ZIPCode, Location}}} {
+	for _, opt := range []Options{
+		{}, {MinScore: 0.1}, {MinScore: 0.96}, {Entities: []Entity{Phone, CreditCard, ZIPCode, Location}},
+		{Custom: []*Custom{{Entity: "X", Pattern: `\d{4}`, MaxLength: 4}, {Entity: "Y", Terms: []string{"gold", "t"}, Words: []string{"order", "t"}}}},
+	} {
 		w := newShortWays(t, opt)
 		r := rand.New(rand.NewPCG(5, 5))
 		found := 0
