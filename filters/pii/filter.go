@@ -114,8 +114,10 @@ func (c *Config) options() detect.Options {
 
 // threshold is the lowest score of an entity's findings.
 func (c *Config) threshold(e detect.Entity) float64 {
-	if s, ok := c.Scores[string(e)]; ok {
-		return s
+	if len(c.Scores) > 0 {
+		if s, ok := c.Scores[string(e)]; ok {
+			return s
+		}
 	}
 	if c.MinScore > 0 {
 		return c.MinScore

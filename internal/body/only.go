@@ -110,7 +110,7 @@ func (w *walker) forOnly(ctx context.Context, pos int) (stopped int, err error) 
 				w.saw(r)
 			}
 			if v.Touched() {
-				if kind != filters.String || !v.OnlyEdited() {
+				if !v.OnlyEdited() {
 					if w.pos, w.pending, w.comma = to, first, comma; !top.array {
 						w.openMember(first, comma, name, nameEnd)
 					}
@@ -121,7 +121,15 @@ func (w *walker) forOnly(ctx context.Context, pos int) (stopped int, err error) 
 					pos = to
 					continue
 				}
-				w.edit(from+1, to-1, len(text), v.Edits())
+				if kind == filters.String {
+					w.edit(from+1, to-1, len(text), v.Edits())
+				} else { // it becomes one
+					w.emit(from)
+					w.e.out(quote)
+					w.edit(from, to, len(text), v.Edits())
+					w.emit(to)
+					w.e.out(quote)
+				}
 				v.Reset()
 			}
 		}

@@ -63,16 +63,18 @@ func (m *meddler) End(_ context.Context, o *filters.ObjectEnd) error {
 }
 
 // checkCuts checks that a document is shown and edited the same way however
-// it is cut: as a whole, in two at each place, or at every byte.
+// it is cut: as a whole, in two at each place, or at every byte; and whether the
+// stages are alone or not.
 func checkCuts(t *testing.T, doc []byte, seed uint64) {
 	t.Helper()
 	lim := body.Limits{PieceBytes: 24, NameBytes: 32, Depth: 16}
+	var company []body.Stage
 	edit := func(chunks ...[]byte) (out, shown string) {
 		var log bytes.Buffer
-		var stages []body.Stage
+		stages := slices.Clone(company)
 		for i, ps := range [][]string{nil, {"$.a.b", "$..b[1]", "$..longer_name"}, {"$", "$..*"}} {
 			if seed>>(60+i)&1 == 0 {
-				s := body.Stage{Stream: &meddler{id: i, seed: seed, shown: &log}, Exact: seed>>(56+i)&1 == 1}
+				s := body.Stage{Stream: &meddler{id: i, seed: seed, shown: &log}, Exact: seed>>(56+i)&1 == 1, SameNames: seed>>(52+i)&1 == 1}
 				if ps != nil {
 					s.Paths = paths(t, ps...)
 				}
@@ -100,6 +102,9 @@ func checkCuts(t *testing.T, doc []byte, seed uint64) {
 			t.Fatalf("%q, %s:\n%q\n%s\nas a whole:\n%q\n%s", doc, how, out, log, want, shown)
 		}
 	}
+	company = []body.Stage{{Stream: aside, Paths: paths(t, "$.nobody.sees['this']")}}
+	check("in company", doc)
+	company = nil
 	check("at every byte", slices.Collect(slices.Chunk(doc, 1))...)
 	for at := range min(len(doc), 600) {
 		check(fmt.Sprintf("at %d", at), doc[:at], doc[at:])
