@@ -32,9 +32,33 @@ type message struct {
 	// observe is observability_mode.
 	observe bool
 	config  protocolConfig
-	// rooms are for the fields of the headers of the exchange's directions, each
-	// until it is taken.
-	rooms [2][]filters.Field
+	// rooms are for the fields of the headers of the exchange's directions.
+	rooms [2]fieldRoom
+}
+
+// fieldRoom is room for fields, for who takes it first.
+type fieldRoom struct {
+	fields []filters.Field
+	taken  bool
+}
+
+// take returns the room, or other where it has been taken.
+func (r *fieldRoom) take() []filters.Field {
+	if r.taken || r.fields == nil {
+		fields := make([]filters.Field, 0, 16)
+		if r.taken {
+			return fields
+		}
+		r.fields = fields
+	}
+	r.taken = true
+	return r.fields
+}
+
+// empty leaves nothing but the room.
+func (r *fieldRoom) empty() {
+	clear(r.fields[:cap(r.fields)])
+	r.taken = false
 }
 
 // protocolConfig is ProtocolConfiguration.
@@ -157,7 +181,7 @@ func (m *message) readHeaders(b []byte) error {
 	return eachField(b, func(n protowire.Number, v []byte) (err error) {
 		switch n {
 		case 1:
-			m.headers, err = readHeaderMap(v, m.room())
+			m.headers, err = readHeaderMap(v, m.rooms[m.phase.Direction()].take())
 		case 2: // deprecated, but older data planes write them there
 			err = m.attributes.readEntry(v)
 		}
@@ -177,17 +201,6 @@ func (m *message) readTrailers(b []byte) error {
 		}
 		return err
 	}, nil)
-}
-
-// room takes the room for the headers of the message's direction.
-func (m *message) room() []filters.Field {
-	d := m.phase.Direction()
-	room := m.rooms[d]
-	m.rooms[d] = nil
-	if room == nil {
-		room = make([]filters.Field, 0, 16)
-	}
-	return room
 }
 
 // readHeaderMap reads HeaderMap into fs. All names and values are parts of one

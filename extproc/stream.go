@@ -66,19 +66,17 @@ type stream struct {
 	work *work
 }
 
-// work is room for an exchange, for the run on it, and for its headers, by
-// direction.
+// work is room for an exchange and for the run on it.
 type work struct {
 	exchange filters.Exchange
 	run      pipeline.Run
-	headers  [2][16]filters.Field
 }
 
 // open begins an exchange, in memory that may have been another's. Nothing of
 // that one is left but room: whatever else is kept over from one exchange to
 // the next would have to be named here.
 func (st *stream) open(s *Server, p peer) {
-	room, parts, w := st.room, st.parts, st.work
+	room, parts, rooms, w := st.room, st.parts, st.msg.rooms, st.work
 	if w == nil {
 		w = new(work)
 	}
@@ -87,12 +85,11 @@ func (st *stream) open(s *Server, p peer) {
 		room, parts = b[:128:128], b[128:]
 	}
 	*st = stream{}
-	st.room, st.parts, st.work = room[:0], parts[:0], w
+	st.room, st.parts, st.msg.rooms, st.work = room[:0], parts[:0], rooms, w
 	st.server, st.peer, st.ctx = s, p, p.Context()
 	st.plane = declared(p.Header, s.opt.DataPlane)
 	for d := range st.lanes {
 		st.lanes[d].direction = filters.Direction(d)
-		st.msg.rooms[d] = st.work.headers[d][:0]
 	}
 	st.life.began = time.Now()
 	// Those of the policies come with the first message.
@@ -121,9 +118,18 @@ func (st *stream) Close(err error) {
 	}()
 	st.life.end()
 	st.hold(0)
-	if st.run == nil {
-		return // nothing is in its work
+	if st.run != nil {
+		st.finish(err)
 	}
+	for d := range st.msg.rooms {
+		st.msg.rooms[d].empty()
+	}
+	st.run, st.lanes, st.msg = nil, [2]lane{}, message{rooms: st.msg.rooms}
+	*st.work = work{}
+}
+
+// finish ends the run.
+func (st *stream) finish(err error) {
 	if status.Code(err) == codes.ResourceExhausted {
 		st.run.Reach(pipeline.MaxMessageBytes)
 	}
@@ -135,8 +141,6 @@ func (st *stream) Close(err error) {
 		defer cancel()
 	}
 	st.run.Finish(ctx)
-	st.run, st.lanes, st.msg = nil, [2]lane{}, message{}
-	*st.work = work{}
 }
 
 // Message implements h2.Session: it handles one message, within the stream's
