@@ -76,6 +76,15 @@ type Steady interface {
 	State() (n int, ok bool)
 }
 
+// Rester is a Stream that has room to work in which it shares with others.
+type Rester interface {
+	Stream
+	// Rest is called when all values that have come so far were shown. More may
+	// come much later, and many streams may wait: what is only of use while
+	// values come is given back.
+	Rest()
+}
+
 // Shaper is a Stream that can add members. For each object that one of its
 // paths selects (not one beneath it), End is called when the object closes.
 type Shaper interface {

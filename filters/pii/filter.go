@@ -433,6 +433,9 @@ func (w *work) value(ctx context.Context, v *filters.Value, key string, layer in
 	return nil
 }
 
+// Rest implements filters.Rester: the scanner is for those that are at work.
+func (s *stream) Rest() { s.close() }
+
 // Close implements filters.Stream.
 func (s *stream) Close(context.Context, *filters.Ledger) (filters.Decision, error) {
 	s.close()

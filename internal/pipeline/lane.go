@@ -138,8 +138,13 @@ func (r *Run) stream(ctx context.Context, l *lane, d filters.Direction, chunk []
 		}
 		var err error
 		l.out, err = l.editor.Write(ctx, l.out[:0], chunk)
-		if err == nil && end {
+		switch {
+		case err == nil && end:
 			l.out, err = l.editor.Close(ctx, l.out)
+		case err == nil:
+			for _, st := range l.stages {
+				st.rest()
+			}
 		}
 		l.spent += r.opt.Now().Sub(start)
 		out = l.out

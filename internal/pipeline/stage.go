@@ -87,6 +87,13 @@ func (st *stage) State() (n int, ok bool) {
 	return steady.State()
 }
 
+// rest tells the filter's stream that a chunk of the body is done with.
+func (st *stage) rest() {
+	if r, ok := st.stream.(filters.Rester); ok {
+		r.Rest()
+	}
+}
+
 // show shows a value to the filter's stream. A step without a timeout takes
 // the short way: there may be a million values.
 func (st *stage) show(ctx context.Context, v *filters.Value) (err error) {
