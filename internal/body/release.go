@@ -10,7 +10,7 @@ var editors = sync.Pool{New: func() any { return new(Editor) }}
 // what it has written is not its own. An editor need not be released.
 func (e *Editor) Release() {
 	for _, r := range e.stages {
-		r.empty()
+		*r = runner{}
 	}
 	if e.walker != nil {
 		e.spare = e.walker
@@ -18,14 +18,6 @@ func (e *Editor) Release() {
 	}
 	*e = Editor{stages: e.stages[:0], spare: e.spare}
 	editors.Put(e)
-}
-
-// empty leaves nothing of a runner but room.
-func (r *runner) empty() {
-	if r.left != nil {
-		*r.left = shortNames{}
-	}
-	*r = runner{left: r.left}
 }
 
 // The largest room that a walker leaves to another.
