@@ -214,6 +214,7 @@ func (w *work) inDocument(ctx context.Context, key string, text []byte, layer in
 	if err != nil {
 		return nil, asText, err
 	}
+	e.Release()
 	if bytes.Equal(out, text) {
 		return nil, unchanged, nil
 	}

@@ -22,7 +22,7 @@ func (e *Editor) Release() {
 
 // empty leaves nothing of a runner but room.
 func (r *runner) empty() {
-	if r.own != nil {
+	if r.own != nil && r.left == r.own {
 		*r.own = shortNames{}
 	}
 	*r = runner{own: r.own}
