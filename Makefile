@@ -134,7 +134,7 @@ generate:
 
 # What is hot, for the compiler: to be taken again when that has changed.
 profile: build
-	@GO='$(GO)' sh scripts/profile.sh headers-only response-1.7KB request-1.7KB response-1MB sse-500
+	@GO='$(GO)' sh scripts/profile.sh headers-only response-1.7KB request-1.7KB people-1.7KB response-1MB sse-500
 
 clean:
 	rm -rf bin dist
