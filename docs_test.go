@@ -158,3 +158,24 @@ func TestLinksLead(t *testing.T) {
 		}
 	}
 }
+
+var script = regexp.MustCompile(`scripts/[a-z-]+\.sh`)
+
+// TestScriptsAreThere: what the Makefile and the scripts call or read is there.
+func TestScriptsAreThere(t *testing.T) {
+	callers, err := filepath.Glob("scripts/*.sh")
+	if err != nil || len(callers) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, name := range append(callers, "Makefile") {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, called := range script.FindAllString(string(text), -1) {
+			if _, err := os.Stat(called); err != nil {
+				t.Errorf("%s names %s, which is not there", name, called)
+			}
+		}
+	}
+}

