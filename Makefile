@@ -64,6 +64,9 @@ endif
 
 test: lint envoy redis unit race
 
+# Without the profile: by it, all that Sluice imports would be compiled once more.
+vet staticcheck unit race: export GOFLAGS := $(GOFLAGS) -pgo=off
+
 lint: fmt vet staticcheck
 
 fmt:
@@ -76,12 +79,11 @@ staticcheck:
 	$(GO) run $(STATICCHECK) ./...
 
 # All tests, with the fuzz targets' seeds, the real Envoy, a real Redis, and
-# real servers of models and secrets. The profile is left out: with it, all that
-# Sluice imports would be compiled once more for the tests.
+# real servers of models and secrets.
 unit: envoy redis
 	@sh scripts/openbao.sh
 	@sh scripts/aimock.sh
-	PATH="$$PATH:$(CURDIR)/.tools/node/bin" SLUICE_OPENBAO=$(OPENBAO) SLUICE_AIMOCK=$(AIMOCK) GOFLAGS=-pgo=off $(GO) test -timeout 5m ./...
+	PATH="$$PATH:$(CURDIR)/.tools/node/bin" SLUICE_OPENBAO=$(OPENBAO) SLUICE_AIMOCK=$(AIMOCK) $(GO) test -timeout 5m ./...
 
 # The AI providers against every server that others wrote. LiteLLM's proxy is
 # large and takes its time to install, so make test does without it.
@@ -94,7 +96,7 @@ test-providers: envoy
 # Once more under the race detector, without the tests that measure
 # allocations or time, and the ones behind Envoy.
 race:
-	GOFLAGS=-pgo=off $(GO) test -race -short -timeout 5m $$($(GO) list ./... | grep -v -e /internal/e2e -e /examples/ -e /internal/bench)
+	$(GO) test -race -short -timeout 5m $$($(GO) list ./... | grep -v -e /internal/e2e -e /examples/ -e /internal/bench)
 
 # Also: make bench BENCH='-only headers-only,sse-500 -for 1s -rounds 3', and
 # -json. The flags are those of internal/bench, for all of these.
