@@ -159,7 +159,8 @@ func (dragging) Close(context.Context, *filters.Ledger) (filters.Decision, error
 	return filters.Decision{}, nil
 }
 
-// records keeps what is recorded, by x-request-id.
+// records keeps what is recorded, with copies of the exchanges: their memory is
+// used again.
 type records struct {
 	mu        sync.Mutex
 	decisions []pipeline.Record
@@ -169,13 +170,24 @@ type records struct {
 func (r *records) Decision(rec *pipeline.Record) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.decisions = append(r.decisions, *rec)
+	kept := *rec
+	kept.In = keep(rec.In)
+	r.decisions = append(r.decisions, kept)
 }
 
 func (r *records) Exchange(s *pipeline.Summary) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.summaries = append(r.summaries, *s)
+	kept := *s
+	kept.Exchange = keep(s.Exchange)
+	r.summaries = append(r.summaries, kept)
+}
+
+func keep(ex *filters.Exchange) *filters.Exchange {
+	kept := *ex
+	kept.Request.Headers = filters.NewHeaders(slices.Collect(ex.Request.Headers.All())...)
+	kept.Response.Headers = filters.NewHeaders(slices.Collect(ex.Response.Headers.All())...)
+	return &kept
 }
 
 // decided reports whether a decision of the case's exchange is like that.

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -39,6 +40,8 @@ const (
 	maxResets = 4000
 
 	handshakeTimeout = 10 * time.Second
+	// lingerTime is how long a peer that was told to go may still send.
+	lingerTime = time.Second
 	// writeTimeout is how long a write may take, or a little less.
 	writeTimeout = 30 * time.Second
 )
@@ -128,6 +131,7 @@ func (c *conn) serve() {
 		c.out = appendGoAway(c.out, c.lastID, ce.code)
 		c.mu.Unlock()
 		c.flush()
+		c.linger()
 	}
 	c.close()
 	c.mu.Lock()
@@ -148,6 +152,16 @@ func (c *conn) serve() {
 	}
 	c.mu.Unlock()
 	c.srv.leave(c)
+}
+
+// linger reads on for a moment after the last word. A connection that is closed
+// while something is still to be read is reset, and then the peer may never read
+// that word.
+func (c *conn) linger() {
+	if half, ok := c.nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		_ = c.nc.SetReadDeadline(time.Now().Add(lingerTime))
+		_, _ = io.Copy(io.Discard, c.nc)
+	}
 }
 
 // close closes the connection; the reader finds out.
