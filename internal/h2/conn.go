@@ -154,12 +154,17 @@ func (c *conn) serve() {
 	c.srv.leave(c)
 }
 
-// linger reads on for a moment after the last word. A connection that is closed
-// while something is still to be read is reset, and then the peer may never read
-// that word.
+// linger sees to it that the last word arrives, and gives up after a moment. It
+// may be another's to write; and a connection that is closed while something is
+// still to be read is reset, and then the peer may never read that word.
 func (c *conn) linger() {
+	_ = c.nc.SetDeadline(time.Now().Add(lingerTime))
+	c.mu.Lock()
+	for (c.writing || len(c.out) > 0) && c.failed == nil {
+		c.written.Wait()
+	}
+	c.mu.Unlock()
 	if half, ok := c.nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-		_ = c.nc.SetReadDeadline(time.Now().Add(lingerTime))
 		_, _ = io.Copy(io.Discard, c.nc)
 	}
 }
