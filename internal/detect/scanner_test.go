@@ -102,6 +102,7 @@ func TestFindings(t *testing.T) {
 		{"url without", "", "https://example.com/a:b@c and http://user@example.com:80", []string{"EMAIL_ADDRESS:user@example.com"}},
 		{"in a call", "", `set("API_TOKEN", Zx81kQ9mP2vLtR7w 0)`, []string{"API_KEY:Zx81kQ9mP2vLtR7w"}},
 		{"in a call, behind a comma", "", `000("0000TOKEN",000001A1289BC7X 0000`, nil},
+		{"a month in a word", "", "0000000Born AA\x9bMAYAA 1, 1900A0", []string{"LOCATION:MAYAA 1"}},
 		// Nothing.
 		{"prose", "", "The quick brown fox jumps over 13 lazy dogs in 2024, for $1,234.56 (or 7%).", nil},
 		{"uuid", "", "3f2a6c1e-1234-4000-8000-123456789012", nil},
