@@ -55,10 +55,14 @@ const (
 	// maxEncoded is the longest value that is decoded from base64, and
 	// minEncoded the shortest that could hold anything.
 	maxEncoded, minEncoded = 64 << 10, 12
-	// maxDocument is the longest string that is read as a document where it
+	// maxDocument is the longest string that is read as a document, also where it
 	// comes in pieces. A string of a live stream comes in small ones, and is
 	// not held back for it.
 	maxDocument, livePiece = 192 << 10, 4 << 10
+	// maxTextDocument is that of text that is no string. It comes in pieces as the
+	// body does, and what is found must not depend on these: it is held back, and
+	// not for long.
+	maxTextDocument = 4 << 10
 )
 
 // outcome is what became of a value that was looked at as a whole.
@@ -148,6 +152,9 @@ func (w *work) unwrapValue(ctx context.Context, v *filters.Value, key string, la
 	case v.More:
 		return false, nil
 	}
+	if v.Kind == filters.Text && len(v.Text) > maxTextDocument && opensDocument(v.Text) {
+		return false, nil
+	}
 	out, o, err := w.unwrap(ctx, key, v.Text, layer)
 	switch {
 	case err != nil || o == asText:
@@ -188,7 +195,13 @@ func (w *work) waits(v *filters.Value) bool {
 	if w.in.has(base64Values) && len(v.Text) <= maxEncoded && mayEncode(v.Text) {
 		return true
 	}
-	return w.in.has(jsonDocuments) && v.Kind == filters.String && opensDocument(v.Text) && len(v.Text) >= livePiece && len(v.Text) <= maxDocument
+	switch {
+	case !w.in.has(jsonDocuments):
+		return false
+	case v.Kind == filters.Text:
+		return len(v.Text) <= maxTextDocument && (opensDocument(v.Text) || len(bytes.TrimLeft(v.Text, " \t\r\n")) == 0)
+	}
+	return opensDocument(v.Text) && len(v.Text) >= livePiece && len(v.Text) <= maxDocument
 }
 
 // opensDocument reports whether text may be a JSON object or array.

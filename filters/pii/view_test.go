@@ -170,6 +170,9 @@ var evasions = []string{
 	"%6A%61%6E%65%2E%64%6F%65%40%65%78%61%6D%70%6C%65%2E%63%6F%6D &amp; a & b &commat",
 	"c3NuIDA3OC0wNS0xMTIwLCBqYW5lLmRvZUBleGFtcGxlLmNvbQ==",
 	"jane\u200b.doe@example.com—call 2019–2020…",
+	`{"x":"amFuZS5kb2VAZXhhbXBsZS5jb20="}`,
+	"{aya z0000 AB000aA000000aAA00a 00000",
+	"\n [[\"jane.doe@example.com\"], 41",
 }
 
 // TestViewInPieces: what is found does not depend on where a text is cut.

@@ -247,8 +247,8 @@ func (s *scan) writtenDate(g group) (start, end int) {
 	for w > 0 && k-w < 12 && isLetter(text[w-1]) {
 		w--
 	}
-	if k == g.start || k-w < 3 || !isMonth(text[w:k]) {
-		return 0, 0
+	if k == g.start || k-w < 3 || !isMonth(text[w:k]) || w == 0 && k-w < 12 && isLetter(s.at(-1)) {
+		return 0, 0 // or the word has begun before the text
 	}
 	y := i
 	for y < len(text) && y-i < 2 && (text[y] == ' ' || text[y] == ',' || text[y] == '-') {

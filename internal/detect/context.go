@@ -410,6 +410,13 @@ func (s *scan) readOn(p int) {
 				r.line.kind = noKey
 			}
 		case '>':
+			if s.at(i-1) == '"' {
+				// <input name="ssn">, as keyed sees it.
+				if q, end := s.quotedName(i); q != noName {
+					s.setName(q, end, i+1)
+					continue
+				}
+			}
 			if r.tag >= i-nameWindow && s.at(r.tag+1) != '/' && r.end >= i-1 {
 				s.setKey(tagKey, r.tag, i+1)
 			} else if s.at(i-1) != '=' {

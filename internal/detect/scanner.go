@@ -171,8 +171,9 @@ type scan struct {
 	// live is where the earliest candidate begins that more text may decide
 	// on.
 	live int
-	// The text is not to be cut inside of these: what was looked at as one.
-	spans [40]span
+	// The text is not to be cut inside of these: the last nspan that were looked
+	// at as one.
+	spans [64]span
 	nspan int
 
 	reader reader
@@ -377,10 +378,8 @@ func (s *scan) touch(start, end int) {
 func (s *scan) mayCut(start, end int) {
 	if end >= len(s.text) {
 		s.live = min(s.live, start)
-	}
-	// Only what is near the cut can be cut.
-	if start < s.limit && end > s.limit-tailBytes-1 && s.nspan < len(s.spans) {
-		s.spans[s.nspan] = span{start, end}
+	} else if start < s.limit {
+		s.spans[s.nspan%len(s.spans)] = span{start, end}
 		s.nspan++
 	}
 }
@@ -414,7 +413,7 @@ func (s *scan) settle() ([]Finding, int) {
 			if at := s.uncut(settled); at < settled {
 				settled, again = at, true
 			}
-			for _, sp := range s.spans[:s.nspan] {
+			for _, sp := range s.spans[:min(s.nspan, len(s.spans))] {
 				if sp.start < settled && settled < sp.end {
 					settled, again = sp.start, true
 				}

@@ -100,6 +100,11 @@ func TestFindings(t *testing.T) {
 		{"certificate", "", "-----BEGIN CERTIFICATE-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKC\n-----END CERTIFICATE-----", nil},
 		{"url with password", "", "postgres://app:hunter2@db.example.com:5432/app", []string{"USERNAME:app", "PASSWORD:hunter2"}},
 		{"url without", "", "https://example.com/a:b@c and http://user@example.com:80", []string{"EMAIL_ADDRESS:user@example.com"}},
+		{"url with password, held for what is behind", "", "http://a:b@c.example/'bearer'x123[ghp_016CfdsTGhYzT6pQ8sT0dGh7aXq2M3e4R5t6]joe@exam|", []string{"USERNAME:a", "PASSWORD:b", "API_KEY:ghp_016CfdsTGhYzT6pQ8sT0dGh7aXq2M3e4R5t6"}},
+		{"a name before the end of a tag", "", `0"BsnA"> 0!000000000`, []string{"NL_BSN:000000000"}},
+		{"in a call", "", `set("API_TOKEN", Zx81kQ9mP2vLtR7w 0)`, []string{"API_KEY:Zx81kQ9mP2vLtR7w"}},
+		{"in a call, behind a comma", "", `000("0000TOKEN",000001A1289BC7X 0000`, nil},
+		{"a month in a word", "", "0000000Born AA\x9bMAYAA 1, 1900A0", []string{"LOCATION:MAYAA 1"}},
 		// Nothing.
 		{"prose", "", "The quick brown fox jumps over 13 lazy dogs in 2024, for $1,234.56 (or 7%).", nil},
 		{"uuid", "", "3f2a6c1e-1234-4000-8000-123456789012", nil},

@@ -544,7 +544,14 @@ func (s *scan) spoken(start, end int) {
 	for from > 0 && start-from < maxWord && s.text[from-1] > ' ' && s.text[from-1] != '"' && s.text[from-1] != '\'' {
 		from--
 	}
-	if from < s.values {
+	for from <= 0 && start-from < maxWord && s.at(from-1) > ' ' && s.at(from-1) != '"' && s.at(from-1) != '\'' {
+		from-- // it may have begun before the text
+	}
+	at := max(from, 0)
+	if at < start {
+		s.touch(at, end)
+	}
+	if at < s.values {
 		return
 	}
 	line := &s.reader.line
@@ -564,9 +571,9 @@ func (s *scan) spoken(start, end int) {
 		for to < len(s.text) && to-from < maxValue && s.text[to] != '"' && s.text[to] != '\n' && (s.table == nil || s.text[to] != s.table.separator) && (s.table != nil || s.text[to] > ' ') {
 			to++
 		}
-		s.touch(from, to+1)
+		s.touch(at, to+1)
 		s.values = to
-		s.value(extent{from, to, to, true, false}, f)
+		s.value(extent{at, to, to, true, false}, f)
 		return
 	case !k.near.has(idPassword) || line.kind != noKey && line.at == from || !s.want.has(idPassword):
 		return
@@ -575,16 +582,16 @@ func (s *scan) spoken(start, end int) {
 	for to < len(s.text) && to-from < 2*maxWord && s.text[to] > ' ' && s.text[to] != '"' && s.text[to] != '\'' && s.text[to] != ',' && s.text[to] != '<' {
 		to++
 	}
-	s.touch(from, to+1)
-	for to > from && (s.text[to-1] == '.' || s.text[to-1] == ';' || s.text[to-1] == ':' || s.text[to-1] == ')') {
+	s.touch(at, to+1)
+	for to > at && (s.text[to-1] == '.' || s.text[to-1] == ';' || s.text[to-1] == ':' || s.text[to-1] == ')') {
 		to--
 	}
-	w := s.text[from:to]
+	w := s.text[at:to]
 	if len(w) < 6 || isPlaceholder(w) || isCode(w) {
 		return
 	}
 	s.values = to
-	s.add(from, to, idPassword, 0.7)
+	s.add(at, to, idPassword, 0.7)
 }
 
 // option looks at --name value or -u user:password, of a command line, with

@@ -112,6 +112,7 @@ var texts = []string{
 	`{"firstName": "Žofia", "address": {"street": "Hlavná 5/12", "city": "Košice", "zip": "040 01"}, "note": "ask 王小明 or 田中太郎"}`,
 	"id;name;city\n1;Anna-Lena Große-Brömer;Bad Tölz\n2;d'Angelo, Giò;Sant'Angelo\n" + strings.Repeat("=", 60) + "\nAnna" + strings.Repeat(" ", 40) + "Lena Meier",
 	"A B C D E F G H I J K L M N O P Q R S T. A-B-C-D-E-F-G-H-I-J. Berg St. A.B.C.D.E.F.G.H.I.J.K.L.M.N.O.P.",
+	strings.Repeat("0", 200) + " AZ", // a barrier that begins before what is looked at
 	"Anna Bella Clara Dora Emma Frida Gerda Hanna Ida Julia Klara Lena Maria Nora Olga Paula Rosa Sara Tina Ute Vera Wanda Xenia Yvonne Zoe Anna Bella Clara Dora Emma Frida",
 }
 

@@ -169,8 +169,8 @@ func (s *Tagger) fill(before, more, text []byte, goesOn bool) (base, first, lim 
 		for skip < base && s.buf[skip] > ' ' {
 			skip++
 		}
-		if skip == base {
-			skip = 0
+		if skip == base || skip > maxToken {
+			skip = 0 // a barrier is one without its beginning too
 		}
 	}
 	s.buf = append(s.buf, text...)
