@@ -20,7 +20,7 @@ const (
 	DefaultQueue = 8192
 	// pause is how long the writer lets lines gather after a write: woken for
 	// each of them, it would cost more than the lines.
-	pause = 5 * time.Millisecond
+	pause = 25 * time.Millisecond
 	// maxBuffer is the largest line, and maxSpare the most lines together, whose
 	// memory is used again.
 	maxBuffer = 8 << 10
@@ -52,7 +52,8 @@ type Log struct {
 	dropped atomic.Uint64
 	failed  atomic.Uint64
 	buffers sync.Pool
-	spare   []byte // the writer's, for waiting
+	steps   pipeline.Places[[]byte] // stepMembers
+	spare   []byte                  // the writer's, for waiting
 
 	mu      sync.Mutex
 	waiting []byte
@@ -97,7 +98,11 @@ func (l *Log) Failed() uint64 { return l.failed.Load() }
 // Decision implements pipeline.Recorder: it queues a line, or drops it where
 // the queue is full.
 func (l *Log) Decision(r *pipeline.Record) {
-	l.put(func(b []byte) []byte { return appendLine(b, r) })
+	if l.queue == 0 {
+		return
+	}
+	step := l.steps.Of(r, stepMembers)
+	l.put(func(b []byte) []byte { return appendLine(b, r, step) })
 }
 
 func (l *Log) put(line func([]byte) []byte) {

@@ -80,13 +80,8 @@ func (s *exchangeSpans) beginExchange(start time.Time, took time.Duration) {
 	s.text(spanName, "sluice.exchange")
 }
 
-func (s *exchangeSpans) beginStep(policy, step string, start time.Time, took time.Duration) {
+func (s *exchangeSpans) beginStep(start time.Time, took time.Duration) {
 	s.begin(newSpanID(), s.span, tracepb.SpanFlags_SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK, tracepb.Span_SPAN_KIND_INTERNAL, start, took)
-	policy, step = valid(policy), valid(step)
-	b := appendLength(s.encoded, spanName, len(policy)+1+len(step))
-	b = append(b, policy...)
-	b = append(b, '/')
-	s.encoded = append(b, step...)
 }
 
 func (s *exchangeSpans) begin(id, parent trace.SpanID, flags tracepb.SpanFlags, kind tracepb.Span_SpanKind, start time.Time, took time.Duration) {
@@ -140,7 +135,11 @@ func (s *exchangeSpans) attributeFloat(name string, value float64) {
 // key writes an attribute up to its value, of which size bytes follow.
 func (s *exchangeSpans) key(prefix, name string, size int) {
 	key := len(prefix) + len(name)
-	b := appendLength(s.encoded, spanAttributes, sizeOf(attributeKey, key)+sizeOf(attributeValue, size))
+	all := 4 + key + size // a byte each for what is below, as nearly always
+	if all >= 128 {
+		all = sizeOf(attributeKey, key) + sizeOf(attributeValue, size)
+	}
+	b := appendLength(s.encoded, spanAttributes, all)
 	b = appendLength(b, attributeKey, key)
 	b = append(b, prefix...)
 	b = append(b, name...)
