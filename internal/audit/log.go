@@ -43,6 +43,7 @@ type Log struct {
 	path    string // "" for an output that cannot be reopened
 	queue   int    // how many lines may wait; 0: none is taken
 	due     chan struct{}
+	full    chan struct{} // half of the queue waits
 	reopen  chan chan error
 	stop    chan struct{}
 	stopped chan struct{}
@@ -67,7 +68,7 @@ func Open(cfg Config) (*Log, error) {
 	if queue <= 0 {
 		queue = DefaultQueue
 	}
-	l := &Log{due: make(chan struct{}, 1), reopen: make(chan chan error), stop: make(chan struct{}), stopped: make(chan struct{})}
+	l := &Log{due: make(chan struct{}, 1), full: make(chan struct{}, 1), reopen: make(chan chan error), stop: make(chan struct{}), stopped: make(chan struct{})}
 	l.buffers.New = func() any { b := make([]byte, 0, 512); return &b }
 	switch cfg.To {
 	case "none":
@@ -117,7 +118,7 @@ func (l *Log) put(line func([]byte) []byte) {
 		l.waiting = append(l.waiting, *b...)
 		l.count++
 	}
-	first := l.count == 1
+	first, half := l.count == 1, fits && l.count == l.queue/2
 	l.mu.Unlock()
 	if cap(*b) <= maxBuffer {
 		l.buffers.Put(b)
@@ -126,10 +127,17 @@ func (l *Log) put(line func([]byte) []byte) {
 		l.dropped.Add(1)
 	}
 	if first { // the writer may sleep
-		select {
-		case l.due <- struct{}{}:
-		default:
-		}
+		signal(l.due)
+	}
+	if half { // or rest too long
+		signal(l.full)
+	}
+}
+
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }
 
@@ -205,7 +213,7 @@ func (l *Log) write() {
 	}
 }
 
-// rest waits a moment before the next write, but not while there is much to
+// rest waits a moment before the next write, but not once there is much to
 // write or the log is being closed.
 func (l *Log) rest() {
 	l.mu.Lock()
@@ -218,6 +226,7 @@ func (l *Log) rest() {
 	defer t.Stop()
 	select {
 	case <-t.C:
+	case <-l.full:
 	case <-l.stop:
 	}
 }
