@@ -25,6 +25,9 @@ const (
 	// memory is used again.
 	maxBuffer = 8 << 10
 	maxSpare  = 1 << 20
+	// room is what there is for waiting lines from the start, twice: of each,
+	// what is never used is no memory.
+	room = 512 << 10
 )
 
 // Config says where the lines go.
@@ -86,6 +89,7 @@ func Open(cfg Config) (*Log, error) {
 		}
 	}
 	l.queue = queue
+	l.waiting, l.spare = make([]byte, 0, room), make([]byte, 0, room)
 	go l.write()
 	return l, nil
 }
