@@ -110,6 +110,9 @@ func (l *Log) Decision(r *pipeline.Record) {
 	l.put(func(b []byte) []byte { return appendLine(b, r, step) })
 }
 
+// Forget forgets the steps of a set that is not in force any more.
+func (l *Log) Forget() { l.steps.Forget() }
+
 func (l *Log) put(line func([]byte) []byte) {
 	if l.queue == 0 {
 		return

@@ -16,14 +16,14 @@ type place struct {
 	observed bool
 }
 
-// maxPlaces bounds what a Places keeps: with more, it begins anew, and with
-// that the steps of earlier sets go.
-const maxPlaces = 4096
+// maxPlaces bounds what a Places keeps. Of further ones it keeps nothing.
+const maxPlaces = 2048
 
 // Places keeps what a Recorder has to make only once for decisions of one step
 // in one phase and mode, because it depends on nothing else: such as what they
 // all say. It is read without a lock, and copied when a decision is the first
-// of its kind. The zero value is empty.
+// of its kind. It keeps the steps too, and is to Forget them when there is
+// another set. The zero value is empty.
 type Places[T any] struct {
 	known   atomic.Pointer[map[place]T]
 	growing sync.Mutex
@@ -45,7 +45,10 @@ func (p *Places[T]) Of(r *Record, anew func(r *Record) T) T {
 	p.growing.Lock()
 	defer p.growing.Unlock()
 	grown := map[place]T{}
-	if known := p.known.Load(); known != nil && len(*known) < maxPlaces {
+	if known := p.known.Load(); known != nil {
+		if len(*known) >= maxPlaces {
+			return v
+		}
 		maps.Copy(grown, *known)
 	}
 	grown[at] = v

@@ -118,6 +118,9 @@ func resourceOf(res *resource.Resource) *resourcepb.Resource {
 	return out
 }
 
+// Forget forgets the steps of a set that is not in force any more.
+func (t *Tracing) Forget() { t.steps.Forget() }
+
 // Close sends what is left. It is called once, and spans of exchanges that end
 // later are dropped.
 func (t *Tracing) Close(ctx context.Context) error {
