@@ -48,6 +48,8 @@ type daemon struct {
 	models  *telemetry.Models
 	pool    *ai.Pool
 	memory  memory
+	// forget are called after a load: the steps before it are not in force.
+	forget []func()
 
 	mu       sync.Mutex
 	lastLoad admin.Load
@@ -90,6 +92,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		return err
 	}
 	notes.Use(log)
+	d.forget = append(d.forget, log.Forget)
 	d.metrics.CounterFunc("sluice_audit_dropped_total", "Audit lines dropped because the queue was full.", func() float64 { return float64(log.Dropped()) })
 	d.metrics.CounterFunc("sluice_audit_failed_writes_total", "Writes of the audit log that failed; their lines are lost.", func() float64 { return float64(log.Failed()) })
 	recorders := []pipeline.Recorder{d.metrics, log}
@@ -103,6 +106,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		}
 		d.metrics.CounterFunc("sluice_spans_dropped_total", "Spans dropped because the queue was full, or that could not be sent.", func() float64 { return float64(spans.Dropped()) })
 		recorders = append(recorders, spans)
+		d.forget = append(d.forget, spans.Forget)
 		flush = append(flush, spans.Close)
 	}
 	defer func() {
@@ -301,6 +305,9 @@ func (d *daemon) loaded(set *policies.Set, problems []policies.Problem, refused 
 	} else {
 		d.metrics.Reloaded(load.Result, set.Version(), names(set))
 		d.models.Forget(names(set))
+		for _, f := range d.forget {
+			f()
+		}
 		d.pool.BoundCache(set.Settings().Limits.ModelCacheBytes)
 		d.log.Info("policies loaded", "set", set.Version(), "policies", names(set))
 		for _, p := range load.Problems {

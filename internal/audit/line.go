@@ -11,14 +11,10 @@ import (
 	"github.com/sluice-proxy/sluice/internal/pipeline"
 )
 
-// appendLine appends the record as one line of JSON.
-func appendLine(b []byte, r *pipeline.Record) []byte {
-	b = append(b, `{"time":"`...)
-	b = r.Time.UTC().AppendFormat(b, time.RFC3339Nano)
-	b = append(b, '"')
-	b = appendMember(b, "exchange", r.Exchange)
-	b = appendMember(b, "set", r.Set)
-	b = appendMember(b, "policy", r.Policy)
+// stepMembers are the members of a line that are the same for all decisions of
+// a step in one phase and mode.
+func stepMembers(r *pipeline.Record) []byte {
+	b := appendMember(nil, "policy", r.Policy)
 	b = appendMember(b, "step", r.Step)
 	b = appendMember(b, "filter", r.Filter)
 	b = appendMember(b, "phase", r.Phase.String())
@@ -26,7 +22,17 @@ func appendLine(b []byte, r *pipeline.Record) []byte {
 	if mode == "" {
 		mode = pipeline.Enforce
 	}
-	b = appendMember(b, "mode", string(mode))
+	return appendMember(b, "mode", string(mode))
+}
+
+// appendLine appends the record as one line of JSON. step are its stepMembers.
+func appendLine(b []byte, r *pipeline.Record, step []byte) []byte {
+	b = append(b, `{"time":"`...)
+	b = r.Time.UTC().AppendFormat(b, time.RFC3339Nano)
+	b = append(b, '"')
+	b = appendMember(b, "exchange", r.Exchange)
+	b = appendMember(b, "set", r.Set)
+	b = append(b, step...)
 	b = appendMember(b, "verdict", r.Decision.Verdict.String())
 	if r.Decision.Reason != "" {
 		b = appendMember(b, "reason", r.Decision.Reason)

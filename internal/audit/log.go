@@ -20,11 +20,14 @@ const (
 	DefaultQueue = 8192
 	// pause is how long the writer lets lines gather after a write: woken for
 	// each of them, it would cost more than the lines.
-	pause = 5 * time.Millisecond
+	pause = 25 * time.Millisecond
 	// maxBuffer is the largest line, and maxSpare the most lines together, whose
 	// memory is used again.
 	maxBuffer = 8 << 10
 	maxSpare  = 1 << 20
+	// room is what there is for waiting lines from the start, twice: of each,
+	// what is never used is no memory.
+	room = 512 << 10
 )
 
 // Config says where the lines go.
@@ -43,6 +46,7 @@ type Log struct {
 	path    string // "" for an output that cannot be reopened
 	queue   int    // how many lines may wait; 0: none is taken
 	due     chan struct{}
+	full    chan struct{} // half of the queue waits
 	reopen  chan chan error
 	stop    chan struct{}
 	stopped chan struct{}
@@ -52,7 +56,8 @@ type Log struct {
 	dropped atomic.Uint64
 	failed  atomic.Uint64
 	buffers sync.Pool
-	spare   []byte // the writer's, for waiting
+	steps   pipeline.Places[[]byte] // stepMembers
+	spare   []byte                  // the writer's, for waiting
 
 	mu      sync.Mutex
 	waiting []byte
@@ -66,7 +71,7 @@ func Open(cfg Config) (*Log, error) {
 	if queue <= 0 {
 		queue = DefaultQueue
 	}
-	l := &Log{due: make(chan struct{}, 1), reopen: make(chan chan error), stop: make(chan struct{}), stopped: make(chan struct{})}
+	l := &Log{due: make(chan struct{}, 1), full: make(chan struct{}, 1), reopen: make(chan chan error), stop: make(chan struct{}), stopped: make(chan struct{})}
 	l.buffers.New = func() any { b := make([]byte, 0, 512); return &b }
 	switch cfg.To {
 	case "none":
@@ -84,6 +89,7 @@ func Open(cfg Config) (*Log, error) {
 		}
 	}
 	l.queue = queue
+	l.waiting, l.spare = make([]byte, 0, room), make([]byte, 0, room)
 	go l.write()
 	return l, nil
 }
@@ -97,8 +103,15 @@ func (l *Log) Failed() uint64 { return l.failed.Load() }
 // Decision implements pipeline.Recorder: it queues a line, or drops it where
 // the queue is full.
 func (l *Log) Decision(r *pipeline.Record) {
-	l.put(func(b []byte) []byte { return appendLine(b, r) })
+	if l.queue == 0 {
+		return
+	}
+	step := l.steps.Of(r, stepMembers)
+	l.put(func(b []byte) []byte { return appendLine(b, r, step) })
 }
+
+// Forget forgets the steps of a set that is not in force any more.
+func (l *Log) Forget() { l.steps.Forget() }
 
 func (l *Log) put(line func([]byte) []byte) {
 	if l.queue == 0 {
@@ -112,7 +125,7 @@ func (l *Log) put(line func([]byte) []byte) {
 		l.waiting = append(l.waiting, *b...)
 		l.count++
 	}
-	first := l.count == 1
+	first, half := l.count == 1, fits && l.count == l.queue/2
 	l.mu.Unlock()
 	if cap(*b) <= maxBuffer {
 		l.buffers.Put(b)
@@ -121,10 +134,17 @@ func (l *Log) put(line func([]byte) []byte) {
 		l.dropped.Add(1)
 	}
 	if first { // the writer may sleep
-		select {
-		case l.due <- struct{}{}:
-		default:
-		}
+		signal(l.due)
+	}
+	if half { // or rest too long
+		signal(l.full)
+	}
+}
+
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }
 
@@ -200,7 +220,7 @@ func (l *Log) write() {
 	}
 }
 
-// rest waits a moment before the next write, but not while there is much to
+// rest waits a moment before the next write, but not once there is much to
 // write or the log is being closed.
 func (l *Log) rest() {
 	l.mu.Lock()
@@ -213,6 +233,7 @@ func (l *Log) rest() {
 	defer t.Stop()
 	select {
 	case <-t.C:
+	case <-l.full:
 	case <-l.stop:
 	}
 }

@@ -33,11 +33,12 @@ func record(exchange string) *pipeline.Record {
 
 func TestLine(t *testing.T) {
 	want := `{"time":"2026-11-02T10:00:00.000001Z","exchange":"id-1","set":"4f1c","policy":"customer-api","step":"mask","filter":"pii","phase":"response_body","mode":"enforce","verdict":"changed","findings":{"EMAIL_ADDRESS":3,"US_SSN":1},"actions":{"mask":4},"details":{"kind":"json","n":3,"score":0.5,"whole":true},"duration_us":212}` + "\n"
-	if got := string(appendLine(nil, record("id-1"))); got != want {
+	first := record("id-1")
+	if got := string(appendLine(nil, first, stepMembers(first))); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 	failed := &pipeline.Record{Exchange: "e", Decision: filters.Decision{Verdict: filters.Failed, Reason: "timeout"}, OnError: filters.Deny}
-	if got := string(appendLine(nil, failed)); !strings.Contains(got, `"mode":"enforce","verdict":"failed","reason":"timeout","onError":"deny","duration_us":0}`) {
+	if got := string(appendLine(nil, failed, stepMembers(failed))); !strings.Contains(got, `"mode":"enforce","verdict":"failed","reason":"timeout","onError":"deny","duration_us":0}`) {
 		t.Errorf("got %s", got)
 	}
 }
@@ -82,7 +83,7 @@ func FuzzLine(f *testing.F) {
 	f.Fuzz(func(t *testing.T, id, reason string) {
 		r := record(id)
 		r.Decision.Reason = reason
-		line := appendLine(nil, r)
+		line := appendLine(nil, r, stepMembers(r))
 		if bytes.IndexByte(line, '\n') != len(line)-1 {
 			t.Fatal("not one line")
 		}

@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"maps"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -50,15 +49,7 @@ type Metrics struct {
 	growing sync.Mutex
 	// bySteps are the same by the steps of the set in force, for which a
 	// look-up by name costs too much.
-	bySteps atomic.Pointer[map[stepPlace]*stepSeries]
-}
-
-// stepPlace is a step in one phase and mode.
-type stepPlace struct {
-	step  *pipeline.Step
-	phase filters.Phase
-	// observed: an enforced step was only observed in this exchange.
-	observed bool
+	bySteps pipeline.Places[*stepSeries]
 }
 
 // stepKey is one step's place in the metrics.
@@ -117,7 +108,6 @@ func NewMetrics() *Metrics {
 		m.reloads.WithLabelValues(r)
 	}
 	m.series.Store(&map[stepKey]*stepSeries{})
-	m.bySteps.Store(&map[stepPlace]*stepSeries{})
 	return m
 }
 
@@ -188,12 +178,12 @@ func (m *Metrics) Reloaded(result, version string, policies []string) {
 		m.decisions.DeletePartialMatch(prometheus.Labels{"policy": k.policy})
 	}
 	m.series.Store(&kept)
-	m.bySteps.Store(&map[stepPlace]*stepSeries{})
+	m.bySteps.Forget()
 }
 
 // Decision implements pipeline.Recorder.
 func (m *Metrics) Decision(r *pipeline.Record) {
-	s := m.seriesOf(r)
+	s := m.bySteps.Of(r, m.seriesOf)
 	if v := r.Decision.Verdict; int(v) < len(s.verdicts) {
 		s.verdicts[v].Inc()
 	}
@@ -230,23 +220,7 @@ func (m *Metrics) Exchange(s *pipeline.Summary) {
 
 // seriesOf returns the children of a decision's step.
 func (m *Metrics) seriesOf(r *pipeline.Record) *stepSeries {
-	key := stepKey{r.Policy, r.Step, r.Filter, r.Phase, r.Mode}
-	if r.By == nil {
-		return m.of(key)
-	}
-	place := stepPlace{r.By, r.Phase, r.Mode != r.By.Mode}
-	if s, ok := (*m.bySteps.Load())[place]; ok {
-		return s
-	}
-	s := m.of(key)
-	m.growing.Lock()
-	defer m.growing.Unlock()
-	old := *m.bySteps.Load()
-	grown := make(map[stepPlace]*stepSeries, len(old)+1)
-	maps.Copy(grown, old)
-	grown[place] = s
-	m.bySteps.Store(&grown)
-	return s
+	return m.of(stepKey{r.Policy, r.Step, r.Filter, r.Phase, r.Mode})
 }
 
 // of returns the children of a step, and makes them the first time.

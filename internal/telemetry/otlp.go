@@ -80,13 +80,8 @@ func (s *exchangeSpans) beginExchange(start time.Time, took time.Duration) {
 	s.text(spanName, "sluice.exchange")
 }
 
-func (s *exchangeSpans) beginStep(policy, step string, start time.Time, took time.Duration) {
+func (s *exchangeSpans) beginStep(start time.Time, took time.Duration) {
 	s.begin(newSpanID(), s.span, tracepb.SpanFlags_SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK, tracepb.Span_SPAN_KIND_INTERNAL, start, took)
-	policy, step = valid(policy), valid(step)
-	b := appendLength(s.encoded, spanName, len(policy)+1+len(step))
-	b = append(b, policy...)
-	b = append(b, '/')
-	s.encoded = append(b, step...)
 }
 
 func (s *exchangeSpans) begin(id, parent trace.SpanID, flags tracepb.SpanFlags, kind tracepb.Span_SpanKind, start time.Time, took time.Duration) {
@@ -140,7 +135,15 @@ func (s *exchangeSpans) attributeFloat(name string, value float64) {
 // key writes an attribute up to its value, of which size bytes follow.
 func (s *exchangeSpans) key(prefix, name string, size int) {
 	key := len(prefix) + len(name)
-	b := appendLength(s.encoded, spanAttributes, sizeOf(attributeKey, key)+sizeOf(attributeValue, size))
+	b := s.encoded
+	if all := 4 + key + size; all < 128 { // a byte each, as nearly always
+		b = append(b, tag(spanAttributes), byte(all), tag(attributeKey), byte(key))
+		b = append(b, prefix...)
+		b = append(b, name...)
+		s.encoded = append(b, tag(attributeValue), byte(size))
+		return
+	}
+	b = appendLength(b, spanAttributes, sizeOf(attributeKey, key)+sizeOf(attributeValue, size))
 	b = appendLength(b, attributeKey, key)
 	b = append(b, prefix...)
 	b = append(b, name...)
@@ -154,9 +157,14 @@ func (s *exchangeSpans) text(field protowire.Number, value string) {
 // appendLength appends what stands before the n bytes of a field.
 func appendLength(b []byte, field protowire.Number, n int) []byte {
 	if field < 16 && n < 128 { // a byte each, as nearly always
-		return append(b, byte(protowire.EncodeTag(field, protowire.BytesType)), byte(n))
+		return append(b, tag(field), byte(n))
 	}
 	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.BytesType), uint64(n))
+}
+
+// tag is the tag of a field below 16 that has a length.
+func tag(field protowire.Number) byte {
+	return byte(protowire.EncodeTag(field, protowire.BytesType))
 }
 
 // sizeOf is the size of a field with n bytes in it.

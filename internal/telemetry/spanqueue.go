@@ -17,13 +17,14 @@ import (
 
 const (
 	// maxWaiting bounds the bytes of encoded spans that wait to be sent. As
-	// many may be on their way. It is half of what a collector takes at once
-	// by default. There is room for both from the start, which is memory only
-	// once it is used.
-	maxWaiting = 2 << 20
+	// many may be on their way. It is three quarters of what a collector
+	// takes at once by default. There is room for both from the start, which is
+	// memory only once it is used.
+	maxWaiting = 3 << 20
 	// sendFrom is from how many waiting bytes on they are sent at once, and
-	// sendEvery when they are sent in any case.
-	sendFrom  = 256 << 10
+	// sendEvery when they are sent in any case. A quarter of it would cost the
+	// collector, which wakes for each request, three times as much a span.
+	sendFrom  = 1 << 20
 	sendEvery = time.Second
 )
 

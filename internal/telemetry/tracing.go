@@ -51,7 +51,8 @@ type Tracing struct {
 	// open are the spans of sampled exchanges that have not ended, in parts so
 	// that exchanges rarely wait for one another.
 	open  [64]openExchanges
-	free  sync.Pool // of *exchangeSpans
+	free  sync.Pool               // of *exchangeSpans
+	steps pipeline.Places[[]byte] // stepFields
 	queue *spanQueue
 }
 
@@ -117,6 +118,9 @@ func resourceOf(res *resource.Resource) *resourcepb.Resource {
 	return out
 }
 
+// Forget forgets the steps of a set that is not in force any more.
+func (t *Tracing) Forget() { t.steps.Forget() }
+
 // Close sends what is left. It is called once, and spans of exchanges that end
 // later are dropped.
 func (t *Tracing) Close(ctx context.Context) error {
@@ -135,7 +139,7 @@ func (t *Tracing) sampled(ex *filters.Exchange) (parent trace.SpanContext, yes b
 	if parent, ok := parseTraceparent(ex.Request.Headers.Get("traceparent")); ok {
 		return parent, parent.IsSampled()
 	}
-	return trace.SpanContext{}, t.below > 0 && maphash.String(t.seed, ex.ID) <= t.below
+	return trace.SpanContext{}, t.below == math.MaxUint64 || t.below > 0 && maphash.String(t.seed, ex.ID) <= t.below
 }
 
 // part is where the spans of ex are kept.
@@ -188,12 +192,8 @@ func (t *Tracing) Decision(r *pipeline.Record) {
 	if s.count >= maxSpans {
 		return
 	}
-	s.beginStep(r.Policy, r.Step, r.Time, r.Duration)
-	s.attribute("sluice.policy", r.Policy)
-	s.attribute("sluice.step", r.Step)
-	s.attribute("sluice.filter", r.Filter)
-	s.attribute("sluice.phase", r.Phase.String())
-	s.attribute("sluice.mode", string(r.Mode))
+	s.beginStep(r.Time, r.Duration)
+	s.encoded = append(s.encoded, t.steps.Of(r, stepFields)...)
 	s.attribute("sluice.verdict", r.Decision.Verdict.String())
 	if r.Decision.Reason != "" {
 		s.attribute("sluice.reason", r.Decision.Reason)
@@ -208,6 +208,19 @@ func (t *Tracing) Decision(r *pipeline.Record) {
 		s.failed(r.Decision.Reason)
 	}
 	s.end()
+}
+
+// stepFields are the fields of a span that are the same for all decisions of a
+// step in one phase and mode: its name, and attributes.
+func stepFields(r *pipeline.Record) []byte {
+	var s exchangeSpans
+	s.text(spanName, valid(r.Policy)+"/"+valid(r.Step))
+	s.attribute("sluice.policy", r.Policy)
+	s.attribute("sluice.step", r.Step)
+	s.attribute("sluice.filter", r.Filter)
+	s.attribute("sluice.phase", r.Phase.String())
+	s.attribute("sluice.mode", string(r.Mode))
+	return s.encoded
 }
 
 // modelAttributes are what a decision says of a model's answer (filters.Answer,
