@@ -162,15 +162,23 @@ func (m *Model) prepare(weights []byte) {
 			}
 		}
 	}
-	for p := range m.Move {
-		for l, v := range m.Move[p] {
-			odds, way := math.Exp(float64(v)), int32(math.Round(float64(v/m.Scale)*pathScale))<<labelBits
-			if p == Labels {
-				m.odds.first[l], m.way.first[l] = odds, way
-				continue
+	way := func(p, l int) int32 { return int32(math.Round(float64(m.Move[p][l]/m.Scale)*pathScale)) << labelBits }
+	odds := func(p, l int) float64 { return math.Exp(float64(m.Move[p][l])) }
+	for p := range Labels {
+		m.way.first[p], m.odds.first[p] = way(Labels, p), odds(Labels, p)
+		if p > 0 {
+			m.way.on[p], m.odds.on[p] = way(p, goesOnAs(p)), odds(p, goesOnAs(p))
+		}
+		for i := range follows {
+			l := max(0, 2*i-1)
+			m.way.next[p][i], m.odds.next[p][i] = way(p, l), odds(p, l)
+		}
+	}
+	for q := range Labels {
+		for p := range Labels {
+			for i := range follows {
+				m.way.reach[p] = max(m.way.reach[p], m.way.next[p][i]-m.way.next[q][i])
 			}
-			m.odds.from[l][p], m.way.from[l][p] = odds, way
-			m.odds.to[p][l] = odds
 		}
 	}
 	for d := range m.exps {
@@ -180,10 +188,10 @@ func (m *Model) prepare(weights []byte) {
 	// What a token can win with another label, by the moves to it and from it.
 	to, from := int32(0), int32(0)
 	for l := 1; l < Labels; l++ {
-		to = max(to, m.way.first[l]-m.way.first[0])
-		from = max(from, m.way.from[0][l]-m.way.from[0][0])
+		to = max(to, way(Labels, l)-way(Labels, 0))
+		from = max(from, way(l, 0)-way(0, 0))
 		for p := range Labels {
-			to = max(to, m.way.from[l][p]-m.way.from[0][0])
+			to = max(to, way(p, l)-way(0, 0))
 		}
 	}
 	m.idle = (to+from)/pathUnit + 1
