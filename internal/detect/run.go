@@ -437,6 +437,9 @@ func (s *scan) numbers(r *run) {
 	if r.total <= 8 {
 		s.shortNumber(r, first)
 		if s.unheard(r, first) {
+			if r.n >= 4 {
+				s.ipv4(r)
+			}
 			return
 		}
 	}
@@ -463,12 +466,12 @@ func (s *scan) numbers(r *run) {
 	s.candidates(r)
 }
 
-// unheard reports whether a run is too short to be anything without a hint, and
-// what was read before it has none. In a text that goes on, what is looked at
+// unheard reports whether a run is too short to be anything without a hint, but
+// for an IPv4 address, and what was read before it has none. In a text that goes on, what is looked at
 // says where it is not to be cut: there it is false.
 func (s *scan) unheard(r *run, first int) bool {
 	begin := r.groups[first].start
-	if s.more || !s.looked || s.lookedAt != begin || r.total >= s.leastDigits || r.n > 3 || s.mayHear(begin).overlaps(&s.all) {
+	if s.more || !s.looked || s.lookedAt != begin || r.total >= s.leastDigits || s.mayHear(begin).overlaps(&s.briefSet) {
 		return false
 	}
 	switch {
