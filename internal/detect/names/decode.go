@@ -155,26 +155,23 @@ func goesOnAs(label int) int { return (label + 1) &^ 1 }
 // path finds the best labels of the n tokens, and reports whether there is any
 // but 0 among them.
 func (m *Model) path(s *Tagger, n int) bool {
-	best := &s.best[0]
+	best := &s.best
 	for l, v := range s.scores[0] {
 		best[l] = m.way.first[l] + v*pathUnit + lastLabel - int32(l)
 	}
 	for k := 1; k < n; k++ {
-		now := &s.best[k&1]
-		m.ahead(now, best)
-		e, back := &s.scores[k], &s.back[k]
-		for l, v := range now {
-			back[l] = uint8(lastLabel - v&lastLabel)
-			now[l] = v&^lastLabel + e[l]*pathUnit + lastLabel - int32(l)
+		e, to := &s.scores[k], &s.ways[k]
+		m.ahead(to, best)
+		for l, v := range to {
+			best[l] = v&^lastLabel + e[l]*pathUnit + lastLabel - int32(l)
 		}
-		best = now
 	}
 	l := uint8(lastLabel - greatest(best)&lastLabel)
 	any := l
 	for k := n - 1; k >= 0; k-- {
 		s.label[k] = l
 		any |= l
-		l = s.back[k][l]
+		l = uint8(lastLabel - s.ways[k][l]&lastLabel)
 	}
 	return any != 0
 }
@@ -226,7 +223,7 @@ func (m *Model) marginals(s *Tagger, first, last, n int) {
 	}
 	beta := [Labels]float64{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}
 	for k := n - 1; k > last; k-- {
-		m.backward(&beta, &s.emit[k])
+		m.backward(&beta, &s.emit[k], false)
 	}
 	all := product(&s.alpha[last], &beta)
 	for k := last; ; k-- {
@@ -236,7 +233,7 @@ func (m *Model) marginals(s *Tagger, first, last, n int) {
 		if k == first {
 			return
 		}
-		m.backward(&beta, &s.emit[k])
+		m.backward(&beta, &s.emit[k], k-1 == first)
 	}
 }
 
@@ -278,10 +275,15 @@ func (m *Model) forward(to, from, emit *[Labels]float64) {
 	to[10] = (from[9]*on[9] + from[10]*on[10]) * emit[10]
 }
 
-// backward gives, for each label, what comes of those that may be behind it.
-func (m *Model) backward(b, emit *[Labels]float64) {
+// backward gives, for each label, what comes of those that may be behind it; or
+// only for those that are of no name to be told of.
+func (m *Model) backward(b, emit *[Labels]float64, none bool) {
 	for l, v := range emit {
 		b[l] *= v
+	}
+	if none {
+		b[0], b[other], b[other+1] = m.behind(b, 0), m.behind(b, other), m.behind(b, other+1)
+		return
 	}
 	v0, v1, v3, v5, v7, v9 := b[0], b[1], b[3], b[5], b[7], b[9]
 	on := &m.odds.on
@@ -294,6 +296,12 @@ func (m *Model) backward(b, emit *[Labels]float64) {
 		o := &m.odds.next[l]
 		b[l] += (v0*o[0] + v1*o[1] + v3*o[2]) + (v5*o[3] + v7*o[4] + v9*o[5])
 	}
+}
+
+// behind gives what comes of those that may be behind a label.
+func (m *Model) behind(b *[Labels]float64, label int) float64 {
+	o := &m.odds.next[label]
+	return (b[0]*o[0] + b[1]*o[1] + b[3]*o[2]) + (b[5]*o[3] + b[7]*o[4] + b[9]*o[5]) + b[goesOnAs(label)]*m.odds.on[label]
 }
 
 // temperature is by how much the model is too sure of itself on texts of other
