@@ -106,7 +106,6 @@ func (m *Model) score(s *Tagger, is *island) bool {
 	if plain {
 		return false
 	}
-	idle := true
 	for k := range n {
 		m.addNear(s, &sums[k], is, is.from+k)
 		e := &s.scores[k]
@@ -122,9 +121,25 @@ func (m *Model) score(s *Tagger, is *island) bool {
 			e[BeginLabel(Person)] += m.bonus
 			e[BeginLabel(Person)+1] += m.bonus
 		}
-		idle = idle && e[0]-best(e) > m.idle
 	}
-	return !idle
+	return m.gains(s.scores[:n])
+}
+
+// gains reports whether tokens may win with another label than 0: whether there
+// is a row of one kind that does, by the best moves to it, in it and from it.
+func (m *Model) gains(scores [][Labels]int32) bool {
+	g := &m.gain
+	won := g.outset // by the best rows that end with the token before
+	for k := range scores {
+		e := &scores[k]
+		for x := range won {
+			begin, on := e[2*x+1]-e[0]+g.to[x], e[2*x+2]-e[0]+g.on[x]
+			if won[x] = max(begin, won[x]+on); won[x]+g.from[x] >= 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // best is what the best label but 0 is worth.

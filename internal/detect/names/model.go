@@ -66,9 +66,10 @@ type Model struct {
 	}
 	exps  [1024]float64 // see exp
 	bonus int32         // rememberedBonus
-	// idle is by how many steps the label 0 has to be ahead of all others of
-	// each token, so that no way leads to another.
-	idle int32
+	// gain is by how many steps, at most, a row of tokens of a kind wins over the
+	// label 0 by the moves to its first token, to each other one, and from the
+	// last. An outset is what the row before the first token wins.
+	gain struct{ to, on, from, outset [follows - 1]int32 }
 }
 
 // magic begins a model; its last byte is the format.

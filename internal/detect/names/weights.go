@@ -3,6 +3,7 @@ package names
 import (
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // row is the weights of a feature for the labels. Weights are bytes, 128 more
@@ -185,16 +186,18 @@ func (m *Model) prepare(weights []byte) {
 		m.exps[d] = math.Exp(-float64(d) * float64(m.Scale))
 	}
 	m.bonus = m.steps(rememberedBonus)
-	// What a token can win with another label, by the moves to it and from it.
-	to, from := int32(0), int32(0)
-	for l := 1; l < Labels; l++ {
-		to = max(to, way(Labels, l)-way(Labels, 0))
-		from = max(from, way(l, 0)-way(0, 0))
+	for x := range m.gain.to {
+		begin, on := 2*x+1, 2*x+2
+		gain := func(ways ...int32) int32 { return slices.Max(ways)/pathUnit + 1 } // rounded up
+		to := way(Labels, begin) - way(Labels, 0)
 		for p := range Labels {
-			to = max(to, way(p, l)-way(0, 0))
+			to = max(to, way(p, begin)-way(0, 0))
 		}
+		m.gain.to[x] = gain(to)
+		m.gain.on[x] = gain(way(begin, on)-way(0, 0), way(on, on)-way(0, 0))
+		m.gain.from[x] = gain(0, way(begin, 0)-way(0, 0), way(on, 0)-way(0, 0))
+		m.gain.outset[x] = gain(way(Labels, on)-way(Labels, 0)) - m.gain.on[x]
 	}
-	m.idle = (to+from)/pathUnit + 1
 }
 
 // steps gives a weight in steps of the model's scale.
