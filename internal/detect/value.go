@@ -228,22 +228,39 @@ func hasDigits(w []byte) bool {
 
 // isStreet: letters, and a digit or a space; no URL, no e-mail address.
 func isStreet(w []byte) bool {
-	if len(w) < 5 || len(w) > 160 || !hasLetter(w) {
+	if len(w) < 5 || len(w) > 160 {
 		return false
 	}
-	spaces, digits := 0, 0
+	seen := uint8(0)
 	for _, c := range w {
+		seen |= streetParts[c]
+	}
+	return seen&(letterPart|spacePart|noStreet) == letterPart|spacePart && (seen&digitPart != 0 || len(w) >= 8)
+}
+
+// What bytes are to isStreet.
+const (
+	letterPart uint8 = 1 << iota
+	digitPart
+	spacePart
+	noStreet
+)
+
+var streetParts = func() (t [256]uint8) {
+	for c := range t {
 		switch {
-		case c == ' ':
-			spaces++
-		case isDigit(c):
-			digits++
-		case c == '@' || c == '{' || c == '=' || c == '_' || c == ':':
-			return false
+		case isLetter(byte(c)):
+			t[c] = letterPart
+		case isDigit(byte(c)):
+			t[c] = digitPart
 		}
 	}
-	return spaces > 0 && (digits > 0 || len(w) >= 8)
-}
+	t[' '] = spacePart
+	for _, c := range "@{=_:" {
+		t[c] = noStreet
+	}
+	return t
+}()
 
 // isPostcode: three to ten letters, digits, a space or a hyphen, with digits
 // among them.
