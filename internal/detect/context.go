@@ -1,7 +1,5 @@
 package detect
 
-import "encoding/binary"
-
 // How far before a candidate its context is looked for. Together they stay
 // below what Context.Before holds, so that the answer does not depend on where
 // a text is cut.
@@ -507,10 +505,10 @@ func (s *scan) note(i int, h uint64) uint16 {
 // plainWord reads a word of letters of ASCII, with no capital but the first, by
 // eight bytes at once. It returns i where it is none.
 func (s *scan) plainWord(i, p int) (end int, h uint64) {
-	if i < 0 || i+8 > len(s.text) || i > 0 && s.text[i-1] == 0xC3 {
+	if i < 0 || i > 0 && s.text[i-1] == 0xC3 {
 		return i, 0
 	}
-	x := binary.LittleEndian.Uint64(s.text[i:])
+	x := s.eight(i)
 	n, small, capitals := lettersOf(x)
 	if i+n >= p {
 		n = p - i // what is behind p does not count

@@ -71,19 +71,25 @@ func lettersOf(x uint64) (n int, small, capitals uint64) {
 }
 
 // longProse goes on at j with a word of letters of ASCII, of which h is the hash
-// so far. It is false where there are others, or where the text ends too soon.
+// so far, up to the end of the text, which has eight bytes or more. It is false
+// where there are others.
 func longProse(text []byte, j int, h uint64) (end int, hash uint64, ok bool) {
-	for ; j+8 <= len(text); j += 8 {
-		n, small, capitals := lettersOf(binary.LittleEndian.Uint64(text[j:]))
-		if capitals != 0 || n < 8 && text[j+n] >= 0x80 {
+	for {
+		var x uint64
+		if n := len(text); j+8 <= n {
+			x = binary.LittleEndian.Uint64(text[j:])
+		} else {
+			x = binary.LittleEndian.Uint64(text[n-8:]) >> (8 * (j + 8 - n))
+		}
+		n, small, capitals := lettersOf(x)
+		if capitals != 0 || n < 8 && x>>(8*n)&0x80 != 0 {
 			return 0, 0, false
 		}
 		if n > 0 {
 			h = hashChunk(h, small)
 		}
-		if n < 8 {
-			return j + n, h, true
+		if j += n; n < 8 {
+			return j, h, true
 		}
 	}
-	return 0, 0, false
 }

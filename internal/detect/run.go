@@ -437,6 +437,9 @@ func (s *scan) numbers(r *run) {
 	if r.total <= 8 {
 		s.shortNumber(r, first)
 		if s.unheard(r, first) {
+			if r.n >= 4 {
+				s.ipv4(r)
+			}
 			return
 		}
 	}
@@ -463,12 +466,16 @@ func (s *scan) numbers(r *run) {
 	s.candidates(r)
 }
 
-// unheard reports whether a run is too short to be anything without a hint, and
-// what was read before it has none. In a text that goes on, what is looked at
+// unheard reports whether a run is too short to be anything without a hint, but
+// for an IPv4 address, and what was read before it has none. In a text that goes on, what is looked at
 // says where it is not to be cut: there it is false.
 func (s *scan) unheard(r *run, first int) bool {
 	begin := r.groups[first].start
-	if s.more || !s.looked || s.lookedAt != begin || r.total >= s.leastDigits || r.n > 3 || s.mayHear(begin).overlaps(&s.all) {
+	if s.more || r.total >= s.leastDigits {
+		return false
+	}
+	// candidates would read what is before it, too.
+	if (!s.looked || s.lookedAt != begin) && r.total < 4 && (r.total < 3 || r.kinds == digitKind) || s.mayHear(begin).overlaps(&s.briefSet) {
 		return false
 	}
 	switch {
@@ -476,11 +483,21 @@ func (s *scan) unheard(r *run, first int) bool {
 		return true
 	case r.n == 1:
 		return s.mixed[r.total].aloneLike(&candidate{}) == nil
-	case r.n == 2 && first == 1 && r.groups[1].digits():
-		//
-		return s.mixed[r.total].aloneLike(&candidate{gaps: 1 << r.groups[0].len(), separators: uint64(r.groups[1].separator)}) == nil
+	case first == 0:
+		return false
 	}
-	return false
+	// A-17, NT 10.0
+	c := candidate{n: r.groups[0].len()}
+	for a := 1; a < r.n; a++ {
+		g := &r.groups[a]
+		c.gaps |= 1 << c.n
+		c.separators = c.separators<<8 | uint64(g.separator)
+		c.n += g.len()
+		if !g.digits() || s.mixed[c.n].aloneLike(&c) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // candidates looks at each row of groups that may be one number.

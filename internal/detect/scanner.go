@@ -52,9 +52,9 @@ type Scanner struct {
 	quiet, quietFraction uint64
 	unnamed              outlook
 	// all are all entities. A number of digits that needs no hint has leastDigits
-	// or more.
-	all         set
-	leastDigits int
+	// or more; briefSet are those that what is shorter is by a hint.
+	all, briefSet set
+	leastDigits   int
 	// quietTimes: see findTimes.
 	quietTimes bool
 	timeSet    set
@@ -122,7 +122,7 @@ func New(opt Options) (*Scanner, error) {
 	return s, nil
 }
 
-// findLeast fills in all and leastDigits.
+// findLeast fills in all, leastDigits and briefSet.
 func (s *Scanner) findLeast() {
 	for id := range s.names {
 		s.all.add(uint8(id))
@@ -130,6 +130,13 @@ func (s *Scanner) findLeast() {
 	const phone = 7
 	for s.leastDigits < phone && len(s.digits[s.leastDigits].alone) == 0 {
 		s.leastDigits++
+	}
+	s.briefSet = s.numberSet
+	s.briefSet.remove(idPhone)
+	s.briefSet.remove(idAge) // see shortNumber
+	for n := range s.leastDigits {
+		s.briefSet.or(&s.digits[n].of)
+		s.briefSet.or(&s.mixed[n].of)
 	}
 }
 

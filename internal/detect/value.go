@@ -145,20 +145,20 @@ func (s *scan) value(v extent, f *field) {
 	if len(w) == 0 {
 		return
 	}
-	has := f.own.has
-	if own := has(idAPIKey); own || f.shared.has(idAPIKey) {
-		s.secretValue(v, f, own)
+	own := &f.own
+	if key := own.has(idAPIKey); key || f.shared.has(idAPIKey) {
+		s.secretValue(v, f, key)
 	}
 	if isPlaceholder(w) {
 		return
 	}
-	if has(idPassword) && !f.about {
+	if own.has(idPassword) && !f.about {
 		s.add(v.start, v.end, idPassword, passwordScore(w, v))
 	}
-	if has(idUsername) && isUsername(w) && (!v.prose || hasDigits(w) || bytes.ContainsAny(w, "._-")) {
+	if own.has(idUsername) && isUsername(w) && (!v.prose || hasDigits(w) || bytes.ContainsAny(w, "._-")) {
 		s.add(v.start, v.end, idUsername, 0.7)
 	}
-	if has(idBIC) {
+	if own.has(idBIC) {
 		s.bic(v.start, v.end)
 	}
 	line := text[v.start:v.line]
@@ -170,8 +170,8 @@ func (s *scan) value(v extent, f *field) {
 		line = w
 	}
 	end := v.start + len(line)
-	if (has(idNRP) || has(idTitle)) && !f.about && len(line) <= 48 && hasLetter(line) && !hasDigits(line) {
-		if has(idNRP) {
+	if (own.has(idNRP) || own.has(idTitle)) && !f.about && len(line) <= 48 && hasLetter(line) && !hasDigits(line) {
+		if own.has(idNRP) {
 			s.add(v.start, end, idNRP, 0.7)
 		} else {
 			s.add(v.start, end, idTitle, 0.7)
@@ -179,13 +179,13 @@ func (s *scan) value(v extent, f *field) {
 	}
 	// "address" is that of many things: it is a person's where the value has
 	// a number or more than one word, and is no address of a network.
-	if has(idStreetAddress) && !f.own.has(idEmail) && !f.own.has(idIPAddress) && !f.own.has(idMACAddress) && !f.own.has(idCrypto) && isStreet(line) {
+	if own.has(idStreetAddress) && !own.has(idEmail) && !own.has(idIPAddress) && !own.has(idMACAddress) && !own.has(idCrypto) && isStreet(line) {
 		s.add(v.start, end, idStreetAddress, 0.7)
 	}
-	if has(idLicensePlate) && isPlate(line) {
+	if own.has(idLicensePlate) && isPlate(line) {
 		s.add(v.start, end, idLicensePlate, 0.8)
 	}
-	if has(idZIPCode) && isPostcode(line) {
+	if own.has(idZIPCode) && isPostcode(line) {
 		s.add(v.start, end, idZIPCode, 0.75)
 	}
 }
@@ -228,22 +228,39 @@ func hasDigits(w []byte) bool {
 
 // isStreet: letters, and a digit or a space; no URL, no e-mail address.
 func isStreet(w []byte) bool {
-	if len(w) < 5 || len(w) > 160 || !hasLetter(w) {
+	if len(w) < 5 || len(w) > 160 {
 		return false
 	}
-	spaces, digits := 0, 0
+	seen := uint8(0)
 	for _, c := range w {
+		seen |= streetParts[c]
+	}
+	return seen&(letterPart|spacePart|noStreet) == letterPart|spacePart && (seen&digitPart != 0 || len(w) >= 8)
+}
+
+// What bytes are to isStreet.
+const (
+	letterPart uint8 = 1 << iota
+	digitPart
+	spacePart
+	noStreet
+)
+
+var streetParts = func() (t [256]uint8) {
+	for c := range t {
 		switch {
-		case c == ' ':
-			spaces++
-		case isDigit(c):
-			digits++
-		case c == '@' || c == '{' || c == '=' || c == '_' || c == ':':
-			return false
+		case isLetter(byte(c)):
+			t[c] = letterPart
+		case isDigit(byte(c)):
+			t[c] = digitPart
 		}
 	}
-	return spaces > 0 && (digits > 0 || len(w) >= 8)
-}
+	t[' '] = spacePart
+	for _, c := range "@{=_:" {
+		t[c] = noStreet
+	}
+	return t
+}()
 
 // isPostcode: three to ten letters, digits, a space or a hyphen, with digits
 // among them.
@@ -325,7 +342,7 @@ func isPlaceholder(w []byte) bool {
 			return true
 		}
 	}
-	var low [24]byte
+	var low [13]byte // as long as the longest of them
 	if len(w) <= len(low) {
 		for i, c := range w {
 			if kinds[c] == upperKind {

@@ -53,20 +53,23 @@ type Model struct {
 	// What the tagger reads of it.
 	rows *[1 << FeatureBits]row
 	// way is Move for path, odds are its powers for marginals: of the first
-	// label, and of label l behind label p as from[l][p] and to[p][l].
+	// label, of those that may be behind any label, and of that which goes on
+	// behind a label. A label that is worth less than another one by more than
+	// its reach is not the best one before any but that which goes on.
 	way struct {
-		first [Labels]int32
-		from  [Labels][Labels]int32
+		first, on, reach [Labels]int32
+		next             [Labels][follows]int32
 	}
 	odds struct {
-		first    [Labels]float64
-		from, to [Labels][Labels]float64
+		first, on [Labels]float64
+		next      [Labels][follows]float64
 	}
 	exps  [1024]float64 // see exp
 	bonus int32         // rememberedBonus
-	// idle is by how many steps the label 0 has to be ahead of all others of
-	// each token, so that no way leads to another.
-	idle int32
+	// gain is by how many steps, at most, a row of tokens of a kind wins over the
+	// label 0 by the moves to its first token, to each other one, and from the
+	// last. An outset is what the row before the first token wins.
+	gain struct{ to, on, from, outset [follows - 1]int32 }
 }
 
 // magic begins a model; its last byte is the format.

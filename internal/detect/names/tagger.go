@@ -65,7 +65,8 @@ type Tagger struct {
 	memos  struct{ field, left, right, place memo }
 	sums   [maxIslandTokens]sum
 	scores [maxIslandTokens][Labels]int32 // in steps of the model's scale
-	back   [maxIslandTokens][Labels]uint8
+	best   [Labels]int32                  // see path
+	ways   [maxIslandTokens][Labels]int32
 	label  [maxIslandTokens]uint8
 	sure   [maxIslandTokens]float32 // that a token is of a name
 	alpha  [maxIslandTokens][Labels]float64

@@ -3,6 +3,7 @@ package names
 import (
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // row is the weights of a feature for the labels. Weights are bytes, 128 more
@@ -162,31 +163,41 @@ func (m *Model) prepare(weights []byte) {
 			}
 		}
 	}
-	for p := range m.Move {
-		for l, v := range m.Move[p] {
-			odds, way := math.Exp(float64(v)), int32(math.Round(float64(v/m.Scale)*pathScale))<<labelBits
-			if p == Labels {
-				m.odds.first[l], m.way.first[l] = odds, way
-				continue
+	way := func(p, l int) int32 { return int32(math.Round(float64(m.Move[p][l]/m.Scale)*pathScale)) << labelBits }
+	odds := func(p, l int) float64 { return math.Exp(float64(m.Move[p][l])) }
+	for p := range Labels {
+		m.way.first[p], m.odds.first[p] = way(Labels, p), odds(Labels, p)
+		if p > 0 {
+			m.way.on[p], m.odds.on[p] = way(p, goesOnAs(p)), odds(p, goesOnAs(p))
+		}
+		for i := range follows {
+			l := max(0, 2*i-1)
+			m.way.next[p][i], m.odds.next[p][i] = way(p, l), odds(p, l)
+		}
+	}
+	for q := range Labels {
+		for p := range Labels {
+			for i := range follows {
+				m.way.reach[p] = max(m.way.reach[p], m.way.next[p][i]-m.way.next[q][i])
 			}
-			m.odds.from[l][p], m.way.from[l][p] = odds, way
-			m.odds.to[p][l] = odds
 		}
 	}
 	for d := range m.exps {
 		m.exps[d] = math.Exp(-float64(d) * float64(m.Scale))
 	}
 	m.bonus = m.steps(rememberedBonus)
-	// What a token can win with another label, by the moves to it and from it.
-	to, from := int32(0), int32(0)
-	for l := 1; l < Labels; l++ {
-		to = max(to, m.way.first[l]-m.way.first[0])
-		from = max(from, m.way.from[0][l]-m.way.from[0][0])
+	for x := range m.gain.to {
+		begin, on := 2*x+1, 2*x+2
+		gain := func(ways ...int32) int32 { return slices.Max(ways)/pathUnit + 1 } // rounded up
+		to := way(Labels, begin) - way(Labels, 0)
 		for p := range Labels {
-			to = max(to, m.way.from[l][p]-m.way.from[0][0])
+			to = max(to, way(p, begin)-way(0, 0))
 		}
+		m.gain.to[x] = gain(to)
+		m.gain.on[x] = gain(way(begin, on)-way(0, 0), way(on, on)-way(0, 0))
+		m.gain.from[x] = gain(0, way(begin, 0)-way(0, 0), way(on, 0)-way(0, 0))
+		m.gain.outset[x] = gain(way(Labels, on)-way(Labels, 0)) - m.gain.on[x]
 	}
-	m.idle = (to+from)/pathUnit + 1
 }
 
 // steps gives a weight in steps of the model's scale.
