@@ -174,8 +174,7 @@ func (f *filter) Needs(d filters.Direction) filters.Needs {
 type work struct {
 	*filter
 	rules []*Rule // those that are for the consumer
-	found tally
-	did   tally
+	tally tally
 	// vault is there where the configuration has a key. storeDown: the store
 	// failed, and tokens are no longer put back.
 	vault     *vault
@@ -280,12 +279,6 @@ func (w *work) place(fd *detect.Finding) (start, end int, f form) {
 	return fd.Start, fd.End, plain
 }
 
-// count counts a finding and what was done with it.
-func (w *work) count(entity, did string) {
-	w.found.add(entity)
-	w.did.add(did)
-}
-
 // fate is what becomes of a finding.
 type fate uint8
 
@@ -314,7 +307,7 @@ func (w *work) treat(ctx context.Context, text []byte, fd *detect.Finding) (star
 		return 0, 0, nil, stays, nil
 	}
 	start, end, form := w.place(fd)
-	w.count(string(fd.Entity), string(t.Action))
+	w.tally.add(string(fd.Entity), string(t.Action))
 	switch t.Action {
 	case Mask: // what there is most of
 		at := len(w.scratch)
@@ -338,8 +331,8 @@ func (w *work) treat(ctx context.Context, text []byte, fd *detect.Finding) (star
 
 // decision tells what was found and done.
 func (w *work) decision() filters.Decision {
-	dec := filters.Decision{Verdict: filters.Passed, Findings: w.found.counts(), Actions: w.did.counts()}
-	if len(w.did.all) > 0 {
+	dec := filters.Decision{Verdict: filters.Passed}
+	if dec.Findings, dec.Actions = w.tally.counts(); len(dec.Actions) > 0 {
 		dec.Verdict = filters.Changed
 	}
 	switch {

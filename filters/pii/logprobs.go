@@ -12,7 +12,7 @@ func (w *work) tokens(v *filters.Value) {
 		return
 	}
 	v.Remove()
-	w.did.add("logprobs")
+	w.tally.add("", "logprobs")
 }
 
 // hides reports whether something of what the consumer gets may be written

@@ -137,7 +137,7 @@ func (w *work) restore(ctx context.Context, text []byte, inJSON bool, edit func(
 		if inJSON && form == plain {
 			form = escaped
 		}
-		w.count(string(tokenEntity), "restore")
+		w.tally.add(string(tokenEntity), "restore")
 		edit(start, end, form.write(values[i]))
 	}
 }

@@ -7,33 +7,35 @@ import (
 	"github.com/sluice-proxy/sluice/filters"
 )
 
-// tally counts by name. There are few names, and each is counted often: a map
-// would cost more than all the rest that is done with a finding.
+// tally counts what was found, and what was done with it. There are few such
+// pairs, and each is counted often: a map would cost more than all the rest that
+// is done with a finding.
 type tally struct {
 	all []count
-	// places has, by the length of a name, where in all the last of that length
+	// places has, by the length of an entity's name, where in all the last of that length
 	// is, and one.
 	places [16]uint8
 	room   [8]count
 }
 
 type count struct {
-	name string
-	n    int
+	found, did string
+	n          int
 }
 
-func (t *tally) add(name string) {
-	place := &t.places[len(name)%len(t.places)]
-	if i := int(*place) - 1; i >= 0 && t.all[i].name == name {
+// add counts a finding of an entity, "" where there was none, and what was done.
+func (t *tally) add(found, did string) {
+	place := &t.places[len(found)%len(t.places)]
+	if i := int(*place) - 1; i >= 0 && t.all[i].found == found && t.all[i].did == did {
 		t.all[i].n++
 		return
 	}
-	i := slices.IndexFunc(t.all, func(c count) bool { return c.name == name })
+	i := slices.IndexFunc(t.all, func(c count) bool { return c.found == found && c.did == did })
 	if i < 0 {
 		if i = len(t.all); i == 0 {
 			t.all = t.room[:0]
 		}
-		t.all = append(t.all, count{name: name})
+		t.all = append(t.all, count{found: found, did: did})
 	}
 	t.all[i].n++
 	if i < math.MaxUint8 {
@@ -42,13 +44,12 @@ func (t *tally) add(name string) {
 }
 
 // counts is the tally as decisions have it; nil where nothing was counted.
-func (t *tally) counts() filters.Counts {
-	if len(t.all) == 0 {
-		return nil
-	}
-	all := make(filters.Counts, 0, len(t.all))
+func (t *tally) counts() (found, did filters.Counts) {
 	for _, c := range t.all {
-		all.Add(c.name, c.n)
+		if c.found != "" {
+			found.Add(c.found, c.n)
+		}
+		did.Add(c.did, c.n)
 	}
-	return all
+	return found, did
 }
