@@ -47,6 +47,9 @@ func (t *tally) add(found, did string) {
 func (t *tally) counts() (found, did filters.Counts) {
 	for _, c := range t.all {
 		if c.found != "" {
+			if found == nil {
+				found = make(filters.Counts, 0, len(t.all))
+			}
 			found.Add(c.found, c.n)
 		}
 		did.Add(c.did, c.n)
