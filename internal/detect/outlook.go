@@ -82,11 +82,21 @@ func (s *scan) lookUp(name string) *outlook {
 	}
 	b := []byte(name)
 	w := wordsOf(b)
-	p := &s.outlooks[w.place()]
-	if !p.name.is(w, b) {
-		*p = s.outlookOf(name)
-		p.name.set(w, b)
+	at := w.place()
+	p := &s.outlooks[at]
+	if p.name.is(w, b) {
+		return p
 	}
+	// A name has a second place: where two that stand in turns have one between
+	// them, both would be read anew each time.
+	switch other := &s.outlooks[at^1]; {
+	case other.name.is(w, b):
+		return other
+	case p.name.words != nameWords{} && other.name.words == nameWords{}:
+		p = other
+	}
+	*p = s.outlookOf(name)
+	p.name.set(w, b)
 	return p
 }
 
