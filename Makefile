@@ -10,7 +10,6 @@
 #   make bench-peer   Presidio's analyzer behind a processor, too: 450 MB
 #   make eval      detection scored on the labelled texts in DATA
 #   make fuzz      each fuzz target for TIME (make fuzz TIME=60s)
-#   make profile   cmd/sluice/default.pgo, which Sluice is built by
 
 GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -37,7 +36,7 @@ AIMOCK  := $(CURDIR)/.tools/aimock/node_modules/.bin/llmock
 LITELLM := $(CURDIR)/.tools/litellm/bin/litellm
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test test-providers lint fmt vet staticcheck unit race envoy redis bench bench-compare bench-memory bench-events bench-peer bench-models eval fuzz generate profile clean
+.PHONY: build demo test test-providers lint fmt vet staticcheck unit race envoy redis bench bench-compare bench-memory bench-events bench-peer bench-models eval fuzz generate clean
 
 build:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sluice ./cmd/sluice
@@ -63,9 +62,6 @@ else
 endif
 
 test: lint envoy redis unit race
-
-# Without the profile: by it, all that Sluice imports would be compiled once more.
-vet staticcheck unit race: export GOFLAGS := $(GOFLAGS) -pgo=off
 
 lint: fmt vet staticcheck
 
@@ -133,10 +129,6 @@ fuzz:
 # The pages and files that are made from the code.
 generate:
 	$(GO) generate ./...
-
-# What is hot, for the compiler: to be taken again when that has changed.
-profile: build
-	@GO='$(GO)' sh scripts/profile.sh headers-only response-1.7KB request-1.7KB people-1.7KB response-1MB sse-500
 
 clean:
 	rm -rf bin dist

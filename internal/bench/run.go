@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -236,4 +238,39 @@ func (m *measurement) one(ctx context.Context, i int) (figures, error) {
 		return figures{}, err
 	}
 	return figures{res.perSecond, float64((after - before).Nanoseconds()) / 1e3 / float64(res.exchanges), res.p50, res.p99}, nil
+}
+
+// writeProfile takes a CPU profile of the last server, which is Sluice, while
+// it is loaded once more.
+func (m *measurement) writeProfile(ctx context.Context) error {
+	last := len(m.places) - 1
+	seconds := max(1, int(m.o.length.Seconds()))
+	loaded := make(chan error, 1)
+	go func() {
+		_, err := m.load(ctx, last)
+		loaded <- err
+	}()
+	err := fetch(ctx, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", m.places[last].admin, seconds), m.o.profile)
+	return errors.Join(<-loaded, err)
+}
+
+// fetch writes a profile to a file.
+func fetch(ctx context.Context, url, file string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("taking the profile: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("taking the profile: status %d", resp.StatusCode)
+	}
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return fmt.Errorf("taking the profile: %w", err)
+	}
+	return os.WriteFile(file, text, 0o600)
 }
