@@ -130,7 +130,6 @@ func (c *conn) serve() {
 		c.mu.Lock()
 		c.out = appendGoAway(c.out, c.lastID, ce.code)
 		c.mu.Unlock()
-		c.flush()
 		c.linger()
 	}
 	c.close()
@@ -154,16 +153,12 @@ func (c *conn) serve() {
 	c.srv.leave(c)
 }
 
-// linger sees to it that the last word arrives, and gives up after a moment. It
-// may be another's to write; and a connection that is closed while something is
-// still to be read is reset, and then the peer may never read that word.
+// linger sees to it that the last word arrives, and gives up after a moment: a
+// connection that is closed while something is still to be read is reset, and
+// then the peer may never read that word.
 func (c *conn) linger() {
 	_ = c.nc.SetDeadline(time.Now().Add(lingerTime))
-	c.mu.Lock()
-	for (c.writing || len(c.out) > 0) && c.failed == nil {
-		c.written.Wait()
-	}
-	c.mu.Unlock()
+	c.flushAll()
 	if half, ok := c.nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		_, _ = io.Copy(io.Discard, c.nc)
 	}
@@ -631,6 +626,16 @@ func (c *conn) flush() {
 	c.mu.Unlock()
 }
 
+// flushAll is flush, and waits where another is writing.
+func (c *conn) flushAll() {
+	c.flush()
+	c.mu.Lock()
+	for (c.writing || len(c.out) > 0) && c.failed == nil {
+		c.written.Wait()
+	}
+	c.mu.Unlock()
+}
+
 // extend sees to it that a write has nearly all of its time: to set a deadline
 // for each costs more. It is the writer's.
 func (c *conn) extend() {
@@ -664,8 +669,8 @@ func (c *conn) refuse() {
 	}
 	empty := len(c.streams) == 0
 	c.mu.Unlock()
-	c.flush()
-	if empty {
+	if c.flush(); empty {
+		c.flushAll()
 		c.close()
 	}
 }

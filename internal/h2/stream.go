@@ -133,7 +133,6 @@ func (s *Stream) accept(fields []hpack.HeaderField, size int) Handler {
 	var timeout time.Duration
 	for _, f := range fields {
 		switch f.Name {
-		case ":path":
 		case ":method":
 			verb = f.Value
 		case "content-type":
@@ -479,7 +478,7 @@ func (c *conn) remove(s *Stream) {
 	c.written.Broadcast()
 	if c.draining {
 		go func() {
-			c.flush()
+			c.flushAll()
 			c.close()
 		}()
 	}
