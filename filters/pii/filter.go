@@ -299,20 +299,13 @@ func (w *work) treat(ctx context.Context, text []byte, fd *detect.Finding) (star
 	if fd.Score < w.cfg.threshold(fd.Entity) || w.allowed != nil && w.allowed[string(value)] {
 		return 0, 0, nil, stays, nil
 	}
-	t := &w.cfg.Treatment
-	if len(w.rules) > 0 {
-		t = w.treatment(fd)
-	}
+	t := w.treatment(fd)
 	if t.Action == Allow {
 		return 0, 0, nil, stays, nil
 	}
 	start, end, form := w.place(fd)
 	w.tally.add(string(fd.Entity), string(t.Action))
 	switch t.Action {
-	case Mask: // what there is most of
-		at := len(w.scratch)
-		w.scratch = mask(w.scratch, t, fd.Entity, value)
-		with = w.scratch[at:len(w.scratch):len(w.scratch)]
 	case Deny:
 		return start, end, nil, stays, &filters.DenyError{Denial: filters.Denial{Status: w.cfg.Deny.Status, Type: "urn:sluice:problem:personal-data", Title: w.cfg.Deny.Title,
 			Extensions: map[string]any{"entity": string(fd.Entity)}}}

@@ -145,23 +145,12 @@ func (w *walker) forOnly(ctx context.Context, pos int) (stopped int, err error) 
 // if any. It is false, and nothing is done, where that is too deep or has to be
 // shown.
 func (w *walker) enter(array bool, name []byte) bool {
-	top, ignores := w.top, w.only.stage.Ignores
+	ignores := w.only.stage.Ignores
 	if len(w.frames) >= w.e.limits.Depth || !array && ignores>>filters.Object&1 == 0 && Retells(stringOf(name)) {
 		return false
 	}
-	f := frame{closer: '}', next: expectName, named: ignores>>filters.Name&1 == 0, seen: true, key: top.key}
-	w.state = expectFirstName
-	if array {
-		f.array, f.closer, f.next, w.state = true, ']', expectValue, expectFirstElement
-	}
-	top.kept = true
-	if !top.array {
-		f.key = top.base
-		w.names = append(w.names[:top.base], name...)
-	}
-	f.base = int32(len(w.names))
-	w.frames = append(w.frames, f)
-	w.top = &w.frames[len(w.frames)-1]
+	w.top.kept = true
+	w.push(frame{array: array, named: ignores>>filters.Name&1 == 0, seen: true}, name)
 	w.pending, w.comma, w.hasName = -1, -1, false
 	return true
 }

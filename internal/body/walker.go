@@ -610,29 +610,35 @@ func (w *walker) openContainer(ctx context.Context, array bool) (bool, error) {
 		w.e.reached.Depth = true
 		return false, nil
 	}
-	top := w.top
-	f := frame{closer: '}', next: expectName, dark: true, key: top.key}
-	state := expectFirstName
-	if array {
-		f.array, f.closer, f.next, state = true, ']', expectValue, expectFirstElement
-	}
-	if w.drop < 0 && !top.dark {
+	f := frame{array: array, dark: true}
+	if w.drop < 0 && !w.top.dark {
 		if err := w.showContainer(ctx, &f); err != nil {
 			return false, err
 		}
 	}
 	w.commit()
 	w.pos++
-	if !top.array {
+	w.push(f, w.member)
+	return true, nil
+}
+
+// push makes a container the innermost one; name is that of its member, where it
+// is one's value.
+func (w *walker) push(f frame, name []byte) {
+	top := w.top
+	f.closer, f.next, w.state = '}', expectName, expectFirstName
+	if f.array {
+		f.closer, f.next, w.state = ']', expectValue, expectFirstElement
+	}
+	if f.key = top.key; !top.array {
 		f.key = top.base
 		if !f.dark {
-			w.names = append(w.names[:top.base], w.member...)
+			w.names = append(w.names[:top.base], name...)
 		}
 	}
 	f.base = int32(len(w.names))
 	w.frames = append(w.frames, f)
-	w.top, w.state = &w.frames[len(w.frames)-1], state
-	return true, nil
+	w.top = &w.frames[len(w.frames)-1]
 }
 
 // showContainer shows an object or array to the stages that select it, or one
@@ -981,7 +987,7 @@ func (w *walker) edit(from, to, length int, edits []filters.Edit) {
 
 // insert forwards text in a string.
 func (w *walker) insert(text []byte) {
-	if anyNotPlain(text) {
+	if jsonString.needsEscape(text) {
 		text = jsonString.appendEscaped(nil, text)
 	}
 	w.e.out(text)

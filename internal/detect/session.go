@@ -9,7 +9,7 @@ type Session struct {
 }
 
 // Open returns a session, to be closed when the last text was scanned. With its
-// tagger it takes 150 KB: it is for the texts at hand, and not to be kept for
+// tagger it takes 280 KB: it is for the texts at hand, and not to be kept for
 // those that are still to be sent.
 func (s *Scanner) Open() *Session {
 	se, _ := s.sessions.Get().(*Session)

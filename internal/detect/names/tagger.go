@@ -77,7 +77,7 @@ func newTagger(lex *Lexicon, f folder) *Tagger {
 	return &Tagger{lex: lex, folder: f, ts: tokens{lex: lex, folder: f}}
 }
 
-// Tagger returns one that is free. It takes 300 KB: it is to be held for the
+// Tagger returns one that is free. It takes 250 KB: it is to be held for the
 // texts at hand, and not for those to come.
 func (m *Model) Tagger() *Tagger {
 	s, _ := m.taggers.Get().(*Tagger)
