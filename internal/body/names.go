@@ -42,7 +42,7 @@ func shortNameOf(name []byte) shortName {
 }
 
 func hashOfName(head, tail uint64, length int) uint64 {
-	return nameHash(head^tail<<1, length) / (1 << 64 / namePlaces)
+	return nameHash(head^tail<<1, length)
 }
 
 // clone returns a copy; an empty table for nil.
@@ -64,7 +64,7 @@ func (s *shortNames) has(head, tail uint64, length int) bool {
 	if s == nil {
 		return false
 	}
-	at := hashOfName(head, tail, length)
+	at := hashOfName(head, tail, length) / (1 << 64 / namePlaces)
 	e := &s[at]
 	return e.head == head && e.tail == tail && e.length == length+1 || s.hasBehind(at, head, tail, length)
 }
@@ -86,7 +86,7 @@ func (s *shortNames) add(name []byte, instead bool) bool {
 		return false
 	}
 	n := shortNameOf(name)
-	at := hashOfName(n.head, n.tail, len(name))
+	at := hashOfName(n.head, n.tail, len(name)) / (1 << 64 / namePlaces)
 	for i := at; i < at+nameTries; i++ {
 		if e := &s[i%namePlaces]; e.length == 0 || *e == n {
 			*e = n

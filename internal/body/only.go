@@ -13,53 +13,68 @@ import (
 // returns where it stopped: before one, or behind the name of one, which has
 // been shown. tokens and step go on from there.
 func (w *walker) forOnly(ctx context.Context, pos int) (stopped int, err error) {
-	r, top, data := w.only, w.top, w.data
+	r, top, data, trail := w.only, w.top, w.data, &w.trail
 	lim := &w.e.limits
 	var v *filters.Value // nil: it is still to be prepared
 	key := w.key()       // of an array's elements
 	for {
-		first := spaceEnd(data, pos)
-		if first == len(data) {
-			return pos, nil
-		}
-		from, comma := first, -1
+		var (
+			first, from, name, nameEnd int
+			comma                      = -1
+			told                       bool
+		)
 		begun := w.state != expectCommaOrEnd // a container, with nothing in it yet
-		if c := data[first]; c == top.closer {
-			w.pos = first
-			if _, err := w.closeContainer(ctx, top.array); err != nil {
-				return pos, err
+		if next := &trail.steps[trail.steps[trail.at].next]; !top.array && pos+trailBytes <= len(data) && next.kind == kindOf(begun) && (begun || top.kept) && next.is(data, pos) {
+			trail.at = trail.steps[trail.at].next
+			first, name, nameEnd, from = pos+int(next.first), pos+int(next.name), pos+int(next.nameEnd), pos+int(next.value)
+			if key = data[name:nameEnd]; !begun {
+				comma = first
 			}
-			if pos = w.pos; len(w.frames) == 0 {
+		} else {
+			if first = spaceEnd(data, pos); first == len(data) {
 				return pos, nil
 			}
-			top, key = w.top, w.key()
-			continue
-		} else if !begun {
-			if c != ',' || !top.kept {
-				return pos, nil
-			}
-			comma = first
-			from = spaceEnd(data, first+1)
-		}
-		told, name, nameEnd := false, from+1, 0
-		if !top.array {
-			n, known := w.nameAt(from)
-			if n < 0 {
-				return pos, nil
-			}
-			nameEnd = name + n
-			key = data[name:nameEnd]
-			if !known {
-				w.openMember(first, comma, name, nameEnd)
-				if err := w.showName(ctx); err != nil || w.newName != nil || w.dropMember {
-					return nameEnd + 1, err
+			from = first
+			if c := data[first]; c == top.closer {
+				w.pos = first
+				if _, err := w.closeContainer(ctx, top.array); err != nil {
+					return pos, err
 				}
-				v, told = nil, true
+				if pos = w.pos; len(w.frames) == 0 {
+					return pos, nil
+				}
+				top, key = w.top, w.key()
+				continue
+			} else if !begun {
+				if c != ',' || !top.kept {
+					return pos, nil
+				}
+				comma = first
+				from = spaceEnd(data, first+1)
 			}
-			if from = spaceEnd(data, nameEnd+1); from < len(data) && data[from] == ':' {
-				from = spaceEnd(data, from+1)
-			} else {
-				from = len(data)
+			if !top.array {
+				n, known := w.nameAt(from)
+				if n < 0 {
+					return pos, nil
+				}
+				name = from + 1
+				nameEnd = name + n
+				key = data[name:nameEnd]
+				if !known {
+					w.openMember(first, comma, name, nameEnd)
+					if err := w.showName(ctx); err != nil || w.newName != nil || w.dropMember {
+						return nameEnd + 1, err
+					}
+					v, told = nil, true
+				}
+				if from = spaceEnd(data, nameEnd+1); from < len(data) && data[from] == ':' {
+					from = spaceEnd(data, from+1)
+					if known {
+						trail.tell(kindOf(begun), data, pos, first, name, nameEnd, from)
+					}
+				} else {
+					from = len(data)
+				}
 			}
 		}
 		kind, to, escaped, plain := filters.String, -1, false, false
