@@ -293,6 +293,9 @@ func (c *conn) deliver(s *Stream, msg []byte) {
 // maxKept is the largest room of a queued message that is used again.
 const maxKept = 256 << 10
 
+// maxTogether is how much of answers may wait for the next to be written with it.
+const maxTogether = 64 << 10
+
 // rooms are for the messages in queues.
 var rooms = sync.Pool{New: func() any { return new([]byte) }}
 
@@ -425,7 +428,7 @@ func (c *conn) workOn(s *Stream, apart bool) {
 				s.stop(err)
 				c.mu.Unlock()
 			}
-			if apart {
+			if apart && !c.goesOn(s) {
 				c.flush()
 			}
 			continue
@@ -454,6 +457,15 @@ func (c *conn) workOn(s *Stream, apart bool) {
 	if removed && !known {
 		c.retire(s)
 	}
+}
+
+// goesOn reports whether the answer to a message need not be written yet: the
+// next message is there, and is dealt with at once. Under load, two answers in
+// one write wake the peer once.
+func (c *conn) goesOn(s *Stream) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(s.queue) > 0 && len(*s.queue[0]) <= maxKept && len(c.out) < maxTogether && !s.session.Waits()
 }
 
 // why is how the stream has ended.
