@@ -23,6 +23,7 @@ type outlook struct {
 	// plain has a bit for each count of digits that are nothing here, but for a
 	// card's number; fraction has that for those with a dot between two of them.
 	plain, fraction uint64
+	guess           guess
 	names           names.Field
 	name            knownName
 }

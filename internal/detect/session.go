@@ -27,9 +27,14 @@ func (s *Scanner) Open() *Session {
 // Close.
 func (se *Session) Scan(dst []Finding, ctx *Context, text []byte, more bool) (findings []Finding, settled int) {
 	s := &se.scan
-	first := nextAnchor(text, 0)
 	o := s.lookUp(ctx.Key)
-	if !more && len(ctx.Before) == 0 && s.nothing(o, ctx, text, first) {
+	alone := !more && len(ctx.Before) == 0
+	if o.guess != noGuess && alone && s.asBefore(dst, ctx, o, text) {
+		ctx.Memory.settle(len(text))
+		return s.out, len(text)
+	}
+	first := nextAnchor(text, 0)
+	if alone && s.nothing(o, ctx, text, first) {
 		ctx.Memory.settle(len(text))
 		return dst, len(text)
 	}

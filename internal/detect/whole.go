@@ -17,6 +17,28 @@ func (s *Scanner) nothing(o *outlook, ctx *Context, text []byte, first int) bool
 	return s.isIdentifier(o, text)
 }
 
+// guess is what the last text in a field was, as a whole: the next is likely the
+// same.
+type guess uint8
+
+const (
+	noGuess guess = iota
+	aNumber
+	anEmail
+)
+
+// asBefore looks whether a text, with nothing before or behind it, is one finding
+// as a whole, of the kind that the last one in its field was. Where it is not,
+// nothing is said of it.
+func (s *scan) asBefore(dst []Finding, ctx *Context, o *outlook, text []byte) bool {
+	if ctx.Table != nil {
+		return false
+	}
+	s.ctx, s.outlook, s.before, s.text, s.more, s.table = ctx, o, nil, text, false, nil
+	s.out, s.from = dst, len(dst)
+	return (o.guess == aNumber && s.wholeNumber() || o.guess == anEmail && s.wholeEmail()) && s.isOne()
+}
+
 // fieldValue looks at a text that is the value of a field as a whole, whose name
 // alone may make something of it.
 func (s *scan) fieldValue() {
@@ -45,9 +67,17 @@ func (s *scan) whole(first int) (decided bool) {
 		s.wholeTime()
 		return true
 	case first <= 1:
-		return s.wholeNumber()
+		return s.wholeNumber() && s.learn(aNumber)
 	}
-	return s.wholeEmail()
+	return s.wholeEmail() && s.learn(anEmail)
+}
+
+// learn takes note of what a text has been found to be. It is true.
+func (s *scan) learn(g guess) bool {
+	if o := s.outlook; !o.unsure && o != &s.unnamed && s.isOne() {
+		o.guess = g
+	}
+	return true
 }
 
 // isOne reports whether a text is one finding as a whole, and no other: there is
