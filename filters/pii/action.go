@@ -42,18 +42,30 @@ func (w *work) write(ctx context.Context, fd *detect.Finding, t *Treatment, valu
 		}
 		w.scratch = append(w.scratch, hex.EncodeToString(w.vault.keys.MAC(forHash, string(fd.Entity), string(value)))[:length]...)
 	default:
-		w.scratch = mask(w.scratch, t, fd.Entity, value)
+		return w.masked(t, fd.Entity, value), nil
 	}
 	return w.scratch[start:len(w.scratch):len(w.scratch)], nil
+}
+
+// masked is write for what is masked.
+func (w *work) masked(t *Treatment, e detect.Entity, value []byte) []byte {
+	start := len(w.scratch)
+	w.scratch = mask(w.scratch, t, e, value)
+	return w.scratch[start:len(w.scratch):len(w.scratch)]
+}
+
+// maskWith is what is written for each letter and digit that is masked.
+func (t *Treatment) maskWith() string {
+	if t.MaskWith == "" {
+		return "*"
+	}
+	return t.MaskWith
 }
 
 // mask writes a mask character for each letter and digit, and leaves what is
 // between them.
 func mask(dst []byte, t *Treatment, e detect.Entity, value []byte) []byte {
-	with := t.MaskWith
-	if with == "" {
-		with = "*"
-	}
+	with := t.maskWith()
 	hidden := len(value) // what is before it is
 	if t.KeepDomain && e == detect.Email {
 		if at := bytes.LastIndexByte(value, '@'); at >= 0 {

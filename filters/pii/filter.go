@@ -40,6 +40,8 @@ type filter struct {
 	store   filters.Store
 	random  io.Reader
 	allowed map[string]bool
+	// masksAll: findings are masked, whatever they are and whoever asks.
+	masksAll bool
 	// paths and outside are for the detectors outside.
 	paths   *body.Paths
 	outside []*outside
@@ -88,6 +90,7 @@ func build(c Config, env filters.Env) (filters.Filter, error) {
 			return nil, &filters.FieldError{Path: "paths", Msg: err.Error()}
 		}
 	}
+	f.masksAll = c.Action == Mask && len(c.Rules) == 0 && len(c.Scores) == 0 && len(c.AllowValues) == 0
 	if len(c.AllowValues) > 0 {
 		f.allowed = make(map[string]bool, len(c.AllowValues))
 		for _, v := range c.AllowValues {
@@ -183,9 +186,10 @@ type work struct {
 	spans  spans
 	silent bool
 
-	// scanner is nil before the first text, and while it is at work: one that
-	// panicked is not used again.
-	scanner scanner
+	// scanner is nil before the first text. It is at work while scanning is set:
+	// one that panicked is not used again.
+	scanner  scanner
+	scanning bool
 	// Of the text that was scanned last: what was known of it, and the findings
 	// in what was scanned, which is the view where viewed is set.
 	about    detect.Context
@@ -246,13 +250,12 @@ func (w *work) scan(text []byte, more, veiled bool) (settled int) {
 		w.findings, w.scratch = w.findingsRoom[:0], w.scratchRoom[:0]
 	}
 	w.scratch = w.scratch[:0]
-	sc := w.scanner
-	if sc == nil {
-		sc = w.open()
+	if w.scanner == nil || w.scanning {
+		w.scanner = w.open()
 	}
-	w.scanner = nil
-	w.findings, settled = sc.Scan(w.findings[:0], about, text, more)
-	w.scanner = sc
+	w.scanning = true
+	w.findings, settled = w.scanner.Scan(w.findings[:0], about, text, more)
+	w.scanning = false
 	if len(w.spans) > 0 && !more && len(about.Before) == 0 {
 		w.findings = w.join(text, w.findings)
 	}
@@ -264,10 +267,10 @@ func (w *work) scan(text []byte, more, veiled bool) (settled int) {
 
 // close lets go of the scanner, when the last text was looked at.
 func (w *work) close() {
-	if w.scanner != nil {
+	if w.scanner != nil && !w.scanning {
 		w.scanner.Close()
-		w.scanner = nil
 	}
+	w.scanner, w.scanning = nil, false
 }
 
 // place returns where in the text a finding stands, and how it is written
@@ -403,6 +406,14 @@ func (w *work) value(ctx context.Context, v *filters.Value, key string, layer in
 	}
 	if w.cfg.Restore && len(w.findings) > 0 {
 		w.restore(ctx, v.Text, inArguments(v, key), v.Edit)
+		return nil
+	}
+	if w.masksAll && !w.viewed {
+		for i := range w.findings {
+			fd := &w.findings[i]
+			w.tally.add(string(fd.Entity), string(Mask))
+			v.Edit(fd.Start, fd.End, w.masked(&w.cfg.Treatment, fd.Entity, v.Text[fd.Start:fd.End]))
+		}
 		return nil
 	}
 	for i := range w.findings {
