@@ -107,7 +107,8 @@ func (r *reader) tell(own, shared *set) {
 	r.told.or(shared)
 }
 
-// look reads up to p. What is known of the last place looked at is kept.
+// look begins to look at what is around p. What is known of the last place looked
+// at is kept.
 func (s *scan) look(p int) {
 	if s.looked && s.lookedAt == p {
 		return
@@ -115,13 +116,12 @@ func (s *scan) look(p int) {
 	s.looked, s.lookedAt, s.known, s.hears = true, p, false, false
 	if p == 0 && len(s.before) == 0 {
 		s.reader.restart()
-	} else {
-		s.read(p)
 	}
 }
 
 // mayHear returns all that the clues for a candidate at p may say, and perhaps
-// more: it takes less than the clues do.
+// more: it takes less than the clues do. Where it is the reader who says so, that
+// has read up to p.
 func (s *scan) mayHear(p int) *set {
 	s.look(p)
 	h := &s.heard
@@ -130,13 +130,18 @@ func (s *scan) mayHear(p int) *set {
 	}
 	s.hears = true
 	if s.table != nil {
+		s.read(p)
 		*h = set{1<<64 - 1, 1<<64 - 1, 1<<64 - 1}
 		return h
 	}
 	k := &s.outlook.field
 	*h = k.own
 	h.or(&k.shared)
-	if p > 0 || len(s.before) > 0 {
+	switch {
+	case p == 0 && len(s.before) == 0:
+	case s.overhear(p):
+		h.or(&s.prose.said)
+	default:
 		s.read(p)
 		h.or(&s.reader.told)
 		h.or(&s.reader.toldBefore)

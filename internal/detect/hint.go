@@ -78,6 +78,9 @@ type dictionary struct {
 	// word of one.
 	filter, last [512]uint64
 	some         [512]uint64 // of both, and of the words of reader.typed
+	// endings has all that the phrases of more than one word speak for, by the last
+	// of their words.
+	endings map[uint64]set
 }
 
 // builtin is the dictionary of the package's own recognisers.
@@ -101,11 +104,11 @@ func builtinHints() *dictionaryBuilder {
 
 type dictionaryBuilder struct {
 	phrases map[uint64]*phrase
-	last    map[uint64]bool // words that end a phrase of more than one
+	endings map[uint64]set // of dictionary
 }
 
 func newDictionary() *dictionaryBuilder {
-	return &dictionaryBuilder{map[uint64]*phrase{}, map[uint64]bool{}}
+	return &dictionaryBuilder{map[uint64]*phrase{}, map[uint64]set{}}
 }
 
 func (b *dictionaryBuilder) flag(phrases string, flag uint8) { b.add(phrases, flag, false) }
@@ -118,7 +121,9 @@ func (b *dictionaryBuilder) add(phrases string, id uint8, shared bool) {
 			continue
 		}
 		if h != last {
-			b.last[last] = true
+			of := b.endings[last]
+			of.add(id)
+			b.endings[last] = of
 		}
 		e := b.phrases[h]
 		if e == nil {
@@ -134,7 +139,7 @@ func (b *dictionaryBuilder) add(phrases string, id uint8, shared bool) {
 }
 
 func (b *dictionaryBuilder) dictionary() *dictionary {
-	d := &dictionary{slots: make([]uint16, 1<<bits.Len(uint(len(b.phrases)*3)))}
+	d := &dictionary{slots: make([]uint16, 1<<bits.Len(uint(len(b.phrases)*3))), endings: b.endings}
 	for h, e := range b.phrases {
 		d.phrases = append(d.phrases, *e)
 		i := h & uint64(len(d.slots)-1)
@@ -144,7 +149,7 @@ func (b *dictionaryBuilder) dictionary() *dictionary {
 		d.slots[i] = uint16(len(d.phrases))
 		d.filter[h>>55] |= 1 << (h >> 49 & 63)
 	}
-	for h := range b.last {
+	for h := range b.endings {
 		d.last[h>>55] |= 1 << (h >> 49 & 63)
 	}
 	for i := range d.some {

@@ -191,6 +191,7 @@ type scan struct {
 	known    bool // clues is filled
 	hears    bool // heard is, by mayHear
 	heard    set
+	prose    overheard
 	outlook  *outlook // of Context.Key
 	// outlooks are of the values of Context.Key that were met last, and fields the
 	// names in texts; longOutlook and longName are too long to be remembered.
@@ -224,7 +225,7 @@ func (s *scan) begin(ctx *Context, o *outlook, text []byte, more bool) {
 	s.ctx, s.outlook, s.before, s.text, s.more = ctx, o, ctx.Before, text, more
 	s.live, s.limit, s.nspan, s.values = len(text), len(text), 0, 0
 	s.reader.begun, s.reader.atStart = false, false
-	s.looked = false
+	s.looked, s.prose = false, overheard{}
 	s.reader.json.kind, s.reader.line.kind = noKey, noKey
 	s.table, s.cellAt, s.cell, s.quoted = nil, 0, 0, false
 	s.found, s.extents = s.found[:0], s.extents[:0]
