@@ -1,7 +1,6 @@
 package names
 
 import (
-	"bytes"
 	"encoding/binary"
 	"hash/maphash"
 	"math"
@@ -80,13 +79,8 @@ func (s *Tagger) readKey(name []byte) *Field {
 // word with an underscore.
 func (s *Tagger) hashOfValue(in *Input) uint64 {
 	text := in.Text
-	if hasDigit(text) && bytes.IndexByte(text, '_') < 0 {
-		text = s.form[:copy(s.form[:], text)]
-		for i := 0; i < len(text); i += 8 {
-			b := s.form[i : i+8]
-			x := binary.LittleEndian.Uint64(b)
-			binary.LittleEndian.PutUint64(b, x&^(digitsIn(x)>>7*0x0F))
-		}
+	if s.takeForm(text) {
+		text = s.form[:len(text)]
 	}
 	h := mixed(maphash.Bytes(seed, text)^math.Float64bits(in.Bias)) ^ s.field.hash
 	if s.mem.takes() {
@@ -95,18 +89,35 @@ func (s *Tagger) hashOfValue(in *Input) uint64 {
 	return h
 }
 
-func hasDigit(text []byte) bool {
-	for ; len(text) >= 8; text = text[8:] {
-		if digitsIn(binary.LittleEndian.Uint64(text)) != 0 {
-			return true
+// takeForm copies a text into form, with all of its digits the same. It is false
+// where it matters which they are.
+func (s *Tagger) takeForm(text []byte) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	for i := 0; i < len(text); i += 8 {
+		x := eightOf(text, i)
+		line := x ^ '_'*ones
+		if (line-ones)&^line&high != 0 {
+			return false
 		}
+		binary.LittleEndian.PutUint64(s.form[i:], x&^(digitsIn(x)>>7*0x0F))
 	}
-	for _, c := range text {
-		if classOf[c] == digitClass {
-			return true
-		}
+	return true
+}
+
+// eightOf returns the eight bytes from i on, as far as they are there.
+func eightOf(text []byte, i int) uint64 {
+	n := len(text)
+	switch {
+	case i+8 <= n:
+		return binary.LittleEndian.Uint64(text[i:])
+	case n >= 8:
+		return binary.LittleEndian.Uint64(text[n-8:]) >> (8 * (i + 8 - n))
 	}
-	return false
+	x := uint64(0)
+	for k := n - 1; k >= i; k-- {
+		x = x<<8 | uint64(text[k])
+	}
+	return x
 }
 
 // digitsIn has the high bit of each byte set that is a digit.
