@@ -359,7 +359,29 @@ type stream struct{ work }
 
 // Value implements filters.Stream.
 func (s *stream) Value(ctx context.Context, v *filters.Value) error {
-	return s.value(ctx, v, v.Key, 0)
+	w := &s.work
+	plain := v.Kind == filters.Number || v.Kind == filters.String && v.Plain && !mayWrap(v.Text)
+	if !plain || !w.masksAll || v.More || len(v.Before) > 0 || len(w.outside) > 0 || w.scanner == nil || w.scanning {
+		return w.value(ctx, v, v.Key, 0)
+	}
+	// The same in short: nearly all values go by here.
+	about := &w.about
+	about.Key, about.Before, about.Name, about.Table = v.Key, nil, false, nil
+	w.viewed, w.scratch = false, w.scratch[:0]
+	w.scanning = true
+	w.findings, _ = w.scanner.Scan(w.findings[:0], about, v.Text, false)
+	w.scanning = false
+	w.maskAll(v)
+	return nil
+}
+
+// maskAll masks what was found in a value.
+func (w *work) maskAll(v *filters.Value) {
+	for i := range w.findings {
+		fd := &w.findings[i]
+		w.tally.add(string(fd.Entity), string(Mask))
+		v.Edit(fd.Start, fd.End, w.masked(&w.cfg.Treatment, fd.Entity, v.Text[fd.Start:fd.End]))
+	}
 }
 
 // State implements filters.Steady: it is how many of the people it remembers.
@@ -409,11 +431,7 @@ func (w *work) value(ctx context.Context, v *filters.Value, key string, layer in
 		return nil
 	}
 	if w.masksAll && !w.viewed {
-		for i := range w.findings {
-			fd := &w.findings[i]
-			w.tally.add(string(fd.Entity), string(Mask))
-			v.Edit(fd.Start, fd.End, w.masked(&w.cfg.Treatment, fd.Entity, v.Text[fd.Start:fd.End]))
-		}
+		w.maskAll(v)
 		return nil
 	}
 	for i := range w.findings {
