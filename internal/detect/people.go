@@ -84,7 +84,8 @@ func (s *scan) tag() (settled int) {
 	if s.tagger == nil {
 		s.tagger = s.model.Tagger()
 	}
-	in := names.Input{Text: s.text, Before: s.before, Field: f, More: s.more, Bias: s.nameBias}
+	in := &s.input
+	in.Text, in.Before, in.Field, in.More, in.Bias, in.Memory = s.text, s.before, f, s.more, s.nameBias, nil
 	if s.ctx.Memory != nil {
 		in.Memory = &s.ctx.Memory.names
 	}

@@ -215,6 +215,7 @@ type scan struct {
 	covered  span   // of a finding of the run that is hardly wrong
 
 	tagger  *names.Tagger // once it was needed, up to Session.Close
+	input   names.Input
 	found   []names.Span
 	extents []names.Extent // that are not to be cut
 }

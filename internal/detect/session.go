@@ -1,5 +1,7 @@
 package detect
 
+import "github.com/sluice-proxy/sluice/internal/detect/names"
+
 // Session scans texts one after another, those of a body mostly: what it has
 // learnt of the names of fields is there for the next text. It is for one
 // goroutine.
@@ -66,7 +68,7 @@ func (se *Session) Scan(dst []Finding, ctx *Context, text []byte, more bool) (fi
 func (se *Session) Close() {
 	s := &se.scan
 	s.ctx, s.before, s.text, s.out, s.table = nil, nil, nil, nil, nil
-	se.ctx = Context{}
+	se.ctx, s.input = Context{}, names.Input{}
 	if s.tagger != nil {
 		s.tagger.Close()
 		s.tagger = nil

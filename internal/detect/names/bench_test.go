@@ -139,7 +139,7 @@ func benchmarkValues(b *testing.B, step float64) {
 				in := ins[n%len(ins)]
 				in.Bias = bias
 				bias += step
-				spans, extents, _ = tagger.Tag(spans[:0], extents[:0], in)
+				spans, extents, _ = tagger.Tag(spans[:0], extents[:0], &in)
 			}
 		})
 	}

@@ -71,9 +71,9 @@ func FuzzRecall(f *testing.F) {
 					mine = mem.clone()
 					in.Memory = mine
 				}
-				want, _, _ := fresh(m).Tag(nil, nil, in)
+				want, _, _ := fresh(m).Tag(nil, nil, &in)
 				in.Memory = mem
-				got, _, settled := met.Tag(nil, nil, in)
+				got, _, settled := met.Tag(nil, nil, &in)
 				if !slices.Equal(got, want) || settled != len(text) {
 					t.Fatalf("%q, the time %d: %v, %v by one that has not met it", text, i, got, want)
 				}

@@ -100,7 +100,7 @@ func (m *Model) Tag(dst []Span, extents []Extent, in Input) (spans []Span, ext [
 		return dst, extents, len(in.Text)
 	}
 	s := m.Tagger()
-	spans, ext, settled = s.Tag(dst, extents, in)
+	spans, ext, settled = s.Tag(dst, extents, &in)
 	s.Close()
 	return spans, ext, settled
 }
@@ -111,17 +111,17 @@ func (in *Input) whole() bool { return !in.More && len(in.Before) == 0 }
 // Tag appends the names in a text to dst, in ascending order, and the extents
 // of what was decided on as one to extents. Where the text goes on, settled is
 // up to where it is decided; the rest is to be shown again with what follows.
-func (s *Tagger) Tag(dst []Span, extents []Extent, in Input) (spans []Span, ext []Extent, settled int) {
+func (s *Tagger) Tag(dst []Span, extents []Extent, in *Input) (spans []Span, ext []Extent, settled int) {
 	whole := in.whole()
 	if whole && !in.Field.Wants(in.Text) {
 		return dst, extents, len(in.Text)
 	}
-	s.begin(&in)
+	s.begin(in)
 	kept := whole && len(in.Text) <= maxValue && s.recalls()
 	had, remembered := len(dst), s.mem.count()
 	var h uint64
 	if kept {
-		h = s.hashOfValue(&in)
+		h = s.hashOfValue(in)
 		if dst, known := s.recall(dst, h); known {
 			return dst, extents, len(in.Text)
 		}
@@ -130,7 +130,7 @@ func (s *Tagger) Tag(dst []Span, extents []Extent, in Input) (spans []Span, ext 
 		end := min(at+pieceSize, len(in.Text))
 		more := in.More || end < len(in.Text)
 		var n int
-		dst, extents, n = s.piece(dst, extents, &in, at, end, more)
+		dst, extents, n = s.piece(dst, extents, in, at, end, more)
 		if at += n; end == len(in.Text) {
 			if kept {
 				s.keep(h, dst[had:], remembered)
