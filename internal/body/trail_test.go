@@ -27,11 +27,15 @@ func checkTrail(t *testing.T, picks []byte, seed uint64) {
 		b.WriteString(trailTokens[int(p)%len(trailTokens)])
 	}
 	b.WriteByte(']')
-	doc := []byte(b.String())
+	checkTrailOf(t, []byte(b.String()), seed)
+}
+
+func checkTrailOf(t *testing.T, doc []byte, seed uint64) {
+	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 1))
 	var chunks [][]byte
 	for rest := doc; len(rest) > 0; {
-		n := min(len(rest), 1+r.IntN(60))
+		n := min(len(rest), 1+r.IntN(90))
 		chunks, rest = append(chunks, rest[:n]), rest[n:]
 	}
 	edited := func(same bool, ignores ...filters.Kind) (out, shown string, unparsed bool) {
@@ -58,6 +62,14 @@ func checkTrail(t *testing.T, picks []byte, seed uint64) {
 }
 
 func TestTrail(t *testing.T) {
+	for _, doc := range []string{
+		`[{"a":1},{"a":2},{"a":3"a":4}]`, `[{"a":1},{"a":2},{"a":3}"a":4]`, `[{"a":1,"b":1},{"a":2,"b":2},{,"a":3}]`, `[{"a":1,"a":1,"a":1},{,"a":2}]`, `[{"a":1},{"a":2},["a":3]]`,
+		`[{"a":{"a":{"a":1}},"b":1},{"a":{"a":{"a":1}},"b":1}]`, `[{"a":1,"b":2,"c":3},{"a":1,"c":3,"b":2},{"a":1}]`,
+	} {
+		for seed := range uint64(20) {
+			checkTrailOf(t, []byte(doc+strings.Repeat(" ", 30)), seed)
+		}
+	}
 	r := rand.New(rand.NewPCG(7, 7))
 	for range 3000 {
 		var picks []byte
