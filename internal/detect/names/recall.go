@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"math"
+	"math/bits"
 	"slices"
 )
 
@@ -78,30 +79,35 @@ func (s *Tagger) readKey(name []byte) *Field {
 // The model looks at how many digits there are and not at which, except in a
 // word with an underscore.
 func (s *Tagger) hashOfValue(in *Input) uint64 {
-	text := in.Text
-	if s.takeForm(text) {
-		text = s.form[:len(text)]
+	h, ok := hashOfForm(in.Text)
+	if !ok {
+		h = maphash.Bytes(seed, in.Text)
 	}
-	h := mixed(maphash.Bytes(seed, text)^math.Float64bits(in.Bias)) ^ s.field.hash
+	h = mixed(h^math.Float64bits(in.Bias)) ^ s.field.hash
 	if s.mem.takes() {
 		h = ^h
 	}
 	return h
 }
 
-// takeForm copies a text into form, with all of its digits the same. It is false
-// where it matters which they are.
-func (s *Tagger) takeForm(text []byte) bool {
+// keys of hashOfForm, as random as the seed.
+var formKeys = [2]uint64{maphash.String(seed, "text"), maphash.String(seed, "sum")}
+
+// hashOfForm hashes a text as if all of its digits were the same, by products of
+// 128 bits that nobody can tell who does not know the keys. It is false where it
+// matters which the digits are.
+func hashOfForm(text []byte) (h uint64, ok bool) {
 	const ones, high = 0x0101010101010101, 0x8080808080808080
+	h = uint64(len(text))
 	for i := 0; i < len(text); i += 8 {
 		x := eightOf(text, i)
-		line := x ^ '_'*ones
-		if (line-ones)&^line&high != 0 {
-			return false
+		if line := x ^ '_'*ones; (line-ones)&^line&high != 0 {
+			return 0, false
 		}
-		binary.LittleEndian.PutUint64(s.form[i:], x&^(digitsIn(x)>>7*0x0F))
+		up, low := bits.Mul64(x&^(digitsIn(x)>>7*0x0F)^formKeys[0], h^formKeys[1])
+		h = up ^ low
 	}
-	return true
+	return h, true
 }
 
 // eightOf returns the eight bytes from i on, as far as they are there.

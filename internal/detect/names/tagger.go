@@ -52,7 +52,6 @@ type Tagger struct {
 	scratch             []byte
 	keys                keys
 	values              values
-	form                [maxValue + 1]byte // see hashOfValue
 	field               *Field
 	mem                 *Memory
 	against             int32  // the bias, in steps of the model's scale
