@@ -127,3 +127,27 @@ func plainSure(m *Model, scores [][Labels]int32, k int) float64 {
 	all := sum(func(int) bool { return true })
 	return sum(func(l int) bool { k := KindOf(l); return k != None && k != Other }) / all
 }
+
+// TestSaysPostal: the short way to tell a word that is the name of a field with a
+// postal code says what reading the name does.
+func TestSaysPostal(t *testing.T) {
+	m, err := Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ts := tokens{lex: m.Lexicon, folder: m.folder}
+	said := 0
+	for _, w := range []string{"zip", "ZIP", "Zip", "zipCode", "ZIPCode", "postcode", "Postcode", "PLZ", "plz", "Postleitzahl", "cap", "O'Neil", "o'zip", "PÜR", "zíp", "Anna", "ANNA", "McZip", "code", "postal", "Postal"} {
+		tok := ts.word([]byte(w), 0, true, false)
+		reads := m.Lexicon.readKey(m.folder, []byte(w)).attrs&PostalKey != 0
+		if tok.postal != reads {
+			t.Errorf("%s: %v, and as a name %v", w, tok.postal, reads)
+		}
+		if reads {
+			said++
+		}
+	}
+	if said < 5 {
+		t.Errorf("%d of them are", said)
+	}
+}

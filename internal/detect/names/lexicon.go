@@ -65,6 +65,23 @@ const slotBits = 18
 type Lexicon struct {
 	slots [1 << slotBits]uint32 // print<<16 | index into attrs; 0 is free
 	attrs []Attrs
+	// postal has a bit for each print of a PostalKey: there are few.
+	postal [1 << 16 / 64]uint64
+}
+
+// see takes note of a slot that was filled.
+func (l *Lexicon) see(slot uint32) {
+	if l.attrs[slot&0xFFFF]&PostalKey != 0 {
+		l.postal[slot>>22] |= 1 << (slot >> 16 & 63)
+	}
+}
+
+// isPostalKey reports whether the word of a field's name with the hash is a
+// PostalKey.
+func (l *Lexicon) isPostalKey(h uint64) bool {
+	h = joined(keySalt, h)
+	print := h>>48 | 1
+	return l.postal[print>>6]>>(print&63)&1 != 0 && l.lookup(h)&PostalKey != 0
 }
 
 func (l *Lexicon) lookup(h uint64) Attrs {
@@ -151,6 +168,7 @@ func (b *Builder) Build() (*Lexicon, error) {
 			at = (at + 1) & (1<<slotBits - 1)
 		}
 		l.slots[at] = (uint32(h>>48)|1)<<16 | n
+		l.see(l.slots[at])
 	}
 	if len(l.attrs) > 1<<16 {
 		return nil, errors.New("the lexicon has too many kinds of words")
@@ -190,6 +208,7 @@ func (l *Lexicon) read(b []byte) (rest []byte, err error) {
 		if l.slots[i]&0xFFFF >= uint32(n) {
 			return nil, errors.New("the lexicon is broken")
 		}
+		l.see(l.slots[i])
 	}
 	return b[4*len(l.slots):], nil
 }

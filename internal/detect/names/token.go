@@ -330,7 +330,7 @@ func (ts *tokens) word(text []byte, i int, end, space bool) token {
 		t.hash, ts.scratch = ts.folder.hash(ts.scratch, w)
 		if ts.lex != nil {
 			t.attrs = ts.lex.lookup(t.hash)
-			t.postal = len(w) > 2 && ts.lex.readKey(ts.folder, w).attrs&PostalKey != 0
+			t.postal = len(w) > 2 && ts.saysPostal(&t, w)
 		}
 		t.role = roleOf(&t)
 	case codeToken:
@@ -357,6 +357,27 @@ func (ts *tokens) word(text []byte, i int, end, space bool) token {
 	}
 	ts.postal = ts.postal || t.postal
 	return t
+}
+
+// saysPostal reports whether a word, as the name of a field, is one with a postal
+// code.
+func (ts *tokens) saysPostal(t *token, w []byte) bool {
+	if t.shape == lowerShape || t.shape == titleShape || t.shape == upperShape {
+		if allLetters(w) {
+			return ts.lex.isPostalKey(t.hash) // one word
+		}
+	}
+	return ts.lex.readKey(ts.folder, w).attrs&PostalKey != 0
+}
+
+// allLetters reports whether a word is letters of ASCII and nothing else.
+func allLetters(w []byte) bool {
+	for _, c := range w {
+		if c := classOf[c]; c != lowerClass && c != upperClass {
+			return false
+		}
+	}
+	return true
 }
 
 const (
