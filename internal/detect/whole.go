@@ -25,6 +25,7 @@ const (
 	noGuess guess = iota
 	aNumber
 	anEmail
+	anIBAN
 )
 
 // asBefore looks whether a text, with nothing before or behind it, is one finding
@@ -36,7 +37,16 @@ func (s *scan) asBefore(dst []Finding, ctx *Context, o *outlook, text []byte) bo
 	}
 	s.ctx, s.outlook, s.before, s.text, s.more, s.table = ctx, o, nil, text, false, nil
 	s.out, s.from = dst, len(dst)
-	return (o.guess == aNumber && s.wholeNumber() || o.guess == anEmail && s.wholeEmail()) && s.isOne()
+	found := false
+	switch o.guess {
+	case aNumber:
+		found = s.wholeNumber()
+	case anEmail:
+		found = s.wholeEmail()
+	case anIBAN:
+		found = s.wholeIBAN()
+	}
+	return found && s.isOne()
 }
 
 // fieldValue looks at a text that is the value of a field as a whole, whose name
@@ -60,7 +70,7 @@ func (s *scan) whole(first int) (decided bool) {
 	case first == len(s.text):
 		return false
 	case first == 2 && s.wholeIBAN():
-		return true
+		return s.learn(anIBAN)
 	case o.unsure && s.isIdentifier(o, s.text):
 		return true
 	case o.unsure && first == 0 && o.time && isTime(s.text):

@@ -42,7 +42,7 @@ func (w *shortWays) check(t *testing.T, key string, text []byte) int {
 	var b Memory
 	want := generally(w.general, &Context{Key: key, Memory: &b}, text)
 	s := &w.short.scan
-	for g := range anEmail + 1 { // whatever the last text in the field was
+	for g := range anIBAN + 1 { // whatever the last text in the field was
 		if o := s.lookUp(key); g > noGuess && !o.unsure && o != &s.unnamed {
 			o.guess = g
 		}
