@@ -64,11 +64,18 @@ func valuesFrom(first, n int) []string {
 // person is what a record of people says of person i.
 type person struct{ name, email, phone, born, iban, street, city, postcode, account string }
 
+var (
+	firstNames  = strings.Fields("Anna James Maria Peter Sofia Thomas Laura David Emma Michael Julia Robert Sarah Daniel Hannah Martin Claudia Andrew Monica Stefan Teresa William Petra George Lena Patrick Irene Simon Vera Oliver Nina Marco Alice Henry Clara Lucas Eva Paul Marta Felix Ruth Victor Ida Hugo Nora Leon Greta")
+	familyNames = strings.Fields("Schmidt Miller Rossi Novak Taylor Fischer Garcia Johnson Weber Becker Moreau Jansen Larsen Kowalski Wagner Bennett Romano Horvath Lindqvist Murphy Keller Santos Dubois Nielsen Walker Ferrari Hughes Krueger Ortega Petersen Sullivan Vogel Marino Hansen Cooper Richter Silva Berger Olsen Doyle Conti Parker Meyer")
+	cities      = strings.Fields("Berlin Hamburg Cologne Leipzig Bremen Dresden Hanover Nuremberg Stuttgart Munich Dortmund Essen Bochum Bonn Mainz Kassel Rostock Erfurt Freiburg")
+	streets     = strings.Fields("Lindenstrasse Hauptstrasse Schillerstrasse Gartenweg Bahnhofstrasse Goethestrasse Bergstrasse Kirchgasse Ringstrasse Mozartstrasse Waldweg")
+)
+
 func personOf(i int) person {
-	first := []string{"Anna", "James", "Maria", "Peter", "Sofia", "Thomas", "Laura", "David", "Emma", "Michael", "Julia"}[i%11]
-	last := []string{"Schmidt", "Miller", "Rossi", "Novak", "Taylor", "Fischer", "Garcia", "Johnson", "Weber"}[i%9]
-	city := []string{"Berlin", "Hamburg", "Cologne", "Leipzig", "Bremen"}[i%5]
-	street := []string{"Lindenstrasse", "Hauptstrasse", "Schillerstrasse", "Gartenweg"}[i%4]
+	// The lists' lengths share no divisor: a name comes with all others before it
+	// comes with the same again.
+	first, last := firstNames[i%len(firstNames)], familyNames[i*7%len(familyNames)]
+	city, street := cities[i*5%len(cities)], streets[i*3%len(streets)]
 	return person{
 		name: first + " " + last, email: strings.ToLower(first+"."+last) + "@example.org", phone: fmt.Sprintf("+49 30 901820%02d", i%100),
 		born: fmt.Sprintf("19%02d-%02d-%02d", 50+i%50, 1+i%12, 1+i%28), iban: germanIBAN(i),

@@ -12,8 +12,12 @@ func (e *Editor) Release() {
 	for _, r := range e.stages {
 		r.empty()
 	}
-	if e.walker != nil {
-		e.spare = e.walker
+	w := e.walker
+	if s, is := e.codec.(*events); is {
+		w = s.walker
+	}
+	if w != nil {
+		e.spare = w
 		e.spare.empty()
 	}
 	*e = Editor{stages: e.stages[:0], spare: e.spare}
