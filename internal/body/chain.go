@@ -54,6 +54,7 @@ type Stage struct {
 
 // runner is a stage at work.
 type runner struct {
+	trail  trail // first, so that its steps lie in a cache line each
 	stage  Stage
 	match  matcher
 	shaper filters.Shaper

@@ -93,9 +93,12 @@ func NewEditor(f Format, stages []Stage, lim Limits) *Editor {
 	e.format, e.limits = f, lim
 	spare := e.stages[:cap(e.stages)] // there may be runners of a body before
 	for i, s := range stages {
-		r := new(runner)
-		if i < len(spare) && spare[i] != nil {
+		var r *runner
+		if i < len(spare) {
 			r = spare[i]
+		}
+		if r == nil {
+			r = new(runner)
 		}
 		r.begin(s)
 		e.stages = append(e.stages, r)

@@ -13,7 +13,7 @@ import (
 // returns where it stopped: before one, or behind the name of one, which has
 // been shown. tokens and step go on from there.
 func (w *walker) forOnly(ctx context.Context, pos int) (stopped int, err error) {
-	r, top, data, trail := w.only, w.top, w.data, &w.trail
+	r, top, data, trail := w.only, w.top, w.data, &w.only.trail
 	lim := &w.e.limits
 	var v *filters.Value // nil: it is still to be prepared
 	key := w.key()       // of an array's elements

@@ -79,7 +79,6 @@ type walker struct {
 	parts   pieces
 	scratch []byte
 	name    []byte
-	trail   trail // of forOnly
 	flow    flow
 	flows   [2]flow
 }
