@@ -34,6 +34,8 @@ type Store struct {
 	loader *Loader
 	paths  []string
 	set    atomic.Pointer[Set]
+	// opened is what the files were like before they were loaded first.
+	opened string
 	reload sync.Mutex
 	// OnReload is told of every load after the first: the set in force, and
 	// the problems. refused: the files' set is not in force because of them.
@@ -55,11 +57,12 @@ func (e *LoadError) Error() string {
 
 // Open loads the policies in paths. Its error is a *LoadError.
 func Open(ctx context.Context, loader *Loader, paths ...string) (*Store, error) {
+	s := &Store{loader: loader, paths: paths}
+	s.opened = s.fingerprint()
 	set, problems := loader.Load(ctx, paths...)
 	if set == nil {
 		return nil, &LoadError{problems}
 	}
-	s := &Store{loader: loader, paths: paths}
 	s.set.Store(set)
 	return s, nil
 }
@@ -125,6 +128,9 @@ func (s *Store) Watch(ctx context.Context) error {
 	defer poll.Stop()
 	seen := s.fingerprint()
 	var due <-chan time.Time
+	if seen != s.opened { // they changed before anybody watched
+		due = time.After(settle)
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -151,13 +157,15 @@ func (s *Store) Watch(ctx context.Context) error {
 	}
 }
 
-// fingerprint changes when a file does.
+// fingerprint changes when a file does, or when a symbolic link leads to
+// another one: files that are written together may be of one size and time.
 func (s *Store) fingerprint() string {
 	var b strings.Builder
 	probe := build{names: map[string]string{}}
 	for _, f := range probe.files(s.paths) {
 		if info, err := os.Stat(f); err == nil {
-			fmt.Fprintf(&b, "%s %d %d\n", f, info.Size(), info.ModTime().UnixNano())
+			at, _ := filepath.EvalSymlinks(f)
+			fmt.Fprintf(&b, "%s %s %d %d\n", f, at, info.Size(), info.ModTime().UnixNano())
 		}
 	}
 	return b.String()
