@@ -36,7 +36,9 @@ type Store struct {
 	set    atomic.Pointer[Set]
 	// opened is what the files were like before they were loaded first.
 	opened string
-	reload sync.Mutex
+	// problems are those of that load.
+	problems []Problem
+	reload   sync.Mutex
 	// OnReload is told of every load after the first: the set in force, and
 	// the problems. refused: the files' set is not in force because of them.
 	// Set it before Watch.
@@ -64,8 +66,13 @@ func Open(ctx context.Context, loader *Loader, paths ...string) (*Store, error) 
 		return nil, &LoadError{problems}
 	}
 	s.set.Store(set)
+	s.problems = problems
 	return s, nil
 }
+
+// Problems returns the warnings of the first load. OnReload is told of those of
+// later ones.
+func (s *Store) Problems() []Problem { return s.problems }
 
 // Current returns the set in force.
 func (s *Store) Current() *Set { return s.set.Load() }
