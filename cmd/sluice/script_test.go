@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -13,6 +12,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sluice-proxy/sluice/internal/realtest"
 )
 
 func TestMain(m *testing.M) {
@@ -64,10 +65,9 @@ func freePort(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: freeport NAME...")
 	}
 	for _, name := range args {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		port, err := realtest.FreePort()
 		ts.Check(err)
-		defer func() { _ = l.Close() }()
-		ts.Setenv(name, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+		ts.Setenv(name, strconv.Itoa(port))
 	}
 }
 
