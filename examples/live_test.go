@@ -91,7 +91,7 @@ var client = &http.Client{Timeout: 30 * time.Second}
 func await(t *testing.T, url string) string {
 	t.Helper()
 	last := ""
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		resp, err := client.Get(url)
 		if err != nil {
 			last = err.Error()
@@ -220,7 +220,7 @@ func TestDemo(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", demo, "./envoy/demo").CombinedOutput(); err != nil {
 		t.Fatalf("building the demo: %v\n%s", err, out)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, demo, "-envoy", envoy, "-sluice", sluice, "-dir", "envoy", "-once")
 	// Asked to end, it ends the programs that it has started.
@@ -360,7 +360,7 @@ func (u *underLoad) goOn() {
 
 func (u *underLoad) eventually(not string, ok func() bool) {
 	u.t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			u.t.Fatal(not)
 		}

@@ -346,7 +346,7 @@ func headerOf(s *policies.Store) string {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for range 1000 {
+	for range 6000 {
 		if ok() {
 			return
 		}

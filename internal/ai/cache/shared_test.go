@@ -103,7 +103,7 @@ func (r *results) of(what string) int {
 // await waits until something has come to pass.
 func (r *results) await(t *testing.T, what string) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if r.of(what) > 0 {
 			return
 		}
@@ -213,7 +213,7 @@ func TestSharedReadsAsAMiss(t *testing.T) {
 			a.Put(t.Context(), key, value, now(), time.Minute)
 			saw.await(t, "put ok")
 			a.Put(t.Context(), cache.Key{2}, []byte("m\nother"), now(), time.Minute)
-			for end := time.Now().Add(5 * time.Second); len(f.all()) < 2 && time.Now().Before(end); {
+			for end := time.Now().Add(time.Minute); len(f.all()) < 2 && time.Now().Before(end); {
 				time.Sleep(time.Millisecond)
 			}
 			if tt.change != nil {
