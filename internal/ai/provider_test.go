@@ -568,7 +568,9 @@ func TestBudgets(t *testing.T) {
 		return q
 	}
 	f := newFaulty(t, reply{text: `{"risk":"low"}`})
-	e := newEnv(t, ai.Options{}, map[string]ai.Spec{"p": compatible(f, func(s *ai.Spec) {
+	// Where there is little room left, the tokens of the question are counted,
+	// and of a random mark there are more or fewer.
+	e := newEnv(t, ai.Options{Rand: zeros{}}, map[string]ai.Spec{"p": compatible(f, func(s *ai.Spec) {
 		// A call takes 110 tokens: three of them, and what the fourth reserves
 		// does not fit any more.
 		s.MaxTokens = 50
@@ -594,7 +596,7 @@ func TestBudgets(t *testing.T) {
 
 	dollars := func(v float64) *float64 { return &v }
 	store := budget.NewMemory(newClock().now)
-	e = newEnv(t, ai.Options{Budgets: store}, map[string]ai.Spec{"p": compatible(f, func(s *ai.Spec) {
+	e = newEnv(t, ai.Options{Budgets: store, Rand: zeros{}}, map[string]ai.Spec{"p": compatible(f, func(s *ai.Spec) {
 		s.MaxTokens = 10
 		s.Price = &ai.Price{Input: dollars(10), Output: dollars(100)} // a call: 100 × $10/M + 10 × $100/M = $0.002
 		s.Budgets = []ai.Budget{{USD: 0.0055, Per: "day", By: "tenant"}, {Tokens: 1e6, Per: "month"}}
