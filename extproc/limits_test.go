@@ -218,24 +218,28 @@ func TestLifetime(t *testing.T) {
 	t.Run("nothing ever comes", func(t *testing.T) {
 		defer func(l pipeline.Limits) { pipeline.DefaultLimits = l }(pipeline.DefaultLimits)
 		pipeline.DefaultLimits.Idle = 50 * time.Millisecond
-		if _, err := serveShort(time.Hour, time.Hour).open(duplexBoth).stream.Recv(); grpcstatus.Code(err) != codes.DeadlineExceeded {
-			t.Error(err)
+		_, err := serveShort(time.Hour, time.Hour).open(duplexBoth).stream.Recv()
+		if st := grpcstatus.Convert(err); st.Code() != codes.DeadlineExceeded || st.Message() != "the exchange has lasted for too long" {
+			t.Error(err) // the client's own deadline has other words
 		}
 	})
 	t.Run("no reply is taken", func(t *testing.T) {
+		opened := 0
+		b.await(t, "the end of the exchanges before", func(b *book) bool {
+			opened = b.opened
+			return b.opened == b.closed
+		})
 		c := serveShort(100*time.Millisecond, time.Hour)
 		x := c.open(duplexBoth)
 		if err := x.send(headersOf(filters.Request, append(post("/"), jsonType...), false)); err != nil {
 			t.Fatal(err)
 		}
-		ended := func(b *book) bool { return b.opened == b.closed }
-		b.await(t, "the exchanges before", func(b *book) bool { return b.opened == b.closed+1 })
 		go func() {
 			for err := error(nil); err == nil; {
 				err = x.send(bodyOf(filters.Request, strings.Repeat("[", 64<<10), false))
 			}
 		}()
-		b.await(t, "breaking it off", ended)
+		b.await(t, "breaking it off", func(b *book) bool { return b.opened == opened+1 && b.closed == b.opened })
 		x.cancel()
 	})
 	t.Run("nothing is left to do", func(t *testing.T) {
@@ -266,7 +270,8 @@ func TestLifetime(t *testing.T) {
 		}
 	})
 	t.Run("an upgraded exchange lasts", func(t *testing.T) {
-		c := serveShort(time.Hour, 50*time.Millisecond)
+		const duration = time.Second // in which it is to become one
+		c := serveShort(time.Hour, duration)
 		x := c.open(duplexBoth)
 		if _, err := x.play(filters.Request, message{headers: get("/", "upgrade", "websocket", "connection", "upgrade")}); err != nil {
 			t.Fatal(err)
@@ -277,7 +282,7 @@ func TestLifetime(t *testing.T) {
 		if _, err := x.recv(filters.Response, &result{}); err != nil {
 			t.Error(err)
 		}
-		time.Sleep(150 * time.Millisecond)
+		time.Sleep(duration + 100*time.Millisecond)
 		if err := x.send(bodyOf(filters.Response, "frame", false)); err != nil {
 			t.Fatal(err)
 		}

@@ -134,7 +134,7 @@ type exchange struct {
 
 func (c *client) open(p plane) *exchange {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	ctx = metadata.AppendToOutgoingContext(ctx, p.metadata...)
 	stream, err := extprocv3.NewExternalProcessorClient(c.conn).Process(ctx)
 	if err != nil {

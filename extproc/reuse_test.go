@@ -115,7 +115,7 @@ func TestNothingOfAnotherExchange(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			for end := time.Now().Add(3 * time.Second); book.ended.Load() < workers*each && time.Now().Before(end); {
+			for end := time.Now().Add(30 * time.Second); book.ended.Load() < workers*each && time.Now().Before(end); {
 				time.Sleep(time.Millisecond)
 			}
 			if n := strange.Load(); n > 0 {

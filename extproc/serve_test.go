@@ -46,7 +46,7 @@ func serve(t *testing.T, s *extproc.Server, ls ...extproc.Listener) *served {
 	case x.addrs = <-up:
 	case err := <-x.done:
 		t.Fatal(err)
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("the server does not listen")
 	}
 	return x
@@ -59,7 +59,7 @@ func (s *served) ended(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("the server does not end")
 	}
 }
@@ -166,7 +166,7 @@ func TestDrain(t *testing.T) {
 		}
 		exchangeStep(headersOf(filters.Request, append(post("/"), jsonType...), false))
 		s.stop()
-		for end := time.Now().Add(3 * time.Second); s.Ready() == nil && time.Now().Before(end); {
+		for end := time.Now().Add(30 * time.Second); s.Ready() == nil && time.Now().Before(end); {
 			time.Sleep(time.Millisecond)
 		}
 		r := exchangeStep(bodyOf(filters.Request, document, true))
@@ -302,7 +302,7 @@ func TestTLS(t *testing.T) {
 	cert, key = ca.sign(t, "second", false)
 	ca.write(t, cert, key, file("cert.pem"), file("key.pem"))
 	name := ""
-	for end := time.Now().Add(5 * time.Second); name != "second" && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); name != "second" && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		var err error
 		if name, err = check(ca); err != nil {
 			t.Fatal(err)

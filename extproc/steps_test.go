@@ -191,7 +191,7 @@ func (b *book) Panicked()             { b.mu.Lock(); b.panics++; b.mu.Unlock() }
 // await waits until the book says so.
 func (b *book) await(t testing.TB, what string, ok func(*book) bool) {
 	t.Helper()
-	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		b.mu.Lock()
 		done := ok(b)
 		b.mu.Unlock()

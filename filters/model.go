@@ -1,6 +1,9 @@
 package filters
 
-import "context"
+import (
+	"context"
+	"strings"
+)
 
 // Models gives a filter the AI providers that the policies configure. It is
 // in Env, and knows for which policy and step it was handed out.
@@ -72,13 +75,14 @@ type Part struct {
 // particular.
 type Caller struct{ Consumer, Tenant, Route string }
 
-// CallerOf returns the caller of an exchange. It can be kept.
+// CallerOf returns the caller of an exchange. It can be kept: it is no part of
+// the text of the headers, which would be kept with it.
 func CallerOf(ex *Exchange) Caller {
-	c := Caller{Consumer: ex.Consumer.ID, Tenant: ex.Consumer.Tenant, Route: ex.Route.Name}
-	if c.Consumer == "" {
-		c.Consumer = ex.Consumer.Username
+	who := ex.Consumer.ID
+	if who == "" {
+		who = ex.Consumer.Username
 	}
-	return c
+	return Caller{Consumer: strings.Clone(who), Tenant: strings.Clone(ex.Consumer.Tenant), Route: strings.Clone(ex.Route.Name)}
 }
 
 // Answer is a model's answer. It must not be changed: equal questions share

@@ -34,7 +34,11 @@ type Store struct {
 	loader *Loader
 	paths  []string
 	set    atomic.Pointer[Set]
-	reload sync.Mutex
+	// opened is what the files were like before they were loaded first.
+	opened string
+	// problems are those of that load.
+	problems []Problem
+	reload   sync.Mutex
 	// OnReload is told of every load after the first: the set in force, and
 	// the problems. refused: the files' set is not in force because of them.
 	// Set it before Watch.
@@ -55,14 +59,20 @@ func (e *LoadError) Error() string {
 
 // Open loads the policies in paths. Its error is a *LoadError.
 func Open(ctx context.Context, loader *Loader, paths ...string) (*Store, error) {
+	s := &Store{loader: loader, paths: paths}
+	s.opened = s.fingerprint()
 	set, problems := loader.Load(ctx, paths...)
 	if set == nil {
 		return nil, &LoadError{problems}
 	}
-	s := &Store{loader: loader, paths: paths}
 	s.set.Store(set)
+	s.problems = problems
 	return s, nil
 }
+
+// Problems returns the warnings of the first load. OnReload is told of those of
+// later ones.
+func (s *Store) Problems() []Problem { return s.problems }
 
 // Current returns the set in force.
 func (s *Store) Current() *Set { return s.set.Load() }
@@ -125,6 +135,9 @@ func (s *Store) Watch(ctx context.Context) error {
 	defer poll.Stop()
 	seen := s.fingerprint()
 	var due <-chan time.Time
+	if seen != s.opened { // they changed before anybody watched
+		due = time.After(settle)
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -151,13 +164,15 @@ func (s *Store) Watch(ctx context.Context) error {
 	}
 }
 
-// fingerprint changes when a file does.
+// fingerprint changes when a file does, or when a symbolic link leads to
+// another one: files that are written together may be of one size and time.
 func (s *Store) fingerprint() string {
 	var b strings.Builder
 	probe := build{names: map[string]string{}}
 	for _, f := range probe.files(s.paths) {
 		if info, err := os.Stat(f); err == nil {
-			fmt.Fprintf(&b, "%s %d %d\n", f, info.Size(), info.ModTime().UnixNano())
+			at, _ := filepath.EvalSymlinks(f)
+			fmt.Fprintf(&b, "%s %s %d %d\n", f, at, info.Size(), info.ModTime().UnixNano())
 		}
 	}
 	return b.String()

@@ -73,7 +73,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("loading the policies:\n%w", err)
 	}
-	d.loaded(d.store.Current(), nil, false)
+	d.loaded(d.store.Current(), d.store.Problems(), false)
 	d.store.OnReload = d.loaded
 	settings := d.store.Current().Settings()
 

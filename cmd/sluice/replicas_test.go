@@ -52,8 +52,8 @@ func expand(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(os.Expand(ts.ReadFile(args[0]), ts.Getenv)), 0o600))
 }
 
-// inRedis ADDRESS TEXT wants the text to be in a key or a value, within ten
-// seconds; ! inredis wants it to be in none.
+// inRedis ADDRESS TEXT wants the text to be in a key or a value, within a
+// minute; ! inredis wants it to be in none.
 func inRedis(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: [!] inredis ADDRESS TEXT")
@@ -61,7 +61,7 @@ func inRedis(ts *testscript.TestScript, neg bool, args []string) {
 	c := redis.NewClient(&redis.Options{Network: "unix", Addr: args[0]})
 	defer func() { _ = c.Close() }()
 	ctx := context.Background()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		keys, err := c.Keys(ctx, "*").Result()
 		ts.Check(err)
 		for _, k := range keys {
@@ -132,7 +132,7 @@ func played(address, path string) (string, error) {
 		return "", err
 	}
 	defer func() { _ = conn.Close() }()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	stream, err := extprocv3.NewExternalProcessorClient(conn).Process(ctx)
 	if err != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -13,6 +12,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sluice-proxy/sluice/internal/realtest"
 )
 
 func TestMain(m *testing.M) {
@@ -64,10 +65,9 @@ func freePort(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: freeport NAME...")
 	}
 	for _, name := range args {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		port, err := realtest.FreePort()
 		ts.Check(err)
-		defer func() { _ = l.Close() }()
-		ts.Setenv(name, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+		ts.Setenv(name, strconv.Itoa(port))
 	}
 }
 
@@ -82,7 +82,7 @@ func get(url string) (int, string, error) {
 	return resp.StatusCode, string(body), err
 }
 
-// httpGet STATUS URL FILE waits, up to ten seconds, for the status and writes
+// httpGet STATUS URL FILE waits, up to a minute, for the status and writes
 // the body into the file. ! httpget URL wants no answer at all.
 func httpGet(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
@@ -95,7 +95,7 @@ func httpGet(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: httpget STATUS URL FILE")
 	}
 	last := ""
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		status, body, err := get(args[1])
 		if err == nil && strconv.Itoa(status) == args[0] {
 			ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(body), 0o600))
@@ -106,12 +106,12 @@ func httpGet(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("%s does not answer with %s: %s", args[1], args[0], last)
 }
 
-// eventually TEXT URL waits, up to ten seconds, for the body to hold the text.
+// eventually TEXT URL waits, up to a minute, for the body to hold the text.
 func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: eventually TEXT URL")
 	}
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if _, body, err := get(args[1]); err == nil && strings.Contains(body, args[0]) {
 			return
 		}

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -237,7 +238,8 @@ func (f *filter) Apply(_ context.Context, ex *filters.Exchange, _ *filters.Ledge
 		f.batch.add(ex.Policies, s.kind)
 		return filters.Decision{Reason: "gathered"}, nil
 	}
-	j := &job{exchange: ex.ID, set: ex.Policies, caller: filters.CallerOf(ex), parts: s.parts(f.limit, f.cfg.Detail), n: 1}
+	// The id is a part of the text of the headers, which is not to wait with it.
+	j := &job{exchange: strings.Clone(ex.ID), set: ex.Policies, caller: filters.CallerOf(ex), parts: s.parts(f.limit, f.cfg.Detail), n: 1}
 	if !f.queue.add(j) {
 		return filters.Decision{Verdict: filters.Skipped, Reason: "the queue is full", Details: map[string]any{"dropped": f.dropped.Add(1)}}, nil
 	}

@@ -124,7 +124,7 @@ func (b *built) note(t *testing.T) *filters.Note {
 	select {
 	case n := <-b.notes:
 		return n
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("no summary came")
 		return nil
 	}
@@ -269,7 +269,7 @@ func TestAFullQueueDrops(t *testing.T) {
 	for range 50 - dropped {
 		f.note(t)
 	}
-	for range 100 {
+	for range 1000 {
 		if runtime.NumGoroutine() <= before {
 			return
 		}

@@ -105,7 +105,10 @@ func newEnv(t testing.TB, opt ai.Options, specs map[string]ai.Spec) *env {
 	if opt.Now == nil {
 		opt.Now = e.clock.now
 	}
-	opt.Observer, opt.Dial = e.saw, vendors.Dial
+	opt.Observer = e.saw
+	if opt.Dial == nil {
+		opt.Dial = vendors.Dial
+	}
 	var err error
 	if e.pool, err = ai.NewPool(opt); err != nil {
 		t.Fatal(err)
@@ -267,7 +270,7 @@ func TestRetries(t *testing.T) {
 		{name: "cut in mid-body", replies: []reply{{dropAfter: true}, ok}, calls: 2},
 		{name: "malformed", replies: []reply{{raw: `{"choices":`}, ok}, calls: 2},
 		{name: "rate limit with a time", replies: []reply{{status: 429, retryAfter: "0.3"}, ok}, calls: 2, atLeast: 300 * time.Millisecond},
-		{name: "rate limit beyond the timeout", replies: []reply{{status: 429, retryAfter: "30"}, ok}, calls: 1, reason: "provider: rate limited", atMost: time.Second},
+		{name: "rate limit beyond the timeout", replies: []reply{{status: 429, retryAfter: "30"}, ok}, calls: 1, reason: "provider: rate limited", atMost: 8 * time.Second},
 		{name: "no end of errors", replies: []reply{{status: 500}}, calls: 3, reason: "provider: server error"},
 		{name: "bad request", replies: []reply{{status: 400}, ok}, calls: 1, reason: "provider: refused"},
 		{name: "bad key", replies: []reply{{status: 401}, ok}, calls: 1, reason: "provider: key refused"},
@@ -277,7 +280,9 @@ func TestRetries(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFaulty(t, tt.replies...)
-			e := newEnv(t, ai.Options{}, map[string]ai.Spec{"p": compatible(f, func(s *ai.Spec) { s.Retries = &ai.Retries{Max: 2, Delay: time.Millisecond} })})
+			e := newEnv(t, ai.Options{}, map[string]ai.Spec{"p": compatible(f, func(s *ai.Spec) {
+				s.Retries, s.Timeout = &ai.Retries{Max: 2, Delay: time.Millisecond}, 20*time.Second
+			})})
 			start := time.Now()
 			_, err := ask(t, e.prepare(t, "p", riskTask()), question("secret-content"))
 			took := time.Since(start)
@@ -307,105 +312,119 @@ func TestRetryAfterWrongType(t *testing.T) {
 }
 
 func TestBreaker(t *testing.T) {
-	f := newFaulty(t, reply{status: 500}, reply{status: 500}, reply{status: 500}, reply{text: `{"risk":"low"}`})
-	e := newEnv(t, ai.Options{}, map[string]ai.Spec{"p": compatible(f, func(s *ai.Spec) {
+	rules := func(s *ai.Spec) {
 		s.Breaker = &ai.Breaker{Failures: 3, Within: time.Minute, OpenFor: 100 * time.Millisecond}
-	})})
-	a := e.prepare(t, "p", riskTask())
-	for range 3 {
-		_, _ = ask(t, a, question("x"))
 	}
-	for range 20 {
-		if _, err := ask(t, a, question("x")); reasonOf(err) != "provider: circuit open" {
-			t.Fatalf("error %v", err)
+	timed(t, rules, []reply{{status: 500}, {status: 500}, {status: 500}, {text: `{"risk":"low"}`}}, func(t *testing.T, e *env, f *scripted) {
+		a := e.prepare(t, "p", riskTask())
+		for range 3 {
+			_, _ = ask(t, a, question("x"))
 		}
-	}
-	if f.calls() != 3 {
-		t.Errorf("%d calls: an open breaker lets calls through", f.calls())
-	}
-	time.Sleep(150 * time.Millisecond)
-	if _, err := ask(t, a, question("x")); err != nil {
-		t.Errorf("the probe: %v", err)
-	}
-	if want := "p open,p half-open,p closed"; strings.Join(e.saw.states, ",") != want {
-		t.Errorf("states %v", e.saw.states)
-	}
+		for range 20 {
+			if _, err := ask(t, a, question("x")); reasonOf(err) != "provider: circuit open" {
+				t.Fatalf("error %v", err)
+			}
+		}
+		if f.calls() != 3 {
+			t.Errorf("%d calls: an open breaker lets calls through", f.calls())
+		}
+		time.Sleep(100 * time.Millisecond)
+		if _, err := ask(t, a, question("x")); err != nil {
+			t.Errorf("the probe: %v", err)
+		}
+		if want := "p open,p half-open,p closed"; strings.Join(e.saw.states, ",") != want {
+			t.Errorf("states %v", e.saw.states)
+		}
+	})
 	// A question that is refused is the question's fault.
-	f2 := newFaulty(t, reply{status: 400})
-	e = newEnv(t, ai.Options{}, map[string]ai.Spec{"p": compatible(f2, func(s *ai.Spec) { s.Breaker = &ai.Breaker{Failures: 2} })})
-	a = e.prepare(t, "p", riskTask())
+	f := newFaulty(t, reply{status: 400})
+	e := newEnv(t, ai.Options{}, map[string]ai.Spec{"p": compatible(f, func(s *ai.Spec) { s.Breaker = &ai.Breaker{Failures: 2} })})
+	a := e.prepare(t, "p", riskTask())
 	for range 5 {
 		_, _ = ask(t, a, question("x"))
 	}
-	if f2.calls() != 5 {
-		t.Errorf("%d calls: refusals opened the breaker", f2.calls())
+	if f.calls() != 5 {
+		t.Errorf("%d calls: refusals opened the breaker", f.calls())
 	}
 }
 
 func TestBulkhead(t *testing.T) {
-	f := newFaulty(t, reply{text: `{"risk":"low"}`, delay: 200 * time.Millisecond})
-	e := newEnv(t, ai.Options{}, map[string]ai.Spec{"p": compatible(f, func(s *ai.Spec) { s.Bulkhead = &ai.Bulkhead{Calls: 2} })})
-	a := e.prepare(t, "p", riskTask())
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	full := 0
-	for range 10 {
-		wg.Go(func() {
-			if _, err := ask(t, a, question("x")); err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				if reasonOf(err) == "provider: too many calls" {
-					full++
+	two := func(s *ai.Spec) { s.Bulkhead = &ai.Bulkhead{Calls: 2} }
+	timed(t, two, []reply{{text: `{"risk":"low"}`, delay: 200 * time.Millisecond}}, func(t *testing.T, e *env, f *scripted) {
+		a := e.prepare(t, "p", riskTask())
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		full := 0
+		for range 10 {
+			wg.Go(func() {
+				if _, err := ask(t, a, question("x")); err != nil {
+					mu.Lock()
+					defer mu.Unlock()
+					if reasonOf(err) == "provider: too many calls" {
+						full++
+					}
 				}
-			}
-		})
-	}
-	wg.Wait()
-	if f.most > 2 || full != 8 {
-		t.Errorf("%d calls at once, %d refused", f.most, full)
-	}
+			})
+		}
+		wg.Wait()
+		if f.most != 2 || full != 8 {
+			t.Errorf("%d calls at once, %d refused", f.most, full)
+		}
+	})
 }
 
 func TestHedge(t *testing.T) {
-	f := newFaulty(t, reply{text: `{"risk":"low"}`, delay: 5 * time.Second}, reply{text: `{"risk":"high"}`})
-	e := newEnv(t, ai.Options{}, map[string]ai.Spec{"p": compatible(f, func(s *ai.Spec) {
-		s.Hedge, s.Timeout = &ai.Hedge{After: 30 * time.Millisecond}, 4*time.Second
-	})})
-	start := time.Now()
-	ans, err := ask(t, e.prepare(t, "p", riskTask()), question("x"))
-	if err != nil || string(ans.JSON) != `{"risk":"high"}` || time.Since(start) > 2*time.Second {
-		t.Errorf("answer %v, error %v after %s", ans, err, time.Since(start))
-	}
+	hedged := func(s *ai.Spec) { s.Hedge, s.Timeout = &ai.Hedge{After: 30 * time.Millisecond}, 4*time.Second }
+	timed(t, hedged, []reply{{text: `{"risk":"low"}`, delay: 5 * time.Second}, {text: `{"risk":"high"}`}}, func(t *testing.T, e *env, _ *scripted) {
+		start := time.Now()
+		ans, err := ask(t, e.prepare(t, "p", riskTask()), question("x"))
+		if err != nil || string(ans.JSON) != `{"risk":"high"}` || time.Since(start) != 30*time.Millisecond {
+			t.Errorf("answer %v, error %v after %s", ans, err, time.Since(start))
+		}
+	})
 }
 
 func TestASlowProviderIsNotWaitedFor(t *testing.T) {
-	f := newFaulty(t, reply{text: `{"risk":"low"}`, delay: 200 * time.Millisecond})
 	for _, cached := range []bool{false, true} {
-		e := newEnv(t, ai.Options{}, map[string]ai.Spec{"p": compatible(f, func(s *ai.Spec) {
+		kept := func(s *ai.Spec) {
 			if cached {
 				s.Cache = &ai.Cache{TTL: time.Minute}
 			}
-		})})
-		a := e.prepare(t, "p", riskTask())
-		ctx, cancel := context.WithTimeout(context.Background(), 40*time.Millisecond)
-		start := time.Now()
-		_, err := a.Ask(ctx, question("x"))
-		cancel()
-		if took := time.Since(start); reasonOf(err) != "provider: timeout" || took > 150*time.Millisecond {
-			t.Errorf("cached %v: error %v after %s", cached, err, took)
 		}
-		// Where answers are kept, the one that came too late serves the next.
-		time.Sleep(400 * time.Millisecond)
-		before := f.calls()
-		ctx, cancel = context.WithTimeout(context.Background(), 40*time.Millisecond)
-		ans, err := a.Ask(ctx, question("x"))
-		cancel()
-		if cached && (err != nil || ans.From != filters.FromCache || f.calls() != before) {
-			t.Errorf("cached: answer %+v, error %v", ans, err)
-		}
-		if !cached && err == nil {
-			t.Error("it was waited for after all")
-		}
+		timed(t, kept, []reply{{text: `{"risk":"low"}`, delay: 200 * time.Millisecond}}, func(t *testing.T, e *env, f *scripted) {
+			a := e.prepare(t, "p", riskTask())
+			short := func() (*filters.Answer, error) {
+				ctx, cancel := context.WithTimeout(context.Background(), 40*time.Millisecond)
+				defer cancel()
+				return a.Ask(ctx, question("x"))
+			}
+			start := time.Now()
+			if _, err := short(); reasonOf(err) != "provider: timeout" || time.Since(start) != 40*time.Millisecond {
+				t.Errorf("cached %v: error %v after %s", cached, err, time.Since(start))
+			}
+			// Where answers are kept, the one that came too late serves the next.
+			time.Sleep(400 * time.Millisecond)
+			before := f.calls()
+			ans, err := short()
+			if cached && (err != nil || ans.From != filters.FromCache || f.calls() != before) {
+				t.Errorf("cached: answer %+v, error %v", ans, err)
+			}
+			if !cached && err == nil {
+				t.Error("it was waited for after all")
+			}
+		})
+	}
+}
+
+// TestTheNetworkIsNotWaitedFor: the same, with a call that is on the wire.
+func TestTheNetworkIsNotWaitedFor(t *testing.T) {
+	f := newFaulty(t, reply{text: `{"risk":"low"}`, delay: time.Minute})
+	e := newEnv(t, ai.Options{}, map[string]ai.Spec{"p": compatible(f, func(s *ai.Spec) { s.Timeout = time.Minute })})
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	if _, err := e.prepare(t, "p", riskTask()).Ask(ctx, question("x")); reasonOf(err) != "provider: timeout" || time.Since(start) > 20*time.Second {
+		t.Errorf("error %v after %s", err, time.Since(start))
 	}
 }
 
@@ -444,16 +463,16 @@ func TestFallbacks(t *testing.T) {
 		}
 	})
 	t.Run("the default, in time", func(t *testing.T) {
-		slow := newFaulty(t, reply{delay: time.Second, text: `{"risk":"low"}`})
-		e := newEnv(t, ai.Options{}, map[string]ai.Spec{"p": compatible(slow, nil)})
-		task := riskTask()
-		task.Default = []byte(`{"risk":"low"}`)
-		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-		defer cancel()
-		ans, err := e.prepare(t, "p", task).Ask(ctx, question("x"))
-		if err != nil || ans.From != filters.FromDefault || ctx.Err() != nil {
-			t.Errorf("answer %+v, error %v, context %v", ans, err, ctx.Err())
-		}
+		timed(t, nil, []reply{{delay: time.Second, text: `{"risk":"low"}`}}, func(t *testing.T, e *env, _ *scripted) {
+			task := riskTask()
+			task.Default = []byte(`{"risk":"low"}`)
+			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+			defer cancel()
+			ans, err := e.prepare(t, "p", task).Ask(ctx, question("x"))
+			if err != nil || ans.From != filters.FromDefault || ctx.Err() != nil {
+				t.Errorf("answer %+v, error %v, context %v", ans, err, ctx.Err())
+			}
+		})
 	})
 	t.Run("an old answer", func(t *testing.T) {
 		f := newFaulty(t, reply{text: `{"risk":"low"}`}, reply{status: 500})
@@ -549,7 +568,9 @@ func TestBudgets(t *testing.T) {
 		return q
 	}
 	f := newFaulty(t, reply{text: `{"risk":"low"}`})
-	e := newEnv(t, ai.Options{}, map[string]ai.Spec{"p": compatible(f, func(s *ai.Spec) {
+	// Where there is little room left, the tokens of the question are counted,
+	// and of a random mark there are more or fewer.
+	e := newEnv(t, ai.Options{Rand: zeros{}}, map[string]ai.Spec{"p": compatible(f, func(s *ai.Spec) {
 		// A call takes 110 tokens: three of them, and what the fourth reserves
 		// does not fit any more.
 		s.MaxTokens = 50
@@ -575,7 +596,7 @@ func TestBudgets(t *testing.T) {
 
 	dollars := func(v float64) *float64 { return &v }
 	store := budget.NewMemory(newClock().now)
-	e = newEnv(t, ai.Options{Budgets: store}, map[string]ai.Spec{"p": compatible(f, func(s *ai.Spec) {
+	e = newEnv(t, ai.Options{Budgets: store, Rand: zeros{}}, map[string]ai.Spec{"p": compatible(f, func(s *ai.Spec) {
 		s.MaxTokens = 10
 		s.Price = &ai.Price{Input: dollars(10), Output: dollars(100)} // a call: 100 × $10/M + 10 × $100/M = $0.002
 		s.Budgets = []ai.Budget{{USD: 0.0055, Per: "day", By: "tenant"}, {Tokens: 1e6, Per: "month"}}

@@ -99,7 +99,7 @@ func FuzzLine(f *testing.F) {
 
 func closeLog(t *testing.T, l *Log) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := l.Close(ctx); err != nil {
 		t.Fatal(err)
@@ -175,7 +175,7 @@ func TestAFullQueueDropsAndCounts(t *testing.T) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("recording waits for the output")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)

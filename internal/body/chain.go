@@ -129,6 +129,14 @@ func (r *runner) leave(name []byte) {
 	r.own.add(name, true)
 }
 
+// forgetNames: the stage is shown the names again that it left as they were.
+func (r *runner) forgetNames() {
+	if r.own != nil {
+		*r.own = shortNames{}
+	}
+	r.left = nil
+}
+
 // shows reports whether the stage is to be shown the value at depth, which is
 // of that kind.
 func (r *runner) shows(kind filters.Kind, depth int) bool {

@@ -110,6 +110,17 @@ func NewEditor(f Format, stages []Stage, lim Limits) *Editor {
 // says.
 func (e *Editor) Unparsed() bool { return e.unparsed }
 
+// Anew tells, also in the middle of a value, that from now on a stage's stream
+// is at another filter's work: the names that it left as they were are shown to
+// it again.
+func (e *Editor) Anew(s filters.Stream) {
+	for _, r := range e.stages {
+		if r.stage.Stream == s {
+			r.forgetNames()
+		}
+	}
+}
+
 // Reached tells which limits a body has run into.
 type Reached struct {
 	// Depth, Name and Event: it, or the event, counts as unparsed because of it.

@@ -61,7 +61,7 @@ func settled(t *testing.T) {
 	for _, c := range clients {
 		c.CloseIdleConnections()
 	}
-	end := time.Now().Add(10 * time.Second)
+	end := time.Now().Add(60 * time.Second)
 	for metric(t, "sluice_streams_open") != 0 || metric(t, "sluice_held_bytes") != 0 || processing() != 0 {
 		if time.Now().After(end) {
 			t.Fatalf("%v streams are open, %v bytes are held, %d goroutines are left\n%s",
@@ -83,12 +83,12 @@ const half = `{"id": 1, "mail": "jane@exam`
 // raw opens a connection to a listener and writes the beginning of a request.
 func raw(t *testing.T, listener string, handler http.HandlerFunc, text string) *net.TCPConn {
 	t.Helper()
-	c, err := net.DialTimeout("tcp", envoy.Addr(listener), time.Second)
+	c, err := net.DialTimeout("tcp", envoy.Addr(listener), 10*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
 	head := "POST /mask/x HTTP/1.1\r\nHost: api.example.com\r\nContent-Type: application/json\r\n" + e2e.CaseHeader + ": " + backend.Case(handler) + "\r\n"
 	if _, err := io.WriteString(c, head+text); err != nil {
 		t.Fatal(err)
@@ -418,7 +418,7 @@ func TestMalformed(t *testing.T) {
 	}
 	p := &http.Protocols{}
 	p.SetUnencryptedHTTP2(true)
-	c := &http.Client{Transport: &http.Transport{Protocols: p}, Timeout: 5 * time.Second}
+	c := &http.Client{Transport: &http.Transport{Protocols: p}, Timeout: 30 * time.Second}
 	for name, body := range bodies {
 		for _, path := range []string{"/envoy.service.ext_proc.v3.ExternalProcessor/Process", "/envoy.service.ext_proc.v3.ExternalProcessor/Nothing", "/"} {
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+sluice.String()+path, strings.NewReader(body))

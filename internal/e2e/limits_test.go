@@ -70,7 +70,7 @@ func TestLimitsBehindEnvoy(t *testing.T) {
 		case <-r.Context().Done():
 		}
 	}
-	const long = 3 * time.Second
+	const long = 30 * time.Second // more than three times the idle time
 	for _, listener := range []string{"duplex", "override"} {
 		start := time.Now()
 		pr, pw := io.Pipe()
@@ -100,7 +100,7 @@ func TestLimitsBehindEnvoy(t *testing.T) {
 			t.Errorf("%s: it took %s", listener, took)
 		}
 		a = send(listener, "/none/x", nil, func(w http.ResponseWriter, r *http.Request) {
-			wait(r, 800*time.Millisecond)
+			wait(r, 2*time.Second) // and the idle time is one
 			reply(document)(w, r)
 		})
 		if a.StatusCode != 200 || a.body != document {

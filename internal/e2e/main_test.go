@@ -208,7 +208,7 @@ func (r *records) finished(t *testing.T, name string) {
 // summary waits for the summary that is wanted.
 func (r *records) summary(t *testing.T, wanted func(*pipeline.Summary) bool) pipeline.Summary {
 	t.Helper()
-	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		r.mu.Lock()
 		i := slices.IndexFunc(r.summaries, func(s pipeline.Summary) bool { return wanted(&s) })
 		var found pipeline.Summary

@@ -129,8 +129,9 @@ type ignored struct{}
 func (ignored) Decision(*pipeline.Record)  {}
 func (ignored) Exchange(*pipeline.Summary) {}
 
-// p99 makes n exchanges, some at once, and returns the 99th percentile.
-func p99(t *testing.T, exchange func(string) (time.Duration, error), path string, n, atOnce int) time.Duration {
+// measure makes n exchanges, some at once, and returns how long they took, in
+// order.
+func measure(t *testing.T, exchange func(string) (time.Duration, error), path string, n, atOnce int) []time.Duration {
 	t.Helper()
 	var mu sync.Mutex
 	var took []time.Duration
@@ -150,22 +151,26 @@ func p99(t *testing.T, exchange func(string) (time.Duration, error), path string
 	}
 	wg.Wait()
 	slices.Sort(took)
-	return took[len(took)*99/100]
+	return took
 }
 
-// TestASlowProviderCostsItsTimeout: with a provider that answers in 200 ms and
-// a step timeout of 50 ms, the 99th percentile rises by 55 ms at most, and no
-// exchange fails. The machine may be busy with something else: what the 99th
-// percentile is without the step, a millisecond or two on one that is not, is
-// granted again as noise, and the best of some tries counts for the time. All
-// of them count for failures.
+func p99(took []time.Duration) time.Duration { return took[len(took)*99/100] }
+
+// TestASlowProviderCostsItsTimeout: with a provider that takes its time and a
+// step timeout of 50 ms, no exchange waits for the provider, none fails, and
+// what the step costs at the least is its timeout and 5 ms at most: what else
+// the machine is busy with only makes an exchange longer. Where it is busy with
+// nothing else, that holds for the 99th percentile, too; the best of some tries
+// counts.
 func TestASlowProviderCostsItsTimeout(t *testing.T) {
 	if testing.Short() {
 		t.Skip("measures time")
 	}
+	const patience, calm = 20 * time.Second, 5 * time.Millisecond
 	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // only then is it seen that the caller has gone
 		select {
-		case <-time.After(200 * time.Millisecond):
+		case <-time.After(patience):
 		case <-r.Context().Done():
 		}
 		_, _ = io.WriteString(w, `{"choices":[{"message":{"content":"{}"}}]}`)
@@ -173,17 +178,31 @@ func TestASlowProviderCostsItsTimeout(t *testing.T) {
 	defer slow.Close()
 	exchange, stop := withModels(t, slow.URL)
 	defer stop()
-	var rise time.Duration
+	holds := func(rise, noise time.Duration) bool {
+		return rise > 40*time.Millisecond && rise <= 55*time.Millisecond+noise
+	}
+	least, busy := false, false
 	for range 10 {
-		off := p99(t, exchange, "/off/", 200, 4)
-		on := p99(t, exchange, "/slow/", 200, 4)
-		rise = on - off
-		t.Logf("p99 %s with the step switched off, %s with the slow provider: %s more", off.Round(time.Microsecond), on.Round(time.Microsecond), rise.Round(time.Microsecond))
-		if t.Failed() || rise <= 55*time.Millisecond+off && rise > 40*time.Millisecond {
+		off, on := measure(t, exchange, "/off/", 200, 4), measure(t, exchange, "/slow/", 200, 4)
+		rise := p99(on) - p99(off)
+		t.Logf("p99 %s with the step switched off, %s with the slow provider: %s more; at the least %s more",
+			p99(off).Round(time.Microsecond), p99(on).Round(time.Microsecond), rise.Round(time.Microsecond), (on[0] - off[0]).Round(time.Microsecond))
+		if longest := on[len(on)-1]; longest > patience/2 {
+			t.Fatalf("an exchange took %s", longest)
+		}
+		least, busy = least || holds(on[0]-off[0], 0), busy || p99(off) > calm
+		if t.Failed() || least && holds(rise, p99(off)) {
 			return
 		}
 	}
-	t.Errorf("the 99th percentile rose by %s", rise)
+	switch {
+	case !least:
+		t.Error("the step costs more than its timeout")
+	case !busy:
+		t.Error("the 99th percentile rises by more than the timeout")
+	default:
+		t.Log("the machine is too busy for the 99th percentile to say anything")
+	}
 }
 
 // TestADeadProviderCostsNothing: with the provider killed and its breaker
@@ -198,7 +217,7 @@ func TestADeadProviderCostsNothing(t *testing.T) {
 	defer stop()
 	run := func(path string) time.Duration {
 		start := time.Now()
-		p99(t, exchange, path, 500, 8)
+		measure(t, exchange, path, 500, 8)
 		return time.Since(start)
 	}
 	run("/dead/") // the breaker opens

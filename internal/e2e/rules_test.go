@@ -376,12 +376,12 @@ func TestWebsocket(t *testing.T) {
 	for _, name := range []string{"none", "streamed", "duplex", "none-override", "buffered-override", "streamed-override"} {
 		for _, path := range []string{"/mask/x", "/judge/x"} {
 			t.Run(name+path, func(t *testing.T) {
-				conn, err := net.DialTimeout("tcp", envoy.Addr(name), time.Second)
+				conn, err := net.DialTimeout("tcp", envoy.Addr(name), 10*time.Second)
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer func() { _ = conn.Close() }()
-				_ = conn.SetDeadline(time.Now().Add(3 * time.Second))
+				_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 				fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n%s: %s\r\n\r\n", path, e2e.CaseHeader, backend.Case(echo))
 				br := bufio.NewReader(conn)
 				resp, err := http.ReadResponse(br, nil)
@@ -396,12 +396,12 @@ func TestWebsocket(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"streamed", "duplex", "none-override", "buffered-override"} {
-		conn, err := net.DialTimeout("tcp", envoy.Addr(name), time.Second)
+		conn, err := net.DialTimeout("tcp", envoy.Addr(name), 10*time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer func() { _ = conn.Close() }()
-		_ = conn.SetDeadline(time.Now().Add(3 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 		fmt.Fprintf(conn, "GET /mask/x HTTP/1.1\r\nHost: example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n%s: %s\r\n\r\n", e2e.CaseHeader, backend.Case(refuse))
 		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil {

@@ -47,7 +47,7 @@ func raw(t testing.TB, e *echo, opt h2.Options) net.Conn {
 	t.Cleanup(func() {
 		_ = nc.Close()
 		_ = lis.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		if err := srv.Shutdown(ctx); err != nil {
 			t.Errorf("the connection did not end with its peer: %v", err)
@@ -140,7 +140,7 @@ func TestWhatEndsAConnection(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			e := &echo{waits: true, hold: make(chan struct{})}
 			nc := raw(t, e, h2.Options{})
-			_ = nc.SetDeadline(time.Now().Add(5 * time.Second))
+			_ = nc.SetDeadline(time.Now().Add(30 * time.Second))
 			go func() { _, _ = nc.Write(c.send) }()
 			fr := http2.NewFramer(io.Discard, nc)
 			for {
@@ -206,7 +206,7 @@ func TestFramesOfAllShapes(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			nc := raw(t, &echo{}, h2.Options{})
-			_ = nc.SetDeadline(time.Now().Add(5 * time.Second))
+			_ = nc.SetDeadline(time.Now().Add(30 * time.Second))
 			var b bytes.Buffer
 			b.WriteString(http2.ClientPreface)
 			fr := http2.NewFramer(&b, nc)
@@ -273,7 +273,7 @@ func FuzzConnection(f *testing.F) {
 			e.hold = make(chan struct{})
 			close(e.hold)
 			nc := raw(t, e, h2.Options{MaxMessageBytes: 1 << 16})
-			_ = nc.SetDeadline(time.Now().Add(5 * time.Second))
+			_ = nc.SetDeadline(time.Now().Add(30 * time.Second))
 			_, _ = nc.Write(append([]byte(http2.ClientPreface), frames...))
 			_ = nc.(*net.TCPConn).CloseWrite()
 			if _, err := io.Copy(io.Discard, nc); err != nil {

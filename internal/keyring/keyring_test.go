@@ -122,7 +122,7 @@ func TestSource(t *testing.T) {
 		now = now.Add(keyring.RereadEvery)
 		mu.Unlock()
 		got := ""
-		for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
 			if r := s.Ring(); r != nil {
 				got = r.Secret.Reveal()
 			}

@@ -196,7 +196,11 @@ func (r *Run) newEditor(t body.Type, stages []*stage) *body.Editor {
 		// that it leaves, and is to be counted each time.
 		bs = append(bs, body.Stage{Stream: st, Paths: st.paths, Join: st.step.Join, Exact: st.step.Needs.Exact, Ignores: st.step.ignores, SameNames: st.step.sameNames && st.enforces, Names: st.step.names, Unparsed: st.step.Needs.Unparsed, Files: st.step.Needs.Files, OnUnparsed: st.unparsed})
 	}
-	return t.NewEditor(bs, r.bodyLimits())
+	e := t.NewEditor(bs, r.bodyLimits())
+	for _, st := range stages {
+		st.editor = e
+	}
+	return e
 }
 
 func (r *Run) bodyLimits() body.Limits {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sluice-proxy/sluice/filters"
@@ -15,6 +16,8 @@ import (
 type nameWatch struct {
 	fake
 	shown *[]string
+	// failOn is a text that it fails at, if any.
+	failOn string
 }
 
 func (n nameWatch) Open(context.Context, *filters.Exchange, filters.Direction) (filters.Stream, error) {
@@ -24,6 +27,9 @@ func (n nameWatch) Open(context.Context, *filters.Exchange, filters.Direction) (
 type nameStream struct{ nameWatch }
 
 func (n *nameStream) Value(_ context.Context, v *filters.Value) error {
+	if n.failOn != "" && v.Kind == filters.String && string(v.Text) == n.failOn {
+		return errors.New("no")
+	}
 	if v.Kind != filters.Name {
 		return nil
 	}
@@ -67,9 +73,9 @@ func TestNamesOfOtherBodies(t *testing.T) {
 	} {
 		var shown []string
 		needs := filters.Needs{Body: filters.StreamedBody, SameNames: tt.same, AllNames: tt.all}
-		step := &pipeline.Step{Policy: "p", Name: "s", Filter: nameWatch{fake{needs: needs}, &shown}, Mode: tt.mode, OnError: filters.Continue}
+		step := &pipeline.Step{Policy: "p", Name: "s", Filter: nameWatch{fake: fake{needs: needs}, shown: &shown}, Mode: tt.mode, OnError: filters.Continue}
 		if tt.hasFallback {
-			step.Fallback = nameWatch{fake{needs: needs}, new([]string)}
+			step.Fallback = nameWatch{fake: fake{needs: needs}, shown: new([]string)}
 		}
 		steps := []*pipeline.Step{step}
 		if err := pipeline.Compile(steps); err != nil {
@@ -88,6 +94,43 @@ func TestNamesOfOtherBodies(t *testing.T) {
 		shown = nil
 		if got := edit(doc); got != tt.out || !slices.Equal(shown, tt.second) {
 			t.Errorf("%s: %s, shown %q; want %s, shown %q", tt.name, got, shown, tt.out, tt.second)
+		}
+	}
+}
+
+// TestNamesBeforeAFallback: a fallback that takes over in mid-body is shown the
+// names that the filter before it left as they were, and each of them once.
+func TestNamesBeforeAFallback(t *testing.T) {
+	const doc = `[{"id":1},{"id":"fail"},{"id":2,"secret":3},{"id":4,"late":5},{"late":6}]`
+	for _, whole := range []bool{false, true} {
+		for _, others := range []int{0, 1} { // beside the step
+			var before, after []string
+			needs := filters.Needs{Body: filters.StreamedBody, SameNames: true, AllNames: true}
+			if whole {
+				needs.Body = filters.WholeBody
+			}
+			steps := []*pipeline.Step{{Policy: "p", Name: "s", Filter: nameWatch{fake{needs: needs}, &before, "fail"}, Fallback: nameWatch{fake{needs: needs}, &after, ""}, OnError: filters.Fallback}}
+			for range others {
+				steps = append(steps, &pipeline.Step{Policy: "p", Name: "o", Filter: nameWatch{fake: fake{needs: needs}, shown: new([]string)}})
+			}
+			if err := pipeline.Compile(steps); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 { // what one body leaves is not for the next
+				before, after = nil, nil
+				ex := &filters.Exchange{}
+				ex.Request.Headers = filters.NewHeaders(jsonType...)
+				run := pipeline.NewRun(ex, pipeline.Chains{Request: steps}, pipeline.Options{})
+				run.Headers(t.Context(), filters.Request, full, false)
+				out := string(run.Body(t.Context(), filters.Request, []byte(doc), true).Body)
+				run.Finish(t.Context())
+				if want := strings.Replace(doc, `,"secret":3`, "", 1); out != want {
+					t.Errorf("whole %t, %d others: %s", whole, others, out)
+				}
+				if !slices.Equal(before, []string{"id"}) || !slices.Equal(after, []string{"id", "secret", "late"}) {
+					t.Errorf("whole %t, %d others: %q were shown, and %q to the fallback", whole, others, before, after)
+				}
+			}
 		}
 	}
 }

@@ -19,6 +19,7 @@ type stage struct {
 	enforces bool
 	paths    *body.Paths
 	stream   filters.Stream
+	editor   *body.Editor // of the body, once it has begun
 	start    time.Time
 	spent    time.Duration
 	// over: the stream failed or denied, and sees nothing more.
@@ -181,6 +182,7 @@ func (st *stage) failed(ctx context.Context, err error, retry func(context.Conte
 				return err
 			}
 			st.stream = stream
+			st.editor.Anew(st)
 			return st.timed(ctx, retry)
 		})
 		st.over = !st.fellBack || r.denial != nil

@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -33,12 +35,54 @@ func Tool(t testing.TB, env string) string {
 // Port returns a port that is free.
 func Port(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
+}
+
+// The ports that FreePort takes: below those that outgoing connections get. One
+// of these may be gone before somebody listens on it; and whoever dials it
+// until then may be given it at the other end, too, and talk to himself.
+const (
+	firstPort, lastPort = 10_000, 32_000
+	portsEach           = 100 // for a process that tests
+)
+
+// ownPorts is the first of the ports of this process. Packages are tested at
+// once: each listens on the first of its ports for as long as it is there.
+var ownPorts = sync.OnceValues(func() (int, error) {
+	const blocks = (lastPort - firstPort) / portsEach
+	for i := range blocks {
+		first := firstPort + (os.Getpid()+i)%blocks*portsEach
+		if _, err := listen(first); err == nil {
+			return first, nil
+		}
+	}
+	return 0, fmt.Errorf("all ports from %d to %d are taken", firstPort, lastPort)
+})
+
+func listen(port int) (net.Listener, error) {
+	return net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+}
+
+var taken atomic.Int64
+
+// FreePort returns a port of the loopback that nobody listens on, and none
+// again before all the others.
+func FreePort() (int, error) {
+	first, err := ownPorts()
+	if err != nil {
+		return 0, err
+	}
+	for range portsEach {
+		port := first + 1 + int(taken.Add(1)-1)%(portsEach-1)
+		if l, err := listen(port); err == nil {
+			return port, l.Close()
+		}
+	}
+	return 0, fmt.Errorf("no port from %d to %d is free", first+1, first+portsEach-1)
 }
 
 // output keeps the end of what a process says.

@@ -43,33 +43,40 @@ type TLS struct {
 	ServerName string `json:"serverName,omitempty" doc:"Name in the server's certificate; that of the address by default."`
 }
 
-// Validate checks the configuration.
+// Validate checks the configuration. Errors are *filters.FieldErrors, joined.
 func (c *Config) Validate() error {
+	var errs filters.FieldErrors
 	redis := c.Type == InRedis
 	switch {
 	case c.Type != "" && !slices.Contains([]string{InMemory, InRedis}, c.Type):
-		return &filters.FieldError{Path: "type", Msg: fmt.Sprintf("%q is not one of memory, redis", c.Type)}
-	case redis && c.Address == "":
-		return &filters.FieldError{Path: "address", Msg: "is missing", Hint: "address: host:port"}
-	case redis && c.MaxBytes != 0:
-		return &filters.FieldError{Path: "maxBytes", Msg: "is for memory", Hint: "set maxmemory in Redis"}
+		errs.Add("type", fmt.Sprintf("%q is not one of memory, redis", c.Type), "")
 	case !redis && (c.Address != "" || c.Username != "" || c.Password != nil || c.Database != 0 || c.Prefix != "" || c.Timeout != 0 || c.TLS != nil):
-		return &filters.FieldError{Path: "type", Msg: "memory has no address, user, password, database, prefix, timeout or TLS", Hint: "type: redis"}
+		errs.Add("type", "memory has no address, user, password, database, prefix, timeout or TLS", "type: redis")
+	}
+	if redis && c.Address == "" {
+		errs.Add("address", "is missing", "address: host:port")
+	}
+	switch {
+	case redis && c.MaxBytes != 0:
+		errs.Add("maxBytes", "is for memory", "set maxmemory in Redis")
 	case c.MaxBytes < 0:
-		return &filters.FieldError{Path: "maxBytes", Msg: "is negative", Hint: "0 is the default"}
-	case c.Database < 0:
-		return &filters.FieldError{Path: "database", Msg: "is negative"}
-	case c.Timeout < 0:
-		return &filters.FieldError{Path: "timeout", Msg: "is negative", Hint: "0 is the default"}
-	case c.TLS != nil && (c.TLS.Cert == "") != (c.TLS.Key == ""):
-		return &filters.FieldError{Path: "tls", Msg: "cert and key belong together"}
+		errs.Add("maxBytes", "is negative", "0 is the default")
+	}
+	if c.Database < 0 {
+		errs.Add("database", "is negative", "")
+	}
+	if c.Timeout < 0 {
+		errs.Add("timeout", "is negative", "0 is the default")
+	}
+	if c.TLS != nil && (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		errs.Add("tls", "cert and key belong together", "")
 	}
 	if c.Password != nil {
 		if err := c.Password.Validate(); err != nil {
-			return &filters.FieldError{Path: "password", Msg: err.Error(), Hint: "write {env: NAME} or {file: PATH}"}
+			errs.Add("password", err.Error(), "write {env: NAME} or {file: PATH}")
 		}
 	}
-	return nil
+	return errs.Err()
 }
 
 // Backend is an open store.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -275,6 +276,30 @@ func TestConfig(t *testing.T) {
 		}
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), c.want)) {
 			t.Errorf("%+v: %v; want %s…", c.cfg, err, c.want)
+		}
+	}
+}
+
+// TestAllErrorsOfAConfig are told at once.
+func TestAllErrorsOfAConfig(t *testing.T) {
+	for _, c := range []struct {
+		cfg  Config
+		want []string
+	}{
+		{Config{Type: InRedis, MaxBytes: 1, Database: -1, Timeout: -1, TLS: &TLS{Key: "x"}, Password: &filters.SecretRef{}}, []string{"address", "maxBytes", "database", "timeout", "tls", "password"}},
+		{Config{Address: "a:1", MaxBytes: -1}, []string{"type", "maxBytes"}},
+	} {
+		var got []string
+		if all, ok := c.cfg.Validate().(interface{ Unwrap() []error }); ok {
+			for _, err := range all.Unwrap() {
+				var fe *filters.FieldError
+				if errors.As(err, &fe) {
+					got = append(got, fe.Path)
+				}
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%+v: %v; want %v", c.cfg, got, c.want)
 		}
 	}
 }

@@ -296,7 +296,8 @@ func TestSampleIsAShare(t *testing.T) {
 		tr.Exchange(&pipeline.Summary{Exchange: exchange(fmt.Sprint("id-", i), "")})
 	}
 	end(t, tr)
-	if n := len(c.spans()); n < 400 || n > 600 {
+	// Which they are is drawn anew each time: eight standard deviations.
+	if n := len(c.spans()); n < 340 || n > 660 {
 		t.Errorf("%d of 2000 exchanges were sampled, want about 500", n)
 	}
 }

@@ -6,88 +6,92 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sluice-proxy/sluice/internal/ai/cache"
 )
 
 func TestEqualQuestionsShareACall(t *testing.T) {
-	var f cache.Flights[int]
-	var calls atomic.Int32
-	release := make(chan struct{})
-	var wg sync.WaitGroup
-	var shared atomic.Int32
-	for range 10 {
-		wg.Go(func() {
-			v, s, err := f.Do(context.Background(), cache.Key{1}, false, func(context.Context) (int, error) {
-				calls.Add(1)
-				<-release
-				return 7, nil
+	synctest.Test(t, func(t *testing.T) {
+		var f cache.Flights[int]
+		var calls atomic.Int32
+		release := make(chan struct{})
+		var wg sync.WaitGroup
+		var shared atomic.Int32
+		for range 10 {
+			wg.Go(func() {
+				v, s, err := f.Do(context.Background(), cache.Key{1}, false, func(context.Context) (int, error) {
+					calls.Add(1)
+					<-release
+					return 7, nil
+				})
+				if v != 7 || err != nil {
+					t.Errorf("%d, %v", v, err)
+				}
+				if s {
+					shared.Add(1)
+				}
 			})
-			if v != 7 || err != nil {
-				t.Errorf("%d, %v", v, err)
-			}
-			if s {
-				shared.Add(1)
-			}
-		})
-	}
-	time.Sleep(20 * time.Millisecond)
-	if f.Len() != 1 {
-		t.Errorf("%d calls under way", f.Len())
-	}
-	close(release)
-	wg.Wait()
-	if calls.Load() != 1 || shared.Load() != 9 || f.Len() != 0 {
-		t.Errorf("%d calls, %d shared, %d left", calls.Load(), shared.Load(), f.Len())
-	}
+		}
+		synctest.Wait() // until all of them wait
+		if f.Len() != 1 {
+			t.Errorf("%d calls under way", f.Len())
+		}
+		close(release)
+		wg.Wait()
+		if calls.Load() != 1 || shared.Load() != 9 || f.Len() != 0 {
+			t.Errorf("%d calls, %d shared, %d left", calls.Load(), shared.Load(), f.Len())
+		}
+	})
 }
 
 func TestACallEndsWithTheLastWhoWaits(t *testing.T) {
-	var f cache.Flights[int]
-	ended := make(chan error, 1)
-	call := func(ctx context.Context) (int, error) {
-		<-ctx.Done()
-		ended <- context.Cause(ctx)
-		return 0, ctx.Err()
-	}
-	first, cancelFirst := context.WithTimeout(context.Background(), 20*time.Millisecond)
-	defer cancelFirst()
-	second, cancelSecond := context.WithTimeout(context.Background(), 60*time.Millisecond)
-	defer cancelSecond()
-	var wg sync.WaitGroup
-	for _, ctx := range []context.Context{first, second} {
-		wg.Go(func() {
-			if _, _, err := f.Do(ctx, cache.Key{1}, false, call); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("error %v", err)
+	synctest.Test(t, func(t *testing.T) {
+		var f cache.Flights[int]
+		start := time.Now()
+		call := func(ctx context.Context) (int, error) {
+			<-ctx.Done()
+			if cause, took := context.Cause(ctx), time.Since(start); !errors.Is(cause, context.DeadlineExceeded) || took != 60*time.Millisecond {
+				t.Errorf("it ended after %s, because of %v", took, cause)
 			}
-		})
-		time.Sleep(5 * time.Millisecond)
-	}
-	start := time.Now()
-	wg.Wait()
-	if cause := <-ended; !errors.Is(cause, context.DeadlineExceeded) || time.Since(start) < 30*time.Millisecond {
-		t.Errorf("it ended after %s, because of %v", time.Since(start), cause)
-	}
+			return 0, ctx.Err()
+		}
+		var wg sync.WaitGroup
+		for _, after := range []time.Duration{20 * time.Millisecond, 60 * time.Millisecond} {
+			ctx, cancel := context.WithTimeout(context.Background(), after)
+			defer cancel()
+			wg.Go(func() {
+				if _, _, err := f.Do(ctx, cache.Key{1}, false, call); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("error %v", err)
+				}
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+		synctest.Wait()
+	})
 }
 
 func TestACallOutlivesItsCaller(t *testing.T) {
-	var f cache.Flights[int]
-	done := make(chan struct{})
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	_, _, err := f.Do(ctx, cache.Key{1}, true, func(ctx context.Context) (int, error) {
-		time.Sleep(20 * time.Millisecond)
-		if ctx.Err() != nil {
-			t.Error("it was cut off")
+	synctest.Test(t, func(t *testing.T) {
+		var f cache.Flights[int]
+		done := make(chan struct{})
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_, _, err := f.Do(ctx, cache.Key{1}, true, func(ctx context.Context) (int, error) {
+			time.Sleep(20 * time.Millisecond)
+			if ctx.Err() != nil {
+				t.Error("it was cut off")
+			}
+			close(done)
+			return 1, nil
+		})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v", err)
 		}
-		close(done)
-		return 1, nil
+		<-done
 	})
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v", err)
-	}
-	<-done
 }
 
 func TestAPanicIsAnError(t *testing.T) {
@@ -110,19 +114,19 @@ func TestMemoryIsBounded(t *testing.T) {
 		m.Put(ctx, cache.Key{byte(i), byte(i >> 8)}, make([]byte, 1024), time.Now(), time.Hour)
 	}
 	eventually(t, func() bool { return m.Len() <= 64 })
-	m.Put(ctx, cache.Key{9, 9, 9}, []byte("x"), time.Now(), 20*time.Millisecond)
+	m.Put(ctx, cache.Key{9, 9, 9}, []byte("x"), time.Now(), time.Second)
 	if v, _, ok := m.Get(ctx, cache.Key{9, 9, 9}, time.Time{}); !ok || string(v) != "x" {
 		t.Errorf("%q, %v", v, ok)
 	}
-	time.Sleep(40 * time.Millisecond)
-	if _, _, ok := m.Get(ctx, cache.Key{9, 9, 9}, time.Time{}); ok {
-		t.Error("it is there after its time")
-	}
+	eventually(t, func() bool {
+		_, _, ok := m.Get(ctx, cache.Key{9, 9, 9}, time.Time{})
+		return !ok
+	})
 }
 
 func eventually(t *testing.T, ok func() bool) {
 	t.Helper()
-	for range 100 {
+	for range 1000 {
 		if ok() {
 			return
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
@@ -102,7 +103,7 @@ func (r *results) of(what string) int {
 // await waits until something has come to pass.
 func (r *results) await(t *testing.T, what string) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if r.of(what) > 0 {
 			return
 		}
@@ -115,14 +116,25 @@ const secret = "0123456789abcdef0123456789abcdef"
 // replica is a cache of one replica, with the far store that they share.
 func replica(t *testing.T, f filters.Store, key fixed, now func() time.Time) (*cache.Shared, *results) {
 	t.Helper()
+	return before(t, memory(t), f, key, now)
+}
+
+// memory has a goroutine that no bubble ends.
+func memory(t *testing.T) *cache.Memory {
+	t.Helper()
 	near, err := cache.NewMemory(1 << 20)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return near
+}
+
+func before(t *testing.T, near *cache.Memory, f filters.Store, key fixed, now func() time.Time) (*cache.Shared, *results) {
+	t.Helper()
 	keys, _ := keyring.NewSource(key, filters.SecretRef{Env: "X"}, now)
 	r := &results{}
 	return &cache.Shared{
-		Near: near, Far: f, Keys: keys, Timeout: 50 * time.Millisecond, PutTimeout: time.Second, Now: now, Rand: rand.Reader, Observe: r.observe,
+		Near: near, Far: f, Keys: keys, Timeout: time.Minute, PutTimeout: time.Minute, Now: now, Rand: rand.Reader, Observe: r.observe,
 		Breaker: circuitbreaker.NewBuilder[any]().WithFailureThreshold(3).WithDelay(100 * time.Millisecond).Build(),
 	}, r
 }
@@ -201,13 +213,16 @@ func TestSharedReadsAsAMiss(t *testing.T) {
 			a.Put(t.Context(), key, value, now(), time.Minute)
 			saw.await(t, "put ok")
 			a.Put(t.Context(), cache.Key{2}, []byte("m\nother"), now(), time.Minute)
-			for end := time.Now().Add(5 * time.Second); len(f.all()) < 2 && time.Now().Before(end); {
+			for end := time.Now().Add(time.Minute); len(f.all()) < 2 && time.Now().Before(end); {
 				time.Sleep(time.Millisecond)
 			}
 			if tt.change != nil {
 				f.change(func() { tt.change(f) })
 			}
 			b, saw := replica(t, f, tt.key, now)
+			if f.hang {
+				b.Timeout = 50 * time.Millisecond
+			}
 			if got, _, ok := b.Get(t.Context(), key, time.Time{}); ok || saw.of(tt.want) != 1 {
 				t.Errorf("%q, %v, %v", got, ok, saw.n)
 			}
@@ -218,38 +233,40 @@ func TestSharedReadsAsAMiss(t *testing.T) {
 // TestAStoreThatHangs is waited for half of the time that the caller has, and
 // after some times not at all; what is in memory is there all the same.
 func TestAStoreThatHangs(t *testing.T) {
-	f := &far{entries: map[string][]byte{}, hang: true}
-	s, saw := replica(t, f, secret, time.Now)
-	s.Timeout = time.Minute
-	s.Near.Put(t.Context(), cache.Key{9}, []byte("near"), time.Now(), time.Hour)
-	for range 3 {
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		if _, _, ok := s.Get(ctx, cache.Key{1}, time.Time{}); ok || ctx.Err() != nil {
-			t.Errorf("%v, %v", ok, ctx.Err())
+	near := memory(t)
+	synctest.Test(t, func(t *testing.T) {
+		f := &far{entries: map[string][]byte{}, hang: true}
+		s, saw := before(t, near, f, secret, time.Now)
+		near.Put(t.Context(), cache.Key{9}, []byte("near"), time.Now(), time.Hour)
+		for range 3 {
+			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			start := time.Now()
+			if _, _, ok := s.Get(ctx, cache.Key{1}, time.Time{}); ok || time.Since(start) != 100*time.Millisecond {
+				t.Errorf("%v after %s", ok, time.Since(start))
+			}
+			cancel()
 		}
-		cancel()
-	}
-	start := time.Now()
-	if _, _, ok := s.Get(t.Context(), cache.Key{1}, time.Time{}); ok || saw.of("get paused") != 1 || time.Since(start) > 10*time.Second {
-		t.Errorf("after %s: %v", time.Since(start), saw.n)
-	}
-	s.Put(t.Context(), cache.Key{2}, []byte("x"), time.Now(), time.Hour)
-	if saw.of("put paused") != 1 {
-		t.Errorf("%v", saw.n)
-	}
-	for _, k := range []cache.Key{{9}, {2}} {
-		if _, _, ok := s.Get(t.Context(), k, time.Time{}); !ok {
-			t.Error("what is in memory is gone")
+		start := time.Now()
+		if _, _, ok := s.Get(t.Context(), cache.Key{1}, time.Time{}); ok || saw.of("get paused") != 1 || time.Since(start) > 0 {
+			t.Errorf("after %s: %v", time.Since(start), saw.n)
 		}
-	}
-	// When it is back, it is used again.
-	f.change(func() { f.hang = false })
-	for end := time.Now().Add(5 * time.Second); saw.of("get miss") == 0 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		s.Put(t.Context(), cache.Key{2}, []byte("x"), time.Now(), time.Hour)
+		if saw.of("put paused") != 1 {
+			t.Errorf("%v", saw.n)
+		}
+		for _, k := range []cache.Key{{9}, {2}} {
+			if _, _, ok := s.Get(t.Context(), k, time.Time{}); !ok {
+				t.Error("what is in memory is gone")
+			}
+		}
+		// When it is back, it is used again.
+		f.change(func() { f.hang = false })
+		time.Sleep(100 * time.Millisecond)
 		s.Get(t.Context(), cache.Key{1}, time.Time{})
-	}
-	if saw.of("get miss") == 0 {
-		t.Errorf("it is left alone for ever: %v", saw.n)
-	}
+		if saw.of("get miss") == 0 {
+			t.Errorf("it is left alone for ever: %v", saw.n)
+		}
+	})
 }
 
 func TestWhatIsTooLargeIsNotShared(t *testing.T) {
