@@ -134,7 +134,7 @@ func (r *runner) forgetNames() {
 	if r.own != nil {
 		*r.own = shortNames{}
 	}
-	r.left = nil
+	r.left, r.trail = nil, trail{}
 }
 
 // shows reports whether the stage is to be shown the value at depth, which is
