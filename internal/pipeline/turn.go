@@ -65,10 +65,12 @@ type Turn struct {
 type Record struct {
 	Time     time.Time
 	Exchange string // Exchange.ID
-	// In is the exchange itself, for recorders that gather by exchange: ids
-	// come from outside and need not be unique. Valid during the call.
-	In  *filters.Exchange
-	Set string // version of the policy set
+	In       *filters.Exchange
+	// Spans is room for what the recorder of spans, and it alone, gathers of the
+	// exchange: the same in all its records and in its summary, and empty at
+	// first.
+	Spans *any   `json:"-"`
+	Set   string // version of the policy set
 	// By is the step itself, of one set: what is kept for it need not be looked
 	// up by its names.
 	By     *Step `json:"-"`
@@ -88,6 +90,7 @@ type Record struct {
 // Summary is one exchange at its end.
 type Summary struct {
 	Exchange      *filters.Exchange
+	Spans         *any `json:"-"` // as in the records
 	Set           string
 	Duration      time.Duration
 	RequestBytes  int64 // body bytes received, by direction

@@ -41,6 +41,31 @@ const (
 	valueDouble    protowire.Number = 4
 )
 
+// A span begins with what all have, each in its place: a span is a copy of what
+// is known of it beforehand, with the rest filled in and more behind it. In
+// front is the field "spans" of a ScopeSpans, with two bytes for its length.
+const (
+	lengthAt  = 1
+	spanAt    = lengthAt + 2
+	traceIDAt = spanAt + 2
+	spanIDAt  = traceIDAt + 16 + 2
+	startAt   = spanIDAt + 8 + 1
+	endAt     = startAt + 8 + 1
+)
+
+// spanOf begins a span that is to be copied.
+func spanOf(name string, kind tracepb.Span_SpanKind) *exchangeSpans {
+	b := []byte{tag(scopeSpansSpans), 0, 0}
+	b = append(appendLength(b, spanTraceID, 16), make([]byte, 16)...)
+	b = append(appendLength(b, spanID, 8), make([]byte, 8)...)
+	b = protowire.AppendFixed64(protowire.AppendTag(b, spanStart, protowire.Fixed64Type), 0)
+	b = protowire.AppendFixed64(protowire.AppendTag(b, spanEnd, protowire.Fixed64Type), 0)
+	b = protowire.AppendVarint(protowire.AppendTag(b, spanKind, protowire.VarintType), uint64(kind))
+	s := &exchangeSpans{encoded: b}
+	s.text(spanName, name)
+	return s
+}
+
 // exchangeSpans are the spans of one exchange. Each is encoded as soon as it is
 // known what it says: there is nothing to keep then but bytes, which go to the
 // collector as they are.
@@ -56,7 +81,8 @@ type exchangeSpans struct {
 
 // open starts anew, below parent where that is valid.
 func (s *exchangeSpans) open(parent trace.SpanContext) {
-	*s = exchangeSpans{encoded: s.encoded[:0], trace: parent.TraceID(), parent: parent.SpanID(), span: newSpanID()}
+	s.encoded, s.count = s.encoded[:0], 0
+	s.trace, s.parent, s.span = parent.TraceID(), parent.SpanID(), newSpanID()
 	for !s.trace.IsValid() {
 		binary.NativeEndian.PutUint64(s.trace[:8], rand.Uint64())
 		binary.NativeEndian.PutUint64(s.trace[8:], rand.Uint64())
@@ -70,39 +96,46 @@ func newSpanID() (id trace.SpanID) {
 	return id
 }
 
-// beginExchange and beginStep begin a span. What follows up to end belongs to it.
-func (s *exchangeSpans) beginExchange(start time.Time, took time.Duration) {
-	flags := tracepb.SpanFlags_SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
-	if s.parent.IsValid() {
-		flags |= tracepb.SpanFlags_SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
-	}
-	s.begin(s.span, s.parent, flags, tracepb.Span_SPAN_KIND_SERVER, start, took)
-	s.text(spanName, "sluice.exchange")
+// beginExchange and beginStep begin a span with a copy of one that was begun
+// with spanOf. What follows up to end belongs to it.
+func (s *exchangeSpans) beginExchange(like []byte, start time.Time, took time.Duration) {
+	s.begin(like, s.span, s.parent, s.parent.IsValid(), start, took)
 }
 
-func (s *exchangeSpans) beginStep(start time.Time, took time.Duration) {
-	s.begin(newSpanID(), s.span, tracepb.SpanFlags_SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK, tracepb.Span_SPAN_KIND_INTERNAL, start, took)
+func (s *exchangeSpans) beginStep(like []byte, start time.Time, took time.Duration) {
+	s.begin(like, newSpanID(), s.span, false, start, took)
 }
 
-func (s *exchangeSpans) begin(id, parent trace.SpanID, flags tracepb.SpanFlags, kind tracepb.Span_SpanKind, start time.Time, took time.Duration) {
+func (s *exchangeSpans) begin(like []byte, id, parent trace.SpanID, remote bool, start time.Time, took time.Duration) {
 	s.begun = len(s.encoded)
-	b := append(appendLength(s.encoded, spanTraceID, len(s.trace)), s.trace[:]...)
-	b = append(appendLength(b, spanID, len(id)), id[:]...)
+	s.encoded = append(s.encoded, like...)
+	b := s.encoded[s.begun:]
+	copy(b[traceIDAt:], s.trace[:])
+	copy(b[spanIDAt:], id[:])
+	at := start.UnixNano()
+	binary.LittleEndian.PutUint64(b[startAt:], uint64(max(0, at)))
+	binary.LittleEndian.PutUint64(b[endAt:], uint64(max(0, at+int64(took))))
+	flags := uint32(tracepb.SpanFlags_SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK) | uint32(trace.FlagsSampled)
+	if remote {
+		flags |= uint32(tracepb.SpanFlags_SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK)
+	}
+	b = protowire.AppendFixed32(protowire.AppendTag(s.encoded, spanFlags, protowire.Fixed32Type), flags)
 	if parent.IsValid() {
 		b = append(appendLength(b, spanParentSpanID, len(parent)), parent[:]...)
 	}
-	b = protowire.AppendVarint(protowire.AppendTag(b, spanKind, protowire.VarintType), uint64(kind))
-	b = protowire.AppendFixed64(protowire.AppendTag(b, spanStart, protowire.Fixed64Type), unixNano(start))
-	b = protowire.AppendFixed64(protowire.AppendTag(b, spanEnd, protowire.Fixed64Type), unixNano(start.Add(took)))
-	b = protowire.AppendTag(b, spanFlags, protowire.Fixed32Type)
-	s.encoded = protowire.AppendFixed32(b, uint32(flags)|uint32(trace.FlagsSampled))
+	s.encoded = b
 }
 
 // end ends the span: only now is it known how long it is.
 func (s *exchangeSpans) end() {
-	var room [2 + binary.MaxVarintLen64]byte
-	s.encoded = slices.Insert(s.encoded, s.begun, appendLength(room[:0], scopeSpansSpans, len(s.encoded)-s.begun)...)
 	s.count++
+	n := len(s.encoded) - s.begun - spanAt
+	if length := s.encoded[s.begun+lengthAt : s.begun+spanAt]; n>>7 > 0 && n>>14 == 0 {
+		length[0], length[1] = byte(n)|0x80, byte(n>>7)
+		return
+	}
+	var room [binary.MaxVarintLen64]byte
+	s.encoded = slices.Replace(s.encoded, s.begun+lengthAt, s.begun+spanAt, protowire.AppendVarint(room[:0], uint64(n))...)
 }
 
 // failed sets the span's status.
@@ -123,7 +156,14 @@ func (s *exchangeSpans) attribute(name, value string) {
 }
 
 func (s *exchangeSpans) attributeInt(prefix, name string, value int64) {
-	s.key(prefix, valid(name), protowire.SizeTag(valueInt)+protowire.SizeVarint(uint64(value)))
+	name = valid(name)
+	if key := len(prefix) + len(name); key < 64 && value >= 0 && value < 128 { // a byte each, as nearly always
+		b := append(s.encoded, tag(spanAttributes), byte(key)+6, tag(attributeKey), byte(key))
+		b = append(append(b, prefix...), name...)
+		s.encoded = append(b, tag(attributeValue), 2, byte(valueInt)<<3, byte(value))
+		return
+	}
+	s.key(prefix, name, protowire.SizeTag(valueInt)+protowire.SizeVarint(uint64(value)))
 	s.encoded = protowire.AppendVarint(protowire.AppendTag(s.encoded, valueInt, protowire.VarintType), uint64(value))
 }
 
@@ -171,8 +211,6 @@ func tag(field protowire.Number) byte {
 func sizeOf(field protowire.Number, n int) int {
 	return protowire.SizeTag(field) + protowire.SizeBytes(n)
 }
-
-func unixNano(t time.Time) uint64 { return uint64(max(0, t.UnixNano())) }
 
 // valid returns text as protobuf takes it: a single bad byte, which an
 // exchange's id from outside may have, would spoil the whole batch.

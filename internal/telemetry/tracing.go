@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
@@ -16,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
@@ -48,18 +50,10 @@ func (c TracingConfig) Configured() bool {
 type Tracing struct {
 	below uint64 // roots whose hash is below it are sampled
 	seed  maphash.Seed
-	// open are the spans of sampled exchanges that have not ended, in parts so
-	// that exchanges rarely wait for one another.
-	open  [64]openExchanges
-	free  sync.Pool               // of *exchangeSpans
-	steps pipeline.Places[[]byte] // stepFields
+	free  sync.Pool                        // of *exchangeSpans
+	steps pipeline.Places[[]byte]          // stepSpan
+	set   atomic.Pointer[exchangeOutcomes] // of the set in force
 	queue *spanQueue
-}
-
-// openExchanges is one part of the exchanges that are open.
-type openExchanges struct {
-	mu    sync.Mutex
-	spans map[*filters.Exchange]*exchangeSpans
 }
 
 // maxKept bounds the room that an exchange's spans leave for those of the next.
@@ -99,9 +93,6 @@ func NewTracing(ctx context.Context, client otlptrace.Client, cfg TracingConfig)
 		below = uint64(max(cfg.Sample, 0) * math.MaxUint64)
 	}
 	t := &Tracing{below: below, seed: maphash.MakeSeed(), queue: newSpanQueue(client, resourceOf(res), res.SchemaURL())}
-	for i := range t.open {
-		t.open[i].spans = map[*filters.Exchange]*exchangeSpans{}
-	}
 	t.free.New = func() any { return new(exchangeSpans) }
 	return t, nil
 }
@@ -142,59 +133,28 @@ func (t *Tracing) sampled(ex *filters.Exchange) (parent trace.SpanContext, yes b
 	return trace.SpanContext{}, t.below == math.MaxUint64 || t.below > 0 && maphash.String(t.seed, ex.ID) <= t.below
 }
 
-// part is where the spans of ex are kept.
-func (t *Tracing) part(ex *filters.Exchange) *openExchanges {
-	return &t.open[maphash.Comparable(t.seed, ex)%uint64(len(t.open))]
-}
-
-// spansOf returns the spans of an exchange that has not ended. One goroutine
-// works on an exchange at a time.
-func (t *Tracing) spansOf(ex *filters.Exchange, parent trace.SpanContext) *exchangeSpans {
-	part := t.part(ex)
-	part.mu.Lock()
-	defer part.mu.Unlock()
-	s := part.spans[ex]
-	if s == nil {
-		s = t.newSpans(parent)
-		part.spans[ex] = s
+// spansOf returns the spans of an exchange, nil where it is not sampled. That is
+// decided once: a step may change the traceparent.
+func (t *Tracing) spansOf(ex *filters.Exchange, kept *any) *exchangeSpans {
+	s, decided := (*kept).(*exchangeSpans)
+	if !decided {
+		if parent, yes := t.sampled(ex); yes {
+			s = t.free.Get().(*exchangeSpans)
+			s.open(parent)
+		}
+		*kept = s
 	}
-	return s
-}
-
-// take returns the spans of an exchange that ends, nil where there are none. A
-// step may have changed the traceparent since they were begun, so that alone
-// does not tell whether there are any.
-func (t *Tracing) take(ex *filters.Exchange) *exchangeSpans {
-	part := t.part(ex)
-	part.mu.Lock()
-	defer part.mu.Unlock()
-	s := part.spans[ex]
-	delete(part.spans, ex)
-	return s
-}
-
-func (t *Tracing) newSpans(parent trace.SpanContext) *exchangeSpans {
-	s := t.free.Get().(*exchangeSpans)
-	s.open(parent)
 	return s
 }
 
 // Decision implements pipeline.Recorder.
 func (t *Tracing) Decision(r *pipeline.Record) {
-	if r.In == nil {
+	s := t.spansOf(r.In, r.Spans)
+	if s == nil || s.count >= maxSpans {
 		return
 	}
-	parent, yes := t.sampled(r.In)
-	if !yes {
-		return
-	}
-	s := t.spansOf(r.In, parent)
-	if s.count >= maxSpans {
-		return
-	}
-	s.beginStep(r.Time, r.Duration)
-	s.encoded = append(s.encoded, t.steps.Of(r, stepFields)...)
-	s.attribute("sluice.verdict", r.Decision.Verdict.String())
+	s.beginStep(t.steps.Of(r, stepSpan), r.Time, r.Duration)
+	s.encoded = append(s.encoded, verdicts[min(r.Decision.Verdict, filters.Failed)]...)
 	if r.Decision.Reason != "" {
 		s.attribute("sluice.reason", r.Decision.Reason)
 	}
@@ -210,17 +170,48 @@ func (t *Tracing) Decision(r *pipeline.Record) {
 	s.end()
 }
 
-// stepFields are the fields of a span that are the same for all decisions of a
-// step in one phase and mode: its name, and attributes.
-func stepFields(r *pipeline.Record) []byte {
-	var s exchangeSpans
-	s.text(spanName, valid(r.Policy)+"/"+valid(r.Step))
+// stepSpan is what the spans of a step in one phase and mode begin with.
+func stepSpan(r *pipeline.Record) []byte {
+	s := spanOf(valid(r.Policy)+"/"+valid(r.Step), tracepb.Span_SPAN_KIND_INTERNAL)
 	s.attribute("sluice.policy", r.Policy)
 	s.attribute("sluice.step", r.Step)
 	s.attribute("sluice.filter", r.Filter)
 	s.attribute("sluice.phase", r.Phase.String())
 	s.attribute("sluice.mode", string(r.Mode))
 	return s.encoded
+}
+
+// verdicts are the attributes that say them.
+var verdicts = func() (all [filters.Failed + 1][]byte) {
+	for v := range all {
+		var s exchangeSpans
+		s.attribute("sluice.verdict", filters.Verdict(v).String())
+		all[v] = s.encoded
+	}
+	return all
+}()
+
+// exchangeOutcomes are what the spans of exchanges under a set begin with, by
+// outcome.
+type exchangeOutcomes struct {
+	set                        string
+	completed, denied, aborted []byte
+}
+
+// outcomesOf returns those of a set. There is one in force, as a rule.
+func (t *Tracing) outcomesOf(set string) *exchangeOutcomes {
+	if o := t.set.Load(); o != nil && o.set == set {
+		return o
+	}
+	of := func(outcome string) []byte {
+		s := spanOf("sluice.exchange", tracepb.Span_SPAN_KIND_SERVER)
+		s.attribute("sluice.set", set)
+		s.attribute("sluice.outcome", outcome)
+		return s.encoded
+	}
+	o := &exchangeOutcomes{set, of("completed"), of("denied"), of("aborted")}
+	t.set.Store(o)
+	return o
 }
 
 // modelAttributes are what a decision says of a model's answer (filters.Answer,
@@ -250,25 +241,21 @@ func (s *exchangeSpans) modelAttributes(details map[string]any) {
 
 // Exchange implements pipeline.Recorder.
 func (t *Tracing) Exchange(sum *pipeline.Summary) {
-	s := t.take(sum.Exchange)
+	s := t.spansOf(sum.Exchange, sum.Spans)
 	if s == nil {
-		parent, yes := t.sampled(sum.Exchange)
-		if !yes {
-			return
-		}
-		s = t.newSpans(parent)
+		return
 	}
-	outcome := "completed"
+	*sum.Spans = nil
+	outcomes := t.outcomesOf(sum.Set)
+	like := outcomes.completed
 	switch {
 	case sum.Denied:
-		outcome = "denied"
+		like = outcomes.denied
 	case sum.Aborted:
-		outcome = "aborted"
+		like = outcomes.aborted
 	}
-	s.beginExchange(sum.Exchange.Started, sum.Duration)
+	s.beginExchange(like, sum.Exchange.Started, sum.Duration)
 	s.attribute("sluice.exchange", sum.Exchange.ID)
-	s.attribute("sluice.set", sum.Set)
-	s.attribute("sluice.outcome", outcome)
 	s.attributeInt("sluice.decisions", "", int64(sum.Decisions))
 	s.attributeInt("sluice.request.body.bytes", "", sum.RequestBytes)
 	s.attributeInt("sluice.response.body.bytes", "", sum.ResponseBytes)
