@@ -15,10 +15,12 @@ import (
 )
 
 // The fields of OTLP's messages that are written here
-// (https://github.com/open-telemetry/opentelemetry-proto, trace.proto and
-// common.proto).
+// (https://github.com/open-telemetry/opentelemetry-proto, trace_service.proto,
+// trace.proto and common.proto).
 const (
-	scopeSpansSpans protowire.Number = 2
+	requestResourceSpans    protowire.Number = 1
+	resourceSpansScopeSpans protowire.Number = 2
+	scopeSpansSpans         protowire.Number = 2
 
 	spanTraceID      protowire.Number = 1
 	spanID           protowire.Number = 2

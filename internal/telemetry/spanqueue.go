@@ -10,9 +10,13 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
+	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/proto"
 )
 
 const (
@@ -109,15 +113,45 @@ func (q *spanQueue) send(empty []byte) []byte {
 		return batch
 	}
 	// The spans are encoded already. A message's unknown fields are written as
-	// they are, which is why they can stand in for the known field.
+	// they are, which is why they can stand in for the known field. asEncoded
+	// writes them from where they are.
 	scope := &tracepb.ScopeSpans{Scope: &commonpb.InstrumentationScope{Name: "github.com/sluice-proxy/sluice"}}
 	scope.ProtoReflect().SetUnknown(batch)
 	err := q.client.UploadTraces(q.sending, []*tracepb.ResourceSpans{{Resource: q.resource, SchemaUrl: q.schema, ScopeSpans: []*tracepb.ScopeSpans{scope}}})
 	if err != nil {
 		q.dropped.Add(uint64(count))
 		otel.Handle(fmt.Errorf("sending %d spans: %w", count, err))
+		return make([]byte, 0, maxWaiting) // a call that was broken off may still read the other
 	}
 	return batch
+}
+
+// asEncoded is gRPC's codec for protobuf, but that spans which are encoded
+// already are not copied to be sent.
+type asEncoded struct{ encoding.CodecV2 }
+
+// Name is none: the content type is that of a call without a codec.
+func (asEncoded) Name() string { return "" }
+
+// Marshal implements encoding.CodecV2.
+func (c asEncoded) Marshal(v any) (mem.BufferSlice, error) {
+	req, ok := v.(*coltracepb.ExportTraceServiceRequest)
+	if !ok || len(req.ResourceSpans) != 1 || len(req.ResourceSpans[0].ScopeSpans) != 1 {
+		return c.CodecV2.Marshal(v)
+	}
+	of := req.ResourceSpans[0]
+	spans := of.ScopeSpans[0].ProtoReflect().GetUnknown()
+	scope, err := proto.Marshal(&tracepb.ScopeSpans{Scope: of.ScopeSpans[0].Scope})
+	if err != nil {
+		return nil, err
+	}
+	head, err := proto.Marshal(&tracepb.ResourceSpans{Resource: of.Resource, SchemaUrl: of.SchemaUrl})
+	if err != nil {
+		return nil, err
+	}
+	head = append(appendLength(head, resourceSpansScopeSpans, len(scope)+len(spans)), scope...)
+	head = append(appendLength(nil, requestResourceSpans, len(head)+len(spans)), head...)
+	return mem.BufferSlice{mem.SliceBuffer(head), mem.SliceBuffer(spans)}, nil
 }
 
 // close sends what is left, as long as ctx allows. It is called once.

@@ -18,6 +18,8 @@ import (
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
 
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
@@ -63,7 +65,8 @@ const maxKept = 64 << 10
 // and are dropped when the collector does not keep up: an exchange never waits
 // for one.
 func OpenTracing(ctx context.Context, cfg TracingConfig) (*Tracing, error) {
-	var opts []otlptracegrpc.Option
+	codec := grpc.ForceCodecV2(asEncoded{encoding.GetCodecV2("proto")})
+	opts := []otlptracegrpc.Option{otlptracegrpc.WithDialOption(grpc.WithDefaultCallOptions(codec))}
 	switch e := cfg.Endpoint; {
 	case e == "":
 	case strings.HasPrefix(e, "http://"), strings.HasPrefix(e, "https://"):

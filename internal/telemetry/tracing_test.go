@@ -460,6 +460,11 @@ func TestSpansReachACollector(t *testing.T) {
 	if len(traces) != each*of {
 		t.Errorf("%d traces, want %d", len(traces), each*of)
 	}
+	for _, b := range c.batches {
+		if b.SchemaUrl != tr.queue.schema || attributes(b.Resource.Attributes)["service.name"] != "sluice" || b.ScopeSpans[0].Scope.Name != "github.com/sluice-proxy/sluice" {
+			t.Errorf("the resource is %v of %q", b.Resource, b.SchemaUrl)
+		}
+	}
 	for _, n := range traces {
 		if n != 3 {
 			t.Errorf("a trace has %d spans, want 3", n)
