@@ -160,7 +160,7 @@ func TestSink(t *testing.T) {
 	}
 	ex := filters.Exchange{ID: strings.Repeat("i", 100<<10)}
 	for range 20 {
-		spans.Exchange(&pipeline.Summary{Exchange: &ex, Spans: new(any)})
+		spans.Exchange(&pipeline.Summary{Exchange: &ex, Trace: new(pipeline.Trace)})
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()

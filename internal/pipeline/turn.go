@@ -61,15 +61,25 @@ type Turn struct {
 	ClearRouteCache bool
 }
 
+// Trace is where an exchange is in a trace. It is the recorder of spans that keeps
+// it here; it is zero at first.
+type Trace struct {
+	ID     [16]byte
+	Span   [8]byte // the exchange's
+	Parent [8]byte // the caller's, or zero
+	// Decisions is how many have a span so far.
+	Decisions uint16
+	// Decided: it is known whether the exchange is Sampled.
+	Decided, Sampled bool
+}
+
 // Record is one decision, with where it was made.
 type Record struct {
 	Time     time.Time
 	Exchange string // Exchange.ID
 	In       *filters.Exchange
-	// Spans is room for what the recorder of spans, and it alone, gathers of the
-	// exchange: the same in all its records and in its summary, and empty at
-	// first.
-	Spans *any   `json:"-"`
+	// Trace is the same in all records of an exchange and in its summary.
+	Trace *Trace `json:"-"`
 	Set   string // version of the policy set
 	// By is the step itself, of one set: what is kept for it need not be looked
 	// up by its names.
@@ -90,7 +100,7 @@ type Record struct {
 // Summary is one exchange at its end.
 type Summary struct {
 	Exchange      *filters.Exchange
-	Spans         *any `json:"-"` // as in the records
+	Trace         *Trace `json:"-"` // as in the records
 	Set           string
 	Duration      time.Duration
 	RequestBytes  int64 // body bytes received, by direction

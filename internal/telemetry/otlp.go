@@ -12,6 +12,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/sluice-proxy/sluice/internal/pipeline"
 )
 
 // The fields of OTLP's messages that are written here
@@ -55,40 +57,32 @@ const (
 	endAt     = startAt + 8 + 1
 )
 
+// spans are spans as they go to the collector: a sequence of the field "spans" of
+// a ScopeSpans.
+type spans struct {
+	encoded []byte
+	begun   int // where in encoded the span that is being written begins
+}
+
 // spanOf begins a span that is to be copied.
-func spanOf(name string, kind tracepb.Span_SpanKind) *exchangeSpans {
+func spanOf(name string, kind tracepb.Span_SpanKind) *spans {
 	b := []byte{tag(scopeSpansSpans), 0, 0}
 	b = append(appendLength(b, spanTraceID, 16), make([]byte, 16)...)
 	b = append(appendLength(b, spanID, 8), make([]byte, 8)...)
 	b = protowire.AppendFixed64(protowire.AppendTag(b, spanStart, protowire.Fixed64Type), 0)
 	b = protowire.AppendFixed64(protowire.AppendTag(b, spanEnd, protowire.Fixed64Type), 0)
 	b = protowire.AppendVarint(protowire.AppendTag(b, spanKind, protowire.VarintType), uint64(kind))
-	s := &exchangeSpans{encoded: b}
+	s := &spans{encoded: b}
 	s.text(spanName, name)
 	return s
 }
 
-// exchangeSpans are the spans of one exchange. Each is encoded as soon as it is
-// known what it says: there is nothing to keep then but bytes, which go to the
-// collector as they are.
-type exchangeSpans struct {
-	trace  trace.TraceID
-	span   trace.SpanID // the exchange's
-	parent trace.SpanID // the caller's, or zero
-	// encoded is a sequence of the field "spans" of a ScopeSpans.
-	encoded []byte
-	count   int
-	begun   int // where in encoded the span that is being written begins
-}
-
-// open starts anew, below parent where that is valid.
-func (s *exchangeSpans) open(parent trace.SpanContext) {
-	s.encoded, s.count = s.encoded[:0], 0
-	s.trace, s.parent, s.span = parent.TraceID(), parent.SpanID(), newSpanID()
-	for !s.trace.IsValid() {
-		binary.NativeEndian.PutUint64(s.trace[:8], rand.Uint64())
-		binary.NativeEndian.PutUint64(s.trace[8:], rand.Uint64())
+func newTraceID() (id trace.TraceID) {
+	for !id.IsValid() {
+		binary.NativeEndian.PutUint64(id[:8], rand.Uint64())
+		binary.NativeEndian.PutUint64(id[8:], rand.Uint64())
 	}
+	return id
 }
 
 func newSpanID() (id trace.SpanID) {
@@ -98,21 +92,23 @@ func newSpanID() (id trace.SpanID) {
 	return id
 }
 
-// beginExchange and beginStep begin a span with a copy of one that was begun
-// with spanOf. What follows up to end belongs to it.
-func (s *exchangeSpans) beginExchange(like []byte, start time.Time, took time.Duration) {
-	s.begin(like, s.span, s.parent, s.parent.IsValid(), start, took)
+// beginExchange and beginStep begin a span of an exchange, and of a decision in
+// it, with a copy of one that was begun with spanOf. What follows up to end
+// belongs to it.
+func (s *spans) beginExchange(like []byte, of *pipeline.Trace, start time.Time, took time.Duration) {
+	remote := trace.SpanID(of.Parent).IsValid()
+	s.begin(like, of.ID, of.Span, of.Parent, remote, start, took)
 }
 
-func (s *exchangeSpans) beginStep(like []byte, start time.Time, took time.Duration) {
-	s.begin(like, newSpanID(), s.span, false, start, took)
+func (s *spans) beginStep(like []byte, in *pipeline.Trace, start time.Time, took time.Duration) {
+	s.begin(like, in.ID, newSpanID(), in.Span, false, start, took)
 }
 
-func (s *exchangeSpans) begin(like []byte, id, parent trace.SpanID, remote bool, start time.Time, took time.Duration) {
+func (s *spans) begin(like []byte, in trace.TraceID, id, parent trace.SpanID, remote bool, start time.Time, took time.Duration) {
 	s.begun = len(s.encoded)
 	s.encoded = append(s.encoded, like...)
 	b := s.encoded[s.begun:]
-	copy(b[traceIDAt:], s.trace[:])
+	copy(b[traceIDAt:], in[:])
 	copy(b[spanIDAt:], id[:])
 	at := start.UnixNano()
 	binary.LittleEndian.PutUint64(b[startAt:], uint64(max(0, at)))
@@ -129,8 +125,7 @@ func (s *exchangeSpans) begin(like []byte, id, parent trace.SpanID, remote bool,
 }
 
 // end ends the span: only now is it known how long it is.
-func (s *exchangeSpans) end() {
-	s.count++
+func (s *spans) end() {
 	n := len(s.encoded) - s.begun - spanAt
 	if length := s.encoded[s.begun+lengthAt : s.begun+spanAt]; n>>7 > 0 && n>>14 == 0 {
 		length[0], length[1] = byte(n)|0x80, byte(n>>7)
@@ -141,7 +136,7 @@ func (s *exchangeSpans) end() {
 }
 
 // failed sets the span's status.
-func (s *exchangeSpans) failed(reason string) {
+func (s *spans) failed(reason string) {
 	reason = valid(reason)
 	code := uint64(tracepb.Status_STATUS_CODE_ERROR)
 	b := appendLength(s.encoded, spanStatus, sizeOf(statusMessage, len(reason))+protowire.SizeTag(statusCode)+protowire.SizeVarint(code))
@@ -151,13 +146,13 @@ func (s *exchangeSpans) failed(reason string) {
 
 // attribute, attributeInt and attributeFloat add an attribute to the span. Of
 // attributeInt, the attribute's name is prefix and name together.
-func (s *exchangeSpans) attribute(name, value string) {
+func (s *spans) attribute(name, value string) {
 	value = valid(value)
 	s.key(name, "", sizeOf(valueString, len(value)))
 	s.text(valueString, value)
 }
 
-func (s *exchangeSpans) attributeInt(prefix, name string, value int64) {
+func (s *spans) attributeInt(prefix, name string, value int64) {
 	name = valid(name)
 	if key := len(prefix) + len(name); key < 64 && value >= 0 && value < 128 { // a byte each, as nearly always
 		b := append(s.encoded, tag(spanAttributes), byte(key)+6, tag(attributeKey), byte(key))
@@ -169,13 +164,13 @@ func (s *exchangeSpans) attributeInt(prefix, name string, value int64) {
 	s.encoded = protowire.AppendVarint(protowire.AppendTag(s.encoded, valueInt, protowire.VarintType), uint64(value))
 }
 
-func (s *exchangeSpans) attributeFloat(name string, value float64) {
+func (s *spans) attributeFloat(name string, value float64) {
 	s.key(name, "", protowire.SizeTag(valueDouble)+protowire.SizeFixed64())
 	s.encoded = protowire.AppendFixed64(protowire.AppendTag(s.encoded, valueDouble, protowire.Fixed64Type), math.Float64bits(value))
 }
 
 // key writes an attribute up to its value, of which size bytes follow.
-func (s *exchangeSpans) key(prefix, name string, size int) {
+func (s *spans) key(prefix, name string, size int) {
 	key := len(prefix) + len(name)
 	b := s.encoded
 	if all := 4 + key + size; all < 128 { // a byte each, as nearly always
@@ -192,7 +187,7 @@ func (s *exchangeSpans) key(prefix, name string, size int) {
 	s.encoded = appendLength(b, attributeValue, size)
 }
 
-func (s *exchangeSpans) text(field protowire.Number, value string) {
+func (s *spans) text(field protowire.Number, value string) {
 	s.encoded = append(appendLength(s.encoded, field, len(value)), value...)
 }
 

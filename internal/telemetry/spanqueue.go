@@ -65,18 +65,18 @@ func newSpanQueue(client otlptrace.Client, resource *resourcepb.Resource, schema
 	return q
 }
 
-// add copies count encoded spans.
-func (q *spanQueue) add(encoded []byte, count int) {
+// add copies an encoded span.
+func (q *spanQueue) add(encoded []byte) {
 	q.mu.Lock()
 	fits := !q.closed && len(q.waiting)+len(encoded) <= maxWaiting
 	if fits {
 		q.waiting = append(q.waiting, encoded...)
-		q.count += count
+		q.count++
 	}
 	due := len(q.waiting) >= sendFrom
 	q.mu.Unlock()
 	if !fits {
-		q.dropped.Add(uint64(count))
+		q.dropped.Add(1)
 	}
 	if due {
 		select {

@@ -52,14 +52,14 @@ func (c TracingConfig) Configured() bool {
 type Tracing struct {
 	below uint64 // roots whose hash is below it are sampled
 	seed  maphash.Seed
-	free  sync.Pool                        // of *exchangeSpans
+	free  sync.Pool                        // of *spans
 	steps pipeline.Places[[]byte]          // stepSpan
 	set   atomic.Pointer[exchangeOutcomes] // of the set in force
 	queue *spanQueue
 }
 
-// maxKept bounds the room that an exchange's spans leave for those of the next.
-const maxKept = 64 << 10
+// maxKept bounds the room that a span leaves for the next.
+const maxKept = 4 << 10
 
 // OpenTracing starts to send spans to a collector. They wait in a bounded queue
 // and are dropped when the collector does not keep up: an exchange never waits
@@ -96,8 +96,18 @@ func NewTracing(ctx context.Context, client otlptrace.Client, cfg TracingConfig)
 		below = uint64(max(cfg.Sample, 0) * math.MaxUint64)
 	}
 	t := &Tracing{below: below, seed: maphash.MakeSeed(), queue: newSpanQueue(client, resourceOf(res), res.SchemaURL())}
-	t.free.New = func() any { return new(exchangeSpans) }
+	t.free.New = func() any { return new(spans) }
 	return t, nil
+}
+
+// end ends a span and hands it on.
+func (t *Tracing) end(s *spans) {
+	s.end()
+	t.queue.add(s.encoded)
+	if cap(s.encoded) <= maxKept {
+		s.encoded = s.encoded[:0]
+		t.free.Put(s)
+	}
 }
 
 // resourceOf is a resource as OTLP has it. What its detectors find is text.
@@ -136,27 +146,30 @@ func (t *Tracing) sampled(ex *filters.Exchange) (parent trace.SpanContext, yes b
 	return trace.SpanContext{}, t.below == math.MaxUint64 || t.below > 0 && maphash.String(t.seed, ex.ID) <= t.below
 }
 
-// spansOf returns the spans of an exchange, nil where it is not sampled. That is
-// decided once: a step may change the traceparent.
-func (t *Tracing) spansOf(ex *filters.Exchange, kept *any) *exchangeSpans {
-	s, decided := (*kept).(*exchangeSpans)
-	if !decided {
-		if parent, yes := t.sampled(ex); yes {
-			s = t.free.Get().(*exchangeSpans)
-			s.open(parent)
+// traced reports whether an exchange has spans. That is decided once: a step may
+// change the traceparent.
+func (t *Tracing) traced(ex *filters.Exchange, at *pipeline.Trace) bool {
+	if !at.Decided {
+		at.Decided = true
+		var parent trace.SpanContext
+		if parent, at.Sampled = t.sampled(ex); at.Sampled {
+			at.ID, at.Parent, at.Span = parent.TraceID(), parent.SpanID(), newSpanID()
+			if !parent.HasTraceID() {
+				at.ID = newTraceID()
+			}
 		}
-		*kept = s
 	}
-	return s
+	return at.Sampled
 }
 
 // Decision implements pipeline.Recorder.
 func (t *Tracing) Decision(r *pipeline.Record) {
-	s := t.spansOf(r.In, r.Spans)
-	if s == nil || s.count >= maxSpans {
+	if !t.traced(r.In, r.Trace) || r.Trace.Decisions >= maxSpans {
 		return
 	}
-	s.beginStep(t.steps.Of(r, stepSpan), r.Time, r.Duration)
+	r.Trace.Decisions++
+	s := t.free.Get().(*spans)
+	s.beginStep(t.steps.Of(r, stepSpan), r.Trace, r.Time, r.Duration)
 	s.encoded = append(s.encoded, verdicts[min(r.Decision.Verdict, filters.Failed)]...)
 	if r.Decision.Reason != "" {
 		s.attribute("sluice.reason", r.Decision.Reason)
@@ -170,7 +183,7 @@ func (t *Tracing) Decision(r *pipeline.Record) {
 	if r.Decision.Verdict == filters.Failed {
 		s.failed(r.Decision.Reason)
 	}
-	s.end()
+	t.end(s)
 }
 
 // stepSpan is what the spans of a step in one phase and mode begin with.
@@ -187,7 +200,7 @@ func stepSpan(r *pipeline.Record) []byte {
 // verdicts are the attributes that say them.
 var verdicts = func() (all [filters.Failed + 1][]byte) {
 	for v := range all {
-		var s exchangeSpans
+		var s spans
 		s.attribute("sluice.verdict", filters.Verdict(v).String())
 		all[v] = s.encoded
 	}
@@ -219,7 +232,7 @@ func (t *Tracing) outcomesOf(set string) *exchangeOutcomes {
 
 // modelAttributes are what a decision says of a model's answer (filters.Answer,
 // Details), under the names of OpenTelemetry's conventions.
-func (s *exchangeSpans) modelAttributes(details map[string]any) {
+func (s *spans) modelAttributes(details map[string]any) {
 	found := false
 	for _, a := range [...]struct{ detail, name string }{
 		{"provider", "sluice.provider"}, {"answer", "sluice.answer"}, {"prompt", "sluice.prompt"}, {"model", "gen_ai.response.model"},
@@ -244,11 +257,9 @@ func (s *exchangeSpans) modelAttributes(details map[string]any) {
 
 // Exchange implements pipeline.Recorder.
 func (t *Tracing) Exchange(sum *pipeline.Summary) {
-	s := t.spansOf(sum.Exchange, sum.Spans)
-	if s == nil {
+	if !t.traced(sum.Exchange, sum.Trace) {
 		return
 	}
-	*sum.Spans = nil
 	outcomes := t.outcomesOf(sum.Set)
 	like := outcomes.completed
 	switch {
@@ -257,14 +268,11 @@ func (t *Tracing) Exchange(sum *pipeline.Summary) {
 	case sum.Aborted:
 		like = outcomes.aborted
 	}
-	s.beginExchange(like, sum.Exchange.Started, sum.Duration)
+	s := t.free.Get().(*spans)
+	s.beginExchange(like, sum.Trace, sum.Exchange.Started, sum.Duration)
 	s.attribute("sluice.exchange", sum.Exchange.ID)
 	s.attributeInt("sluice.decisions", "", int64(sum.Decisions))
 	s.attributeInt("sluice.request.body.bytes", "", sum.RequestBytes)
 	s.attributeInt("sluice.response.body.bytes", "", sum.ResponseBytes)
-	s.end()
-	t.queue.add(s.encoded, s.count)
-	if cap(s.encoded) <= maxKept {
-		t.free.Put(s)
-	}
+	t.end(s)
 }

@@ -144,17 +144,17 @@ func end(t *testing.T, tr *Tracing) {
 }
 
 func play(tr *Tracing, ex *filters.Exchange) {
-	spans := new(any)
+	at := new(pipeline.Trace)
 	for _, step := range []string{"mask", "check"} {
 		tr.Decision(&pipeline.Record{
-			Time: time.Unix(1001, 0), Duration: time.Millisecond, Exchange: ex.ID, In: ex, Spans: spans,
+			Time: time.Unix(1001, 0), Duration: time.Millisecond, Exchange: ex.ID, In: ex, Trace: at,
 			Policy: "customer-api", Step: step, Filter: "pii", Phase: filters.ResponseBody, Mode: pipeline.Enforce,
 			Decision: filters.Decision{Verdict: filters.Failed, Reason: "timeout", Findings: filters.Counts{{Name: "US_SSN", N: 2}}, Details: map[string]any{
 				"provider": "main", "model": "large", "input_tokens": 1200, "cost_usd": 0.25, "unknown": "left out",
 			}},
 		})
 	}
-	tr.Exchange(&pipeline.Summary{Exchange: ex, Spans: spans, Set: "abc", Duration: 3 * time.Second, Denied: true, Decisions: 2, RequestBytes: 300})
+	tr.Exchange(&pipeline.Summary{Exchange: ex, Trace: at, Set: "abc", Duration: 3 * time.Second, Denied: true, Decisions: 2, RequestBytes: 300})
 }
 
 // attributes are a list's values by name.
@@ -270,14 +270,14 @@ func TestTraceparentChangesOnTheWay(t *testing.T) {
 	var c collector
 	tr := tracing(t, 0, &c)
 	for _, ex := range []*filters.Exchange{exchange("one", sampledParent), exchange("two", "")} {
-		kept := new(any)
-		tr.Decision(&pipeline.Record{In: ex, Spans: kept, Policy: "p", Step: "s"})
+		at := new(pipeline.Trace)
+		tr.Decision(&pipeline.Record{In: ex, Trace: at, Policy: "p", Step: "s"})
 		if ex.Request.Headers.Has("traceparent") {
 			ex.Request.Headers = filters.NewHeaders()
 		} else {
 			ex.Request.Headers = filters.NewHeaders(filters.Field{Name: "traceparent", Value: sampledParent})
 		}
-		tr.Exchange(&pipeline.Summary{Exchange: ex, Spans: kept})
+		tr.Exchange(&pipeline.Summary{Exchange: ex, Trace: at})
 	}
 	end(t, tr)
 	spans := c.spans()
@@ -290,7 +290,7 @@ func TestSampleIsAShare(t *testing.T) {
 	var c collector
 	tr := tracing(t, 0.25, &c)
 	for i := range 2000 {
-		tr.Exchange(&pipeline.Summary{Exchange: exchange(fmt.Sprint("id-", i), ""), Spans: new(any)})
+		tr.Exchange(&pipeline.Summary{Exchange: exchange(fmt.Sprint("id-", i), ""), Trace: new(pipeline.Trace)})
 	}
 	end(t, tr)
 	if n := len(c.spans()); n < 400 || n > 600 {
@@ -302,17 +302,17 @@ func TestExchangesOfOneIDDoNotMix(t *testing.T) {
 	var c collector
 	tr := tracing(t, 1, &c)
 	a, b := exchange("same", ""), exchange("same", "")
-	ofA, ofB := new(any), new(any)
-	tr.Decision(&pipeline.Record{In: a, Spans: ofA, Policy: "p", Step: "of-a"})
-	tr.Decision(&pipeline.Record{In: b, Spans: ofB, Policy: "p", Step: "of-b"})
-	tr.Exchange(&pipeline.Summary{Exchange: a, Spans: ofA})
-	tr.Exchange(&pipeline.Summary{Exchange: b, Spans: ofB})
+	ofA, ofB := new(pipeline.Trace), new(pipeline.Trace)
+	tr.Decision(&pipeline.Record{In: a, Trace: ofA, Policy: "p", Step: "of-a"})
+	tr.Decision(&pipeline.Record{In: b, Trace: ofB, Policy: "p", Step: "of-b"})
+	tr.Exchange(&pipeline.Summary{Exchange: a, Trace: ofA})
+	tr.Exchange(&pipeline.Summary{Exchange: b, Trace: ofB})
 	end(t, tr)
 	spans := c.spans()
-	if len(spans) != 4 || spans[0].Name != "p/of-a" || spans[2].Name != "p/of-b" {
+	if len(spans) != 4 || spans[0].Name != "p/of-a" || spans[1].Name != "p/of-b" {
 		t.Fatalf("%d spans: %v", len(spans), spans)
 	}
-	if string(spans[0].TraceId) == string(spans[2].TraceId) || string(spans[0].TraceId) != string(spans[1].TraceId) {
+	if string(spans[0].TraceId) == string(spans[1].TraceId) || string(spans[0].TraceId) != string(spans[2].TraceId) || string(spans[1].TraceId) != string(spans[3].TraceId) {
 		t.Error("two exchanges are in one trace, or one is in two")
 	}
 }
@@ -320,11 +320,11 @@ func TestExchangesOfOneIDDoNotMix(t *testing.T) {
 func TestDecisionsWithSpansAreBounded(t *testing.T) {
 	var c collector
 	tr := tracing(t, 1, &c)
-	ex, kept := exchange("one", ""), new(any)
+	ex, at := exchange("one", ""), new(pipeline.Trace)
 	for range maxSpans + 10 {
-		tr.Decision(&pipeline.Record{In: ex, Spans: kept, Policy: "p", Step: "s"})
+		tr.Decision(&pipeline.Record{In: ex, Trace: at, Policy: "p", Step: "s"})
 	}
-	tr.Exchange(&pipeline.Summary{Exchange: ex, Spans: kept, Decisions: maxSpans + 10})
+	tr.Exchange(&pipeline.Summary{Exchange: ex, Trace: at, Decisions: maxSpans + 10})
 	end(t, tr)
 	spans := c.spans()
 	if n := len(spans); n != maxSpans+1 || attributes(spans[n-1].Attributes)["sluice.decisions"] != int64(maxSpans+10) {
@@ -336,7 +336,7 @@ func TestDecisionsWithSpansAreBounded(t *testing.T) {
 func TestSpansAreText(t *testing.T) {
 	var c collector
 	tr := tracing(t, 1, &c)
-	tr.Exchange(&pipeline.Summary{Exchange: exchange("a\xffb", ""), Spans: new(any)})
+	tr.Exchange(&pipeline.Summary{Exchange: exchange("a\xffb", ""), Trace: new(pipeline.Trace)})
 	end(t, tr)
 	if spans := c.spans(); len(spans) != 1 || attributes(spans[0].Attributes)["sluice.exchange"] != "a\uFFFDb" {
 		t.Errorf("spans: %v", spans)
@@ -349,9 +349,9 @@ func TestSpansOfAnyLength(t *testing.T) {
 	tr := tracing(t, 1, &c)
 	lengths := []int{0, 1, 100, 1 << 12, 1 << 14, 1 << 18}
 	for _, n := range lengths {
-		ex, kept := exchange(strings.Repeat("i", n), ""), new(any)
-		tr.Decision(&pipeline.Record{In: ex, Spans: kept, Decision: filters.Decision{Verdict: filters.Denied, Reason: strings.Repeat("r", n)}})
-		tr.Exchange(&pipeline.Summary{Exchange: ex, Spans: kept, RequestBytes: int64(n)})
+		ex, at := exchange(strings.Repeat("i", n), ""), new(pipeline.Trace)
+		tr.Decision(&pipeline.Record{In: ex, Trace: at, Decision: filters.Decision{Verdict: filters.Denied, Reason: strings.Repeat("r", n)}})
+		tr.Exchange(&pipeline.Summary{Exchange: ex, Trace: at, RequestBytes: int64(n)})
 	}
 	end(t, tr)
 	spans := c.spans()
@@ -375,11 +375,11 @@ func TestSpansWaitInBounds(t *testing.T) {
 	c := collector{sending: make(chan struct{}), proceed: make(chan struct{})}
 	tr := tracing(t, 1, &c)
 	ex := exchange(strings.Repeat("i", 1<<10), "")
-	tr.Exchange(&pipeline.Summary{Exchange: ex, Spans: new(any)})
+	tr.Exchange(&pipeline.Summary{Exchange: ex, Trace: new(pipeline.Trace)})
 	<-c.sending // the first batch, by time
 	const more = maxWaiting >> 10
 	for range more { // each a little more than 1 KiB
-		tr.Exchange(&pipeline.Summary{Exchange: ex, Spans: new(any)})
+		tr.Exchange(&pipeline.Summary{Exchange: ex, Trace: new(pipeline.Trace)})
 	}
 	dropped := int(tr.Dropped())
 	if dropped < more/10 || dropped > more/5 {
@@ -394,7 +394,7 @@ func TestSpansWaitInBounds(t *testing.T) {
 	if n := len(c.spans()); n != 1+more-dropped {
 		t.Errorf("%d spans arrived, of %d, and %d were dropped", n, 1+more, dropped)
 	}
-	tr.Exchange(&pipeline.Summary{Exchange: ex, Spans: new(any)})
+	tr.Exchange(&pipeline.Summary{Exchange: ex, Trace: new(pipeline.Trace)})
 	if n := int(tr.Dropped()); n != dropped+1 {
 		t.Errorf("%d spans were dropped, want one more for that after the end", n)
 	}
@@ -488,12 +488,13 @@ func BenchmarkSpans(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	ex, kept := exchange("3f2a6c1e-0000-4000-8000-000000000000", ""), new(any)
-	r := pipeline.Record{Time: time.Unix(1001, 0), In: ex, Spans: kept, By: new(pipeline.Step), Policy: "customer-api", Step: "mask", Filter: "pii", Mode: pipeline.Enforce}
+	ex, at := exchange("3f2a6c1e-0000-4000-8000-000000000000", ""), new(pipeline.Trace)
+	r := pipeline.Record{Time: time.Unix(1001, 0), In: ex, Trace: at, By: new(pipeline.Step), Policy: "customer-api", Step: "mask", Filter: "pii", Mode: pipeline.Enforce}
 	r.Decision = filters.Decision{Verdict: filters.Changed, Findings: filters.Counts{{Name: "CREDIT_CARD", N: 6}, {Name: "EMAIL_ADDRESS", N: 6}, {Name: "PHONE_NUMBER", N: 6}}}
 	b.ReportAllocs()
 	for b.Loop() {
+		*at = pipeline.Trace{}
 		tr.Decision(&r)
-		tr.Exchange(&pipeline.Summary{Exchange: ex, Spans: kept, Set: "abc"})
+		tr.Exchange(&pipeline.Summary{Exchange: ex, Trace: at, Set: "abc"})
 	}
 }
