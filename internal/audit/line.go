@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"strconv"
@@ -12,9 +13,10 @@ import (
 )
 
 // stepMembers are the members of a line that are the same for all decisions of
-// a step in one phase and mode.
+// a step, which is of one set, in one phase and mode.
 func stepMembers(r *pipeline.Record) []byte {
-	b := appendMember(nil, "policy", r.Policy)
+	b := appendMember(nil, "set", r.Set)
+	b = appendMember(b, "policy", r.Policy)
 	b = appendMember(b, "step", r.Step)
 	b = appendMember(b, "filter", r.Filter)
 	b = appendMember(b, "phase", r.Phase.String())
@@ -26,12 +28,11 @@ func stepMembers(r *pipeline.Record) []byte {
 }
 
 // appendLine appends the record as one line of JSON. step are its stepMembers.
-func appendLine(b []byte, r *pipeline.Record, step []byte) []byte {
+func (l *Log) appendLine(b []byte, r *pipeline.Record, step []byte) []byte {
 	b = append(b, `{"time":"`...)
-	b = r.Time.UTC().AppendFormat(b, time.RFC3339Nano)
+	b = l.appendTime(b, r.Time)
 	b = append(b, '"')
 	b = appendMember(b, "exchange", r.Exchange)
-	b = appendMember(b, "set", r.Set)
 	b = append(b, step...)
 	b = appendMember(b, "verdict", r.Decision.Verdict.String())
 	if r.Decision.Reason != "" {
@@ -46,6 +47,32 @@ func appendLine(b []byte, r *pipeline.Record, step []byte) []byte {
 	b = append(b, `,"duration_us":`...)
 	b = strconv.AppendInt(b, r.Duration.Microseconds(), 10)
 	return append(b, '}', '\n')
+}
+
+// second is a second, and how it is written.
+type second struct {
+	unix int64
+	text []byte
+}
+
+// appendTime writes a time as time.RFC3339Nano does, in UTC. Most lines are of
+// the second that the one before was of.
+func (l *Log) appendTime(b []byte, t time.Time) []byte {
+	now := l.second.Load()
+	if unix := t.Unix(); now == nil || now.unix != unix {
+		now = &second{unix, t.UTC().AppendFormat(nil, "2006-01-02T15:04:05")}
+		l.second.Store(now)
+	}
+	b = append(b, now.text...)
+	if n := t.Nanosecond(); n > 0 {
+		b = append(b, ".000000000"...)
+		for i := len(b) - 1; n > 0; i-- {
+			b[i] = byte('0' + n%10)
+			n /= 10
+		}
+		b = bytes.TrimRight(b, "0")
+	}
+	return append(b, 'Z')
 }
 
 // appendNote appends the note as one line of JSON.
@@ -170,12 +197,30 @@ func appendString(b []byte, s string) []byte {
 }
 
 // plain returns how much of s, from its beginning, is written as it is: all of
-// it as nearly always.
+// it as nearly always, which is found out by eight bytes.
 func plain(s string) int {
+	if n := len(s); n >= 8 {
+		found := special(s[n-8:])
+		for i := 0; i+8 <= n; i += 8 {
+			found |= special(s[i:])
+		}
+		if found == 0 {
+			return n
+		}
+	}
 	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
 			return i
 		}
 	}
 	return len(s)
+}
+
+// special is 0 where the first eight bytes of s are all written as they are.
+func special(s string) uint64 {
+	_ = s[7]
+	w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	const ones = 0x0101010101010101
+	quote, slash, del := w^ones*'"', w^ones*'\\', w^ones*0x7f
+	return (w | (w-ones*0x20)&^w | (quote-ones)&^quote | (slash-ones)&^slash | (del-ones)&^del) & (ones * 0x80)
 }

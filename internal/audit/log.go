@@ -57,6 +57,7 @@ type Log struct {
 	failed  atomic.Uint64
 	buffers sync.Pool
 	steps   pipeline.Places[[]byte] // stepMembers
+	second  atomic.Pointer[second]  // of the last line
 	spare   []byte                  // the writer's, for waiting
 
 	mu      sync.Mutex
@@ -107,7 +108,7 @@ func (l *Log) Decision(r *pipeline.Record) {
 		return
 	}
 	step := l.steps.Of(r, stepMembers)
-	l.put(func(b []byte) []byte { return appendLine(b, r, step) })
+	l.put(func(b []byte) []byte { return l.appendLine(b, r, step) })
 }
 
 // Forget forgets the steps of a set that is not in force any more.

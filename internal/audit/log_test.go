@@ -34,12 +34,24 @@ func record(exchange string) *pipeline.Record {
 func TestLine(t *testing.T) {
 	want := `{"time":"2026-11-02T10:00:00.000001Z","exchange":"id-1","set":"4f1c","policy":"customer-api","step":"mask","filter":"pii","phase":"response_body","mode":"enforce","verdict":"changed","findings":{"EMAIL_ADDRESS":3,"US_SSN":1},"actions":{"mask":4},"details":{"kind":"json","n":3,"score":0.5,"whole":true},"duration_us":212}` + "\n"
 	first := record("id-1")
-	if got := string(appendLine(nil, first, stepMembers(first))); got != want {
+	if got := string(new(Log).appendLine(nil, first, stepMembers(first))); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 	failed := &pipeline.Record{Exchange: "e", Decision: filters.Decision{Verdict: filters.Failed, Reason: "timeout"}, OnError: filters.Deny}
-	if got := string(appendLine(nil, failed, stepMembers(failed))); !strings.Contains(got, `"mode":"enforce","verdict":"failed","reason":"timeout","onError":"deny","duration_us":0}`) {
+	if got := string(new(Log).appendLine(nil, failed, stepMembers(failed))); !strings.Contains(got, `"mode":"enforce","verdict":"failed","reason":"timeout","onError":"deny","duration_us":0}`) {
 		t.Errorf("got %s", got)
+	}
+}
+
+// TestTimes: as RFC 3339 has them, of one second and of others.
+func TestTimes(t *testing.T) {
+	var l Log
+	at := time.Date(2026, 11, 2, 10, 59, 59, 0, time.FixedZone("", 5400))
+	for _, after := range []time.Duration{0, 1, 10, 1e3, 120_034_000, 999_999_999, 1e9, 1e9 + 5e8, 0, -1, 24 * time.Hour, -200 * 365 * 24 * time.Hour} {
+		when := at.Add(after)
+		if got, want := string(l.appendTime(nil, when)), when.UTC().Format(time.RFC3339Nano); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	}
 }
 
@@ -75,6 +87,26 @@ func TestSharedTakesNotesFromItsLogOn(t *testing.T) {
 	}
 }
 
+// TestStringsAreEscapedAnywhere: any byte, in any place of what is looked at by
+// eight bytes.
+func TestStringsAreEscapedAnywhere(t *testing.T) {
+	for c := range 256 {
+		for n := 1; n <= 17; n++ {
+			for at := range n {
+				text := []byte(strings.Repeat("x", n))
+				text[at] = byte(c)
+				want := n
+				if c < ' ' || c > '~' || c == '"' || c == '\\' {
+					want = at
+				}
+				if got := plain(string(text)); got != want {
+					t.Fatalf("%d of %q are plain, want %d", got, text, want)
+				}
+			}
+		}
+	}
+}
+
 // FuzzLine: whatever comes from outside, a record is one line of valid JSON
 // from which the id can be read again.
 func FuzzLine(f *testing.F) {
@@ -83,7 +115,7 @@ func FuzzLine(f *testing.F) {
 	f.Fuzz(func(t *testing.T, id, reason string) {
 		r := record(id)
 		r.Decision.Reason = reason
-		line := appendLine(nil, r, stepMembers(r))
+		line := new(Log).appendLine(nil, r, stepMembers(r))
 		if bytes.IndexByte(line, '\n') != len(line)-1 {
 			t.Fatal("not one line")
 		}

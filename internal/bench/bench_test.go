@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sluice-proxy/sluice/filters"
+	"github.com/sluice-proxy/sluice/internal/pipeline"
+	"github.com/sluice-proxy/sluice/internal/telemetry"
 )
 
 // TestSummarise: medians are of the rounds' own ratios.
@@ -136,5 +141,33 @@ func TestShim(t *testing.T) {
 	}
 	if got, err := s.mask(t.Context(), []byte(`{}`)); err == nil {
 		t.Errorf("an error became %s", got)
+	}
+}
+
+// TestSink: the collector takes spans, more of them than windows begin with.
+func TestSink(t *testing.T) {
+	addrs, err := freeAddrs(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = serveSink(addrs[0]) }()
+	if err := await(t.Context(), addrs[0]); err != nil {
+		t.Fatal(err)
+	}
+	spans, err := telemetry.OpenTracing(t.Context(), telemetry.TracingConfig{Endpoint: addrs[0], Sample: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ex := filters.Exchange{ID: strings.Repeat("i", 100<<10)}
+	for range 20 {
+		spans.Exchange(&pipeline.Summary{Exchange: &ex, Trace: new(pipeline.Trace)})
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := spans.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	if n := spans.Dropped(); n != 0 {
+		t.Errorf("%d spans have not arrived", n)
 	}
 }

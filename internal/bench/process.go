@@ -49,11 +49,15 @@ func noopServer() server {
 }
 
 // sluiceServer is a binary with policies. {audit} in them is a file for the
-// audit log.
+// audit log: in a folder of its own, since that of the policies is watched and
+// they would be loaded anew all the time.
 func sluiceServer(name, bin, policies string) server {
 	return server{name: name, begin: func(ctx context.Context, at place) (*process, error) {
 		base := filepath.Join(at.dir, at.file)
-		text := strings.ReplaceAll(policies, "{audit}", base+".jsonl")
+		if err := os.MkdirAll(base+"-audit", 0o700); err != nil {
+			return nil, err
+		}
+		text := strings.ReplaceAll(policies, "{audit}", filepath.Join(base+"-audit", "log.jsonl"))
 		if err := os.WriteFile(base+".yaml", []byte(text), 0o600); err != nil {
 			return nil, err
 		}

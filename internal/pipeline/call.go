@@ -215,7 +215,7 @@ func (r *Run) record(s *Step, start time.Time, took time.Duration, dec filters.D
 		return
 	}
 	r.rec = Record{
-		Time: start, Exchange: r.ex.ID, In: r.ex, Set: r.chains.Set, By: s,
+		Time: start, Exchange: r.ex.ID, In: r.ex, Trace: &r.trace, Set: r.chains.Set, By: s,
 		Policy: s.Policy, Step: s.Name, Filter: s.Kind,
 		Phase: r.ex.Phase, Mode: mode, Decision: dec, OnError: onError, Duration: took,
 	}

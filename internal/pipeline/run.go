@@ -52,6 +52,7 @@ type Run struct {
 	ledger filters.Ledger
 	rec    Record
 	sum    Summary
+	trace  Trace
 }
 
 // NewRun starts the work on ex.
@@ -437,7 +438,7 @@ func (r *Run) Finish(ctx context.Context) {
 	}
 	if r.opt.Recorder != nil {
 		r.sum = Summary{
-			Exchange: r.ex, Set: r.chains.Set, Duration: r.opt.Now().Sub(r.ex.Started),
+			Exchange: r.ex, Trace: &r.trace, Set: r.chains.Set, Duration: r.opt.Now().Sub(r.ex.Started),
 			RequestBytes:  r.lanes[filters.Request].received,
 			ResponseBytes: r.lanes[filters.Response].received,
 			Denied:        r.denial != nil,

@@ -61,14 +61,26 @@ type Turn struct {
 	ClearRouteCache bool
 }
 
+// Trace is where an exchange is in a trace. It is the recorder of spans that keeps
+// it here; it is zero at first.
+type Trace struct {
+	ID     [16]byte
+	Span   [8]byte // the exchange's
+	Parent [8]byte // the caller's, or zero
+	// Decisions is how many have a span so far.
+	Decisions uint16
+	// Decided: it is known whether the exchange is Sampled.
+	Decided, Sampled bool
+}
+
 // Record is one decision, with where it was made.
 type Record struct {
 	Time     time.Time
 	Exchange string // Exchange.ID
-	// In is the exchange itself, for recorders that gather by exchange: ids
-	// come from outside and need not be unique. Valid during the call.
-	In  *filters.Exchange
-	Set string // version of the policy set
+	In       *filters.Exchange
+	// Trace is the same in all records of an exchange and in its summary.
+	Trace *Trace `json:"-"`
+	Set   string // version of the policy set
 	// By is the step itself, of one set: what is kept for it need not be looked
 	// up by its names.
 	By     *Step `json:"-"`
@@ -88,6 +100,7 @@ type Record struct {
 // Summary is one exchange at its end.
 type Summary struct {
 	Exchange      *filters.Exchange
+	Trace         *Trace `json:"-"` // as in the records
 	Set           string
 	Duration      time.Duration
 	RequestBytes  int64 // body bytes received, by direction

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
@@ -16,6 +17,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
 
 	"github.com/sluice-proxy/sluice/filters"
 	"github.com/sluice-proxy/sluice/internal/pipeline"
@@ -48,28 +52,21 @@ func (c TracingConfig) Configured() bool {
 type Tracing struct {
 	below uint64 // roots whose hash is below it are sampled
 	seed  maphash.Seed
-	// open are the spans of sampled exchanges that have not ended, in parts so
-	// that exchanges rarely wait for one another.
-	open  [64]openExchanges
-	free  sync.Pool               // of *exchangeSpans
-	steps pipeline.Places[[]byte] // stepFields
+	free  sync.Pool                        // of *spans
+	steps pipeline.Places[[]byte]          // stepSpan
+	set   atomic.Pointer[exchangeOutcomes] // of the set in force
 	queue *spanQueue
 }
 
-// openExchanges is one part of the exchanges that are open.
-type openExchanges struct {
-	mu    sync.Mutex
-	spans map[*filters.Exchange]*exchangeSpans
-}
-
-// maxKept bounds the room that an exchange's spans leave for those of the next.
-const maxKept = 64 << 10
+// maxKept bounds the room that a span leaves for the next.
+const maxKept = 4 << 10
 
 // OpenTracing starts to send spans to a collector. They wait in a bounded queue
 // and are dropped when the collector does not keep up: an exchange never waits
 // for one.
 func OpenTracing(ctx context.Context, cfg TracingConfig) (*Tracing, error) {
-	var opts []otlptracegrpc.Option
+	codec := grpc.ForceCodecV2(asEncoded{encoding.GetCodecV2("proto")})
+	opts := []otlptracegrpc.Option{otlptracegrpc.WithDialOption(grpc.WithDefaultCallOptions(codec))}
 	switch e := cfg.Endpoint; {
 	case e == "":
 	case strings.HasPrefix(e, "http://"), strings.HasPrefix(e, "https://"):
@@ -99,11 +96,18 @@ func NewTracing(ctx context.Context, client otlptrace.Client, cfg TracingConfig)
 		below = uint64(max(cfg.Sample, 0) * math.MaxUint64)
 	}
 	t := &Tracing{below: below, seed: maphash.MakeSeed(), queue: newSpanQueue(client, resourceOf(res), res.SchemaURL())}
-	for i := range t.open {
-		t.open[i].spans = map[*filters.Exchange]*exchangeSpans{}
-	}
-	t.free.New = func() any { return new(exchangeSpans) }
+	t.free.New = func() any { return new(spans) }
 	return t, nil
+}
+
+// end ends a span and hands it on.
+func (t *Tracing) end(s *spans) {
+	s.end()
+	t.queue.add(s.encoded)
+	if cap(s.encoded) <= maxKept {
+		s.encoded = s.encoded[:0]
+		t.free.Put(s)
+	}
 }
 
 // resourceOf is a resource as OTLP has it. What its detectors find is text.
@@ -142,59 +146,31 @@ func (t *Tracing) sampled(ex *filters.Exchange) (parent trace.SpanContext, yes b
 	return trace.SpanContext{}, t.below == math.MaxUint64 || t.below > 0 && maphash.String(t.seed, ex.ID) <= t.below
 }
 
-// part is where the spans of ex are kept.
-func (t *Tracing) part(ex *filters.Exchange) *openExchanges {
-	return &t.open[maphash.Comparable(t.seed, ex)%uint64(len(t.open))]
-}
-
-// spansOf returns the spans of an exchange that has not ended. One goroutine
-// works on an exchange at a time.
-func (t *Tracing) spansOf(ex *filters.Exchange, parent trace.SpanContext) *exchangeSpans {
-	part := t.part(ex)
-	part.mu.Lock()
-	defer part.mu.Unlock()
-	s := part.spans[ex]
-	if s == nil {
-		s = t.newSpans(parent)
-		part.spans[ex] = s
+// traced reports whether an exchange has spans. That is decided once: a step may
+// change the traceparent.
+func (t *Tracing) traced(ex *filters.Exchange, at *pipeline.Trace) bool {
+	if !at.Decided {
+		at.Decided = true
+		var parent trace.SpanContext
+		if parent, at.Sampled = t.sampled(ex); at.Sampled {
+			at.ID, at.Parent, at.Span = parent.TraceID(), parent.SpanID(), newSpanID()
+			if !parent.HasTraceID() {
+				at.ID = newTraceID()
+			}
+		}
 	}
-	return s
-}
-
-// take returns the spans of an exchange that ends, nil where there are none. A
-// step may have changed the traceparent since they were begun, so that alone
-// does not tell whether there are any.
-func (t *Tracing) take(ex *filters.Exchange) *exchangeSpans {
-	part := t.part(ex)
-	part.mu.Lock()
-	defer part.mu.Unlock()
-	s := part.spans[ex]
-	delete(part.spans, ex)
-	return s
-}
-
-func (t *Tracing) newSpans(parent trace.SpanContext) *exchangeSpans {
-	s := t.free.Get().(*exchangeSpans)
-	s.open(parent)
-	return s
+	return at.Sampled
 }
 
 // Decision implements pipeline.Recorder.
 func (t *Tracing) Decision(r *pipeline.Record) {
-	if r.In == nil {
+	if !t.traced(r.In, r.Trace) || r.Trace.Decisions >= maxSpans {
 		return
 	}
-	parent, yes := t.sampled(r.In)
-	if !yes {
-		return
-	}
-	s := t.spansOf(r.In, parent)
-	if s.count >= maxSpans {
-		return
-	}
-	s.beginStep(r.Time, r.Duration)
-	s.encoded = append(s.encoded, t.steps.Of(r, stepFields)...)
-	s.attribute("sluice.verdict", r.Decision.Verdict.String())
+	r.Trace.Decisions++
+	s := t.free.Get().(*spans)
+	s.beginStep(t.steps.Of(r, stepSpan), r.Trace, r.Time, r.Duration)
+	s.encoded = append(s.encoded, verdicts[min(r.Decision.Verdict, filters.Failed)]...)
 	if r.Decision.Reason != "" {
 		s.attribute("sluice.reason", r.Decision.Reason)
 	}
@@ -207,14 +183,12 @@ func (t *Tracing) Decision(r *pipeline.Record) {
 	if r.Decision.Verdict == filters.Failed {
 		s.failed(r.Decision.Reason)
 	}
-	s.end()
+	t.end(s)
 }
 
-// stepFields are the fields of a span that are the same for all decisions of a
-// step in one phase and mode: its name, and attributes.
-func stepFields(r *pipeline.Record) []byte {
-	var s exchangeSpans
-	s.text(spanName, valid(r.Policy)+"/"+valid(r.Step))
+// stepSpan is what the spans of a step in one phase and mode begin with.
+func stepSpan(r *pipeline.Record) []byte {
+	s := spanOf(valid(r.Policy)+"/"+valid(r.Step), tracepb.Span_SPAN_KIND_INTERNAL)
 	s.attribute("sluice.policy", r.Policy)
 	s.attribute("sluice.step", r.Step)
 	s.attribute("sluice.filter", r.Filter)
@@ -223,9 +197,42 @@ func stepFields(r *pipeline.Record) []byte {
 	return s.encoded
 }
 
+// verdicts are the attributes that say them.
+var verdicts = func() (all [filters.Failed + 1][]byte) {
+	for v := range all {
+		var s spans
+		s.attribute("sluice.verdict", filters.Verdict(v).String())
+		all[v] = s.encoded
+	}
+	return all
+}()
+
+// exchangeOutcomes are what the spans of exchanges under a set begin with, by
+// outcome.
+type exchangeOutcomes struct {
+	set                        string
+	completed, denied, aborted []byte
+}
+
+// outcomesOf returns those of a set. There is one in force, as a rule.
+func (t *Tracing) outcomesOf(set string) *exchangeOutcomes {
+	if o := t.set.Load(); o != nil && o.set == set {
+		return o
+	}
+	of := func(outcome string) []byte {
+		s := spanOf("sluice.exchange", tracepb.Span_SPAN_KIND_SERVER)
+		s.attribute("sluice.set", set)
+		s.attribute("sluice.outcome", outcome)
+		return s.encoded
+	}
+	o := &exchangeOutcomes{set, of("completed"), of("denied"), of("aborted")}
+	t.set.Store(o)
+	return o
+}
+
 // modelAttributes are what a decision says of a model's answer (filters.Answer,
 // Details), under the names of OpenTelemetry's conventions.
-func (s *exchangeSpans) modelAttributes(details map[string]any) {
+func (s *spans) modelAttributes(details map[string]any) {
 	found := false
 	for _, a := range [...]struct{ detail, name string }{
 		{"provider", "sluice.provider"}, {"answer", "sluice.answer"}, {"prompt", "sluice.prompt"}, {"model", "gen_ai.response.model"},
@@ -250,31 +257,22 @@ func (s *exchangeSpans) modelAttributes(details map[string]any) {
 
 // Exchange implements pipeline.Recorder.
 func (t *Tracing) Exchange(sum *pipeline.Summary) {
-	s := t.take(sum.Exchange)
-	if s == nil {
-		parent, yes := t.sampled(sum.Exchange)
-		if !yes {
-			return
-		}
-		s = t.newSpans(parent)
+	if !t.traced(sum.Exchange, sum.Trace) {
+		return
 	}
-	outcome := "completed"
+	outcomes := t.outcomesOf(sum.Set)
+	like := outcomes.completed
 	switch {
 	case sum.Denied:
-		outcome = "denied"
+		like = outcomes.denied
 	case sum.Aborted:
-		outcome = "aborted"
+		like = outcomes.aborted
 	}
-	s.beginExchange(sum.Exchange.Started, sum.Duration)
+	s := t.free.Get().(*spans)
+	s.beginExchange(like, sum.Trace, sum.Exchange.Started, sum.Duration)
 	s.attribute("sluice.exchange", sum.Exchange.ID)
-	s.attribute("sluice.set", sum.Set)
-	s.attribute("sluice.outcome", outcome)
 	s.attributeInt("sluice.decisions", "", int64(sum.Decisions))
 	s.attributeInt("sluice.request.body.bytes", "", sum.RequestBytes)
 	s.attributeInt("sluice.response.body.bytes", "", sum.ResponseBytes)
-	s.end()
-	t.queue.add(s.encoded, s.count)
-	if cap(s.encoded) <= maxKept {
-		t.free.Put(s)
-	}
+	t.end(s)
 }

@@ -144,16 +144,17 @@ func end(t *testing.T, tr *Tracing) {
 }
 
 func play(tr *Tracing, ex *filters.Exchange) {
+	at := new(pipeline.Trace)
 	for _, step := range []string{"mask", "check"} {
 		tr.Decision(&pipeline.Record{
-			Time: time.Unix(1001, 0), Duration: time.Millisecond, Exchange: ex.ID, In: ex,
+			Time: time.Unix(1001, 0), Duration: time.Millisecond, Exchange: ex.ID, In: ex, Trace: at,
 			Policy: "customer-api", Step: step, Filter: "pii", Phase: filters.ResponseBody, Mode: pipeline.Enforce,
 			Decision: filters.Decision{Verdict: filters.Failed, Reason: "timeout", Findings: filters.Counts{{Name: "US_SSN", N: 2}}, Details: map[string]any{
 				"provider": "main", "model": "large", "input_tokens": 1200, "cost_usd": 0.25, "unknown": "left out",
 			}},
 		})
 	}
-	tr.Exchange(&pipeline.Summary{Exchange: ex, Set: "abc", Duration: 3 * time.Second, Denied: true, Decisions: 2, RequestBytes: 300})
+	tr.Exchange(&pipeline.Summary{Exchange: ex, Trace: at, Set: "abc", Duration: 3 * time.Second, Denied: true, Decisions: 2, RequestBytes: 300})
 }
 
 // attributes are a list's values by name.
@@ -258,42 +259,38 @@ func TestSampling(t *testing.T) {
 			if n := len(to.spans()); n != c.spans {
 				t.Errorf("%d spans, want %d", n, c.spans)
 			}
-			nothingOpen(t, tr)
 		})
 	}
 }
 
-func nothingOpen(t *testing.T, tr *Tracing) {
-	t.Helper()
-	for i := range tr.open {
-		if len(tr.open[i].spans) > 0 {
-			t.Error("an exchange that has ended is still kept")
-		}
-	}
-}
-
 // A step may take the traceparent away: the exchange's span is made all the
-// same, in the trace that its decisions are in.
+// same, in the trace that its decisions are in. One that a step has added
+// changes nothing either.
 func TestTraceparentChangesOnTheWay(t *testing.T) {
 	var c collector
 	tr := tracing(t, 0, &c)
-	ex := exchange("one", sampledParent)
-	tr.Decision(&pipeline.Record{In: ex, Policy: "p", Step: "s"})
-	ex.Request.Headers = filters.NewHeaders()
-	tr.Exchange(&pipeline.Summary{Exchange: ex})
+	for _, ex := range []*filters.Exchange{exchange("one", sampledParent), exchange("two", "")} {
+		at := new(pipeline.Trace)
+		tr.Decision(&pipeline.Record{In: ex, Trace: at, Policy: "p", Step: "s"})
+		if ex.Request.Headers.Has("traceparent") {
+			ex.Request.Headers = filters.NewHeaders()
+		} else {
+			ex.Request.Headers = filters.NewHeaders(filters.Field{Name: "traceparent", Value: sampledParent})
+		}
+		tr.Exchange(&pipeline.Summary{Exchange: ex, Trace: at})
+	}
 	end(t, tr)
 	spans := c.spans()
 	if len(spans) != 2 || string(spans[0].ParentSpanId) != string(spans[1].SpanId) || hex.EncodeToString(spans[1].ParentSpanId) != "b7ad6b7169203331" {
 		t.Errorf("spans: %v", spans)
 	}
-	nothingOpen(t, tr)
 }
 
 func TestSampleIsAShare(t *testing.T) {
 	var c collector
 	tr := tracing(t, 0.25, &c)
 	for i := range 2000 {
-		tr.Exchange(&pipeline.Summary{Exchange: exchange(fmt.Sprint("id-", i), "")})
+		tr.Exchange(&pipeline.Summary{Exchange: exchange(fmt.Sprint("id-", i), ""), Trace: new(pipeline.Trace)})
 	}
 	end(t, tr)
 	// Which they are is drawn anew each time: eight standard deviations.
@@ -306,16 +303,17 @@ func TestExchangesOfOneIDDoNotMix(t *testing.T) {
 	var c collector
 	tr := tracing(t, 1, &c)
 	a, b := exchange("same", ""), exchange("same", "")
-	tr.Decision(&pipeline.Record{In: a, Policy: "p", Step: "of-a"})
-	tr.Decision(&pipeline.Record{In: b, Policy: "p", Step: "of-b"})
-	tr.Exchange(&pipeline.Summary{Exchange: a})
-	tr.Exchange(&pipeline.Summary{Exchange: b})
+	ofA, ofB := new(pipeline.Trace), new(pipeline.Trace)
+	tr.Decision(&pipeline.Record{In: a, Trace: ofA, Policy: "p", Step: "of-a"})
+	tr.Decision(&pipeline.Record{In: b, Trace: ofB, Policy: "p", Step: "of-b"})
+	tr.Exchange(&pipeline.Summary{Exchange: a, Trace: ofA})
+	tr.Exchange(&pipeline.Summary{Exchange: b, Trace: ofB})
 	end(t, tr)
 	spans := c.spans()
-	if len(spans) != 4 || spans[0].Name != "p/of-a" || spans[2].Name != "p/of-b" {
+	if len(spans) != 4 || spans[0].Name != "p/of-a" || spans[1].Name != "p/of-b" {
 		t.Fatalf("%d spans: %v", len(spans), spans)
 	}
-	if string(spans[0].TraceId) == string(spans[2].TraceId) || string(spans[0].TraceId) != string(spans[1].TraceId) {
+	if string(spans[0].TraceId) == string(spans[1].TraceId) || string(spans[0].TraceId) != string(spans[2].TraceId) || string(spans[1].TraceId) != string(spans[3].TraceId) {
 		t.Error("two exchanges are in one trace, or one is in two")
 	}
 }
@@ -323,11 +321,11 @@ func TestExchangesOfOneIDDoNotMix(t *testing.T) {
 func TestDecisionsWithSpansAreBounded(t *testing.T) {
 	var c collector
 	tr := tracing(t, 1, &c)
-	ex := exchange("one", "")
+	ex, at := exchange("one", ""), new(pipeline.Trace)
 	for range maxSpans + 10 {
-		tr.Decision(&pipeline.Record{In: ex, Policy: "p", Step: "s"})
+		tr.Decision(&pipeline.Record{In: ex, Trace: at, Policy: "p", Step: "s"})
 	}
-	tr.Exchange(&pipeline.Summary{Exchange: ex, Decisions: maxSpans + 10})
+	tr.Exchange(&pipeline.Summary{Exchange: ex, Trace: at, Decisions: maxSpans + 10})
 	end(t, tr)
 	spans := c.spans()
 	if n := len(spans); n != maxSpans+1 || attributes(spans[n-1].Attributes)["sluice.decisions"] != int64(maxSpans+10) {
@@ -339,10 +337,36 @@ func TestDecisionsWithSpansAreBounded(t *testing.T) {
 func TestSpansAreText(t *testing.T) {
 	var c collector
 	tr := tracing(t, 1, &c)
-	tr.Exchange(&pipeline.Summary{Exchange: exchange("a\xffb", "")})
+	tr.Exchange(&pipeline.Summary{Exchange: exchange("a\xffb", ""), Trace: new(pipeline.Trace)})
 	end(t, tr)
 	if spans := c.spans(); len(spans) != 1 || attributes(spans[0].Attributes)["sluice.exchange"] != "a\uFFFDb" {
 		t.Errorf("spans: %v", spans)
+	}
+}
+
+// Spans of any length are whole, each in its place.
+func TestSpansOfAnyLength(t *testing.T) {
+	var c collector
+	tr := tracing(t, 1, &c)
+	lengths := []int{0, 1, 100, 1 << 12, 1 << 14, 1 << 18}
+	for _, n := range lengths {
+		ex, at := exchange(strings.Repeat("i", n), ""), new(pipeline.Trace)
+		tr.Decision(&pipeline.Record{In: ex, Trace: at, Decision: filters.Decision{Verdict: filters.Denied, Reason: strings.Repeat("r", n)}})
+		tr.Exchange(&pipeline.Summary{Exchange: ex, Trace: at, RequestBytes: int64(n)})
+	}
+	end(t, tr)
+	spans := c.spans()
+	if len(spans) != 2*len(lengths) {
+		t.Fatalf("%d spans, want %d", len(spans), 2*len(lengths))
+	}
+	for i, n := range lengths {
+		step, ex := attributes(spans[2*i].Attributes), attributes(spans[2*i+1].Attributes)
+		if reason, _ := step["sluice.reason"].(string); len(reason) != n || step["sluice.verdict"] != "denied" {
+			t.Errorf("of %d: a reason of %d bytes, and the verdict %v", n, len(reason), step["sluice.verdict"])
+		}
+		if id, _ := ex["sluice.exchange"].(string); len(id) != n || ex["sluice.request.body.bytes"] != int64(n) {
+			t.Errorf("of %d: an id of %d bytes, and %v bytes of body", n, len(id), ex["sluice.request.body.bytes"])
+		}
 	}
 }
 
@@ -352,11 +376,11 @@ func TestSpansWaitInBounds(t *testing.T) {
 	c := collector{sending: make(chan struct{}), proceed: make(chan struct{})}
 	tr := tracing(t, 1, &c)
 	ex := exchange(strings.Repeat("i", 1<<10), "")
-	tr.Exchange(&pipeline.Summary{Exchange: ex})
+	tr.Exchange(&pipeline.Summary{Exchange: ex, Trace: new(pipeline.Trace)})
 	<-c.sending // the first batch, by time
 	const more = maxWaiting >> 10
 	for range more { // each a little more than 1 KiB
-		tr.Exchange(&pipeline.Summary{Exchange: ex})
+		tr.Exchange(&pipeline.Summary{Exchange: ex, Trace: new(pipeline.Trace)})
 	}
 	dropped := int(tr.Dropped())
 	if dropped < more/10 || dropped > more/5 {
@@ -371,7 +395,7 @@ func TestSpansWaitInBounds(t *testing.T) {
 	if n := len(c.spans()); n != 1+more-dropped {
 		t.Errorf("%d spans arrived, of %d, and %d were dropped", n, 1+more, dropped)
 	}
-	tr.Exchange(&pipeline.Summary{Exchange: ex})
+	tr.Exchange(&pipeline.Summary{Exchange: ex, Trace: new(pipeline.Trace)})
 	if n := int(tr.Dropped()); n != dropped+1 {
 		t.Errorf("%d spans were dropped, want one more for that after the end", n)
 	}
@@ -437,6 +461,11 @@ func TestSpansReachACollector(t *testing.T) {
 	if len(traces) != each*of {
 		t.Errorf("%d traces, want %d", len(traces), each*of)
 	}
+	for _, b := range c.batches {
+		if b.SchemaUrl != tr.queue.schema || attributes(b.Resource.Attributes)["service.name"] != "sluice" || b.ScopeSpans[0].Scope.Name != "github.com/sluice-proxy/sluice" {
+			t.Errorf("the resource is %v of %q", b.Resource, b.SchemaUrl)
+		}
+	}
 	for _, n := range traces {
 		if n != 3 {
 			t.Errorf("a trace has %d spans, want 3", n)
@@ -460,11 +489,13 @@ func BenchmarkSpans(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	ex := exchange("one", "")
-	r := pipeline.Record{Time: time.Unix(1001, 0), In: ex, Policy: "customer-api", Step: "mask", Filter: "pii", Mode: pipeline.Enforce}
+	ex, at := exchange("3f2a6c1e-0000-4000-8000-000000000000", ""), new(pipeline.Trace)
+	r := pipeline.Record{Time: time.Unix(1001, 0), In: ex, Trace: at, By: new(pipeline.Step), Policy: "customer-api", Step: "mask", Filter: "pii", Mode: pipeline.Enforce}
+	r.Decision = filters.Decision{Verdict: filters.Changed, Findings: filters.Counts{{Name: "CREDIT_CARD", N: 6}, {Name: "EMAIL_ADDRESS", N: 6}, {Name: "PHONE_NUMBER", N: 6}}}
 	b.ReportAllocs()
 	for b.Loop() {
+		*at = pipeline.Trace{}
 		tr.Decision(&r)
-		tr.Exchange(&pipeline.Summary{Exchange: ex, Set: "abc"})
+		tr.Exchange(&pipeline.Summary{Exchange: ex, Trace: at, Set: "abc"})
 	}
 }
