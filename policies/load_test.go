@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -442,6 +443,36 @@ func TestChangedBeforeItWasWatched(t *testing.T) {
 	writeFile(t, dir, "p.yaml", good("x-another"))
 	watch(t, s)
 	eventually(t, "the reload", func() bool { return headerOf(s) == "x-another" })
+}
+
+// TestReloadBesideALog: a file that is written all the time beside the policies
+// does not have them read all the time.
+func TestReloadBesideALog(t *testing.T) {
+	dir := t.TempDir()
+	var built atomic.Int32
+	l := &policies.Loader{Registry: filters.NewRegistry(filters.Define(filters.Spec[markConfig]{Kind: "mark", Summary: "Marks.", OnError: filters.Continue, Default: markConfig{Header: "x-mark"},
+		New: func(c markConfig, _ filters.Env) (filters.Filter, error) {
+			built.Add(1)
+			return mark{c}, nil
+		}}))}
+	f := writeFile(t, dir, "p.yaml", good("x-1"))
+	s, err := policies.Open(context.Background(), l, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	each := built.Swap(0)
+	watch(t, s)
+	for range 150 {
+		writeFile(t, dir, "audit.jsonl", "{}")
+		time.Sleep(10 * time.Millisecond)
+	}
+	if n := built.Load() / each; n > 3 {
+		t.Errorf("the policies were read %d times", n)
+	}
+	if err := os.WriteFile(f, []byte(good("x-2")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the reload of a policy", func() bool { return headerOf(s) == "x-2" })
 }
 
 // TestReloadOfAConfigMap: the kubelet swaps the symbolic link ..data.

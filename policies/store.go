@@ -135,6 +135,9 @@ func (s *Store) Watch(ctx context.Context) error {
 	defer poll.Stop()
 	seen := s.fingerprint()
 	var due <-chan time.Time
+	// beside: a file that is no policy has changed. It may be one that a policy
+	// reads, or a log: those that go on changing have no more than a look at times.
+	beside, read := false, time.Time{}
 	if seen != s.opened { // they changed before anybody watched
 		due = time.After(settle)
 	}
@@ -153,11 +156,15 @@ func (s *Store) Watch(ctx context.Context) error {
 			// Events may have been lost; the next poll finds out.
 		case <-due:
 			due = nil
-			seen = s.fingerprint()
+			now := s.fingerprint()
+			if beside = now == seen && time.Since(read) < pollEvery; beside {
+				continue
+			}
+			seen, read = now, time.Now()
 			s.Reload(ctx)
 		case <-poll.C:
-			if now := s.fingerprint(); now != seen {
-				seen = now
+			if now := s.fingerprint(); now != seen || beside {
+				seen, read, beside = now, time.Now(), false
 				s.Reload(ctx)
 			}
 		}
