@@ -8,7 +8,8 @@ const (
 	nearWindow = 48  // words right before it
 	keyWindow  = 112 // from the end of a field's name to it
 	nameWindow = 48  // a field's name
-	readWindow = 192 // where reading begins
+	readWindow = 240 // where reading begins
+	nameRead   = 128 // the same, where only the name of a field is looked for
 )
 
 // maxMarks is how many of the last words and phrases are looked at.
@@ -51,6 +52,9 @@ type reader struct {
 	// whole is false where it began too late for the words of a candidate, for
 	// the name of a field only.
 	whole bool
+	// torn is true where it stopped within what is read as one, or where a
+	// sentence ends: whoever reads on has to begin before that.
+	torn  bool
 	at    int      // the text is read up to here
 	marks [32]mark // of which the last are looked at
 	n     int
@@ -93,7 +97,7 @@ type clues struct {
 func (r *reader) reset(at int) {
 	r.begun, r.whole, r.at, r.floor, r.n = true, true, at, at, 0
 	r.words[0] = 0
-	r.clean, r.opened, r.typed, r.digitsAfterSpace = false, false, false, false
+	r.torn, r.clean, r.opened, r.typed, r.digitsAfterSpace = false, false, false, false, false
 	r.json.kind, r.line.kind = noKey, noKey
 	far := at - 2*readWindow
 	r.end, r.nameStart, r.beforeType, r.quotes, r.tag, r.callQuote = far, far, far, far, far, far
@@ -311,9 +315,13 @@ func (s *scan) awake() *reader {
 	return r
 }
 
-// readOn reads from where reader is to p.
+// readOn reads from where reader is to p. What is then known depends on the text
+// up to p only, and not on where it was stopped before.
 func (s *scan) readOn(p int) {
 	r := &s.reader
+	if r.torn && r.at < p {
+		r.reset(max(-len(s.before), p-readWindow))
+	}
 	text := s.text
 	for r.at < p {
 		i := r.at
@@ -325,7 +333,9 @@ func (s *scan) readOn(p int) {
 		}
 		if folded[c] != 0 {
 			if c == 0xE2 && s.at(i+1) == 0x80 {
-				r.at += 3 // ’ and – are of no word
+				if r.at += 3; r.at > p { // ’ and – are of no word
+					r.tear(p)
+				}
 				continue
 			}
 			s.readWord(i, p)
@@ -347,8 +357,12 @@ func (s *scan) readOn(p int) {
 			}
 		case '.':
 			if i+2 < len(s.text) && s.at(i+1) == ' ' && r.end == i && r.lastWordLetters >= 4 {
-				if n := s.at(i + 2); n >= 'A' && n <= 'Z' && i+2 < p {
+				switch n := s.at(i + 2); {
+				case n < 'A' || n > 'Z':
+				case i+2 < p:
 					r.cut(i)
+				default:
+					r.tear(p) // a date's month is of the sentence before, but what is behind it is not
 				}
 			}
 		case '\\':
@@ -366,13 +380,13 @@ func (s *scan) readOn(p int) {
 				r.clean = false
 			}
 			if r.at > p {
-				r.at = p
+				r.tear(p)
 			}
 		case '"':
 			if r.line.kind == quotedKey && i > r.line.at {
 				r.line.kind = noKey
 			}
-			if r.line.kind == equalsKey && !r.opened {
+			if r.line.kind == equalsKey && !r.opened && i-r.line.at <= maxBlank {
 				r.line.kind = quotedKey
 				r.line.at = i
 			}
@@ -448,7 +462,13 @@ func (s *scan) readOn(p int) {
 			r.opened = true
 		}
 	}
+	if r.end == p && folded[s.at(p)] != 0 {
+		r.torn = true
+	}
 }
+
+// tear notes that reading stopped at p, within what is read as one.
+func (r *reader) tear(p int) { r.at, r.torn = p, true }
 
 // readWord reads the word at i, and notes the phrases that it ends.
 func (s *scan) readWord(i, p int) {
@@ -605,8 +625,9 @@ func (s *scan) keyAt(i int, c byte) {
 		return
 	}
 	if !r.clean || r.end < i-nameWindow || r.end <= r.floor {
-		// := and => and == go on what is a key already.
-		if b := s.at(i - 1); b == ':' || b == '=' || b == '?' || b == '.' {
+		// := and => and == go on what is a key already. Longer rows do not: where
+		// they begin may not be in sight.
+		if b := s.at(i - 1); isOperator(b) && !(isOperator(s.at(i-2)) && isOperator(s.at(i-3)) && isOperator(s.at(i-4))) && i-r.line.at <= 3 {
 			if r.line.kind == equalsKey || r.line.kind == lineKey {
 				r.line.kind, r.line.at, r.opened = equalsKey, i+1, false
 			}
@@ -622,6 +643,8 @@ func (s *scan) keyAt(i int, c byte) {
 		s.setKey(lineKey, max(r.floor, i-nameWindow), i+1)
 	}
 }
+
+func isOperator(c byte) bool { return c == ':' || c == '=' || c == '?' || c == '.' }
 
 const noName = -1 << 30
 

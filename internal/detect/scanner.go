@@ -414,23 +414,7 @@ func (s *scan) add(start, end int, id uint8, score float64) {
 func (s *scan) settle() ([]Finding, int) {
 	settled := len(s.text)
 	if s.more {
-		settled = min(s.limit, s.live, s.tail())
-		for again := true; again; {
-			again = false
-			if at := s.uncut(settled); at < settled {
-				settled, again = at, true
-			}
-			for _, sp := range s.spans[:min(s.nspan, len(s.spans))] {
-				if sp.start < settled && settled < sp.end {
-					settled, again = sp.start, true
-				}
-			}
-			for _, f := range s.out[s.from:] {
-				if f.Start < settled && settled < f.End {
-					settled, again = f.Start, true
-				}
-			}
-		}
+		settled = s.outside(s.wordOf(s.outside(min(s.limit, s.live, s.tail()))))
 	}
 	kept := s.out[s.from:]
 	if s.more {
@@ -446,6 +430,46 @@ func (s *scan) settle() ([]Finding, int) {
 	return s.out[:s.from+len(kept)], settled
 }
 
+// outside moves settled to the beginning of what it is not to be within.
+func (s *scan) outside(settled int) int {
+	for again := true; again; {
+		again = false
+		if at := s.uncut(settled); at < settled {
+			settled, again = at, true
+		}
+		for _, sp := range s.spans[:min(s.nspan, len(s.spans))] {
+			if sp.start < settled && settled < sp.end {
+				settled, again = sp.start, true
+			}
+		}
+		for _, f := range s.out[s.from:] {
+			if f.Start < settled && settled < f.End {
+				settled, again = f.Start, true
+			}
+		}
+	}
+	return settled
+}
+
+// wordOf goes back from i to where the word around it begins, as spoken will:
+// a number behind i may be a part of it.
+func (s *scan) wordOf(i int) int {
+	from := i
+	for i > 0 && from-i < maxWord && s.text[i-1] > ' ' && s.text[i-1] != '"' && s.text[i-1] != '\'' {
+		i--
+	}
+	return s.character(i)
+}
+
+// character goes back from i to where the character begins that it is in.
+func (s *scan) character(i int) int {
+	from := i
+	for i > 0 && i < len(s.text) && from-i < 3 && s.text[i]&0xC0 == 0x80 {
+		i--
+	}
+	return i
+}
+
 // tail is where the last, unfinished word begins; no more than so much of it
 // is held as may open something.
 func (s *scan) tail() int {
@@ -453,12 +477,7 @@ func (s *scan) tail() int {
 	for i > 0 && len(s.text)-i < tailBytes && s.text[i-1] > ' ' {
 		i--
 	}
-	i = s.wordHeld(i)
-	// Never within a UTF-8 sequence.
-	for i > 0 && i < len(s.text) && s.text[i]&0xC0 == 0x80 {
-		i--
-	}
-	return i
+	return s.character(s.wordHeld(i))
 }
 
 // wordHeld goes back from i over a word that a number may begin with: a few
