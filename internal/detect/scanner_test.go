@@ -154,6 +154,7 @@ var cutTexts = []struct{ name, key, text string }{
 	{"call before a name", "", "(\"1990-01-31\"with password \",\",street latitude #-SW1A 1AA ` \xd2the-:a#."},
 	{"call far before a name", "", "1234 is f(\"" + strings.Repeat("a", 40) + " pin\"," + strings.Repeat("b", 33) + ": " + strings.Repeat("-", 111) + "4711"},
 	{"postcode behind a name in code", "", "_zip 2"},
+	{"extension before an address", "", "1.990x 2.0.2.4"},
 }
 
 func TestCuts(t *testing.T) {
