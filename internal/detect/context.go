@@ -8,8 +8,7 @@ const (
 	nearWindow = 48  // words right before it
 	keyWindow  = 112 // from the end of a field's name to it
 	nameWindow = 48  // a field's name
-	readWindow = 240 // where reading begins
-	nameRead   = 128 // the same, where only the name of a field is looked for
+	readWindow = 192 // where reading begins
 )
 
 // maxMarks is how many of the last words and phrases are looked at.
@@ -56,6 +55,7 @@ type reader struct {
 	// sentence ends: whoever reads on has to begin before that.
 	torn  bool
 	at    int      // the text is read up to here
+	began int      // where reading began, or before all
 	marks [32]mark // of which the last are looked at
 	n     int
 	floor int // marks before are of another sentence, value or key
@@ -71,6 +71,7 @@ type reader struct {
 	typed            bool // the last word is a type, as in "var x string ="
 	beforeType       int
 	quotes           int // the last quotation mark
+	opening          int // that of a quotedKey's value
 	tag              int // where the last < is, or before all
 	callQuote        int // the last (" is here
 	lastWordLetters  int
@@ -95,7 +96,7 @@ type clues struct {
 }
 
 func (r *reader) reset(at int) {
-	r.begun, r.whole, r.at, r.floor, r.n = true, true, at, at, 0
+	r.begun, r.whole, r.at, r.began, r.floor, r.n = true, true, at, at, at, 0
 	r.words[0] = 0
 	r.torn, r.clean, r.opened, r.typed, r.digitsAfterSpace = false, false, false, false, false
 	r.json.kind, r.line.kind = noKey, noKey
@@ -383,18 +384,14 @@ func (s *scan) readOn(p int) {
 				r.tear(p)
 			}
 		case '"':
-			if r.line.kind == quotedKey && i > r.line.at {
+			if r.line.kind == quotedKey && i > r.opening {
 				r.line.kind = noKey
 			}
 			if r.line.kind == equalsKey && !r.opened && i-r.line.at <= maxBlank {
 				r.line.kind = quotedKey
-				r.line.at = i
+				r.opening = i
 			}
-			before := s.at(i - 1)
-			if before == '\\' {
-				before = s.at(i - 2)
-			}
-			if before == '(' {
+			if s.opensCall(i) {
 				r.callQuote = i
 			}
 			r.quotes = i
@@ -437,7 +434,7 @@ func (s *scan) readOn(p int) {
 		case ':', '=':
 			s.keyAt(i, c)
 		case ',':
-			if r.callQuote >= i-nameWindow && r.quotes == i-1 && r.end >= i-2 {
+			if r.quotes == i-1 && r.end >= i-2 && s.inCall(i) {
 				s.setKey(callKey, r.callQuote, i+1)
 			}
 			r.clean = false
@@ -469,6 +466,32 @@ func (s *scan) readOn(p int) {
 
 // tear notes that reading stopped at p, within what is read as one.
 func (r *reader) tear(p int) { r.at, r.torn = p, true }
+
+// opensCall reports whether the quotation mark at i stands behind a bracket.
+func (s *scan) opensCall(i int) bool {
+	c := s.at(i - 1)
+	if c == '\\' {
+		c = s.at(i - 2)
+	}
+	return c == '('
+}
+
+// inCall reports whether (" stands before i, and no quoted name of a field
+// between. It looks at what stands before reading began, too.
+func (s *scan) inCall(i int) bool {
+	r := &s.reader
+	for k := r.began - 1; k >= i-nameWindow && r.callQuote < i-nameWindow; k-- {
+		switch c := s.at(k); {
+		case c == '"' && s.opensCall(k):
+			r.callQuote = k
+		case c == ':' || c == '=' || c == '>' && s.at(k-1) == '"':
+			if q, _ := s.quotedName(k); q != noName {
+				return false
+			}
+		}
+	}
+	return r.callQuote >= i-nameWindow
+}
 
 // readWord reads the word at i, and notes the phrases that it ends.
 func (s *scan) readWord(i, p int) {
@@ -692,7 +715,7 @@ func (s *scan) setName(quote, end, at int) {
 	r.json.kind, r.json.at = jsonKey, at
 	r.tell(&f.own, &f.shared)
 	r.line.kind = noKey
-	r.tag, r.callQuote = at-2*readWindow, at-2*readWindow
+	r.tag, r.callQuote, r.began = at-2*readWindow, at-2*readWindow, at-2*readWindow
 	r.opened, r.clean = false, false
 	r.floor, r.words[0] = at-1, 0
 }

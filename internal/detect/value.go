@@ -25,7 +25,7 @@ func (s *scan) keyed(p int) {
 	}
 	// Only the name is read, where the words before it are not already.
 	if r := s.awake(); !r.begun || r.at > p || r.at < p-readWindow {
-		r.reset(max(-len(s.before), p-nameRead))
+		r.reset(max(-len(s.before), p-nameWindow-16))
 		r.whole = r.at == -len(s.before)
 	}
 	s.readOn(p)
