@@ -178,10 +178,11 @@ type scan struct {
 	// live is where the earliest candidate begins that more text may decide
 	// on.
 	live int
-	// The text is not to be cut inside of these: the last nspan that were looked
-	// at as one.
+	// The text is not to be cut inside of these: the last of nspan that were
+	// looked at as one, and all that the others are within.
 	spans [64]span
 	nspan int
+	lost  span
 
 	reader reader
 	clues  clues
@@ -222,7 +223,7 @@ type span struct{ start, end int }
 
 func (s *scan) begin(ctx *Context, o *outlook, text []byte, more bool) {
 	s.ctx, s.outlook, s.before, s.text, s.more = ctx, o, ctx.Before, text, more
-	s.live, s.limit, s.nspan, s.values = len(text), len(text), 0, 0
+	s.live, s.limit, s.nspan, s.lost, s.values = len(text), len(text), 0, span{}, 0
 	s.reader.begun, s.reader.atStart = false, false
 	s.looked = false
 	s.reader.json.kind, s.reader.line.kind = noKey, noKey
@@ -383,12 +384,28 @@ func (s *scan) touch(start, end int) {
 }
 
 func (s *scan) mayCut(start, end int) {
-	if end >= len(s.text) {
+	switch {
+	case end >= len(s.text):
 		s.live = min(s.live, start)
-	} else if start < s.limit {
-		s.spans[s.nspan%len(s.spans)] = span{start, end}
-		s.nspan++
+		return
+	case start >= s.limit || start >= s.live:
+		return // nothing from there on is settled
 	}
+	if s.nspan > 0 {
+		last := &s.spans[(s.nspan-1)%len(s.spans)]
+		if start < last.end && last.start < end {
+			last.start, last.end = min(last.start, start), max(last.end, end)
+			return
+		}
+	}
+	sp := &s.spans[s.nspan%len(s.spans)]
+	if s.nspan == len(s.spans) {
+		s.lost = *sp
+	} else if s.nspan > len(s.spans) {
+		s.lost = span{min(s.lost.start, sp.start), max(s.lost.end, sp.end)}
+	}
+	*sp = span{start, end}
+	s.nspan++
 }
 
 // add notes a finding of the entity with the number.
@@ -436,6 +453,9 @@ func (s *scan) outside(settled int) int {
 		again = false
 		if at := s.uncut(settled); at < settled {
 			settled, again = at, true
+		}
+		if s.lost.start < settled && settled < s.lost.end {
+			settled, again = s.lost.start, true
 		}
 		for _, sp := range s.spans[:min(s.nspan, len(s.spans))] {
 			if sp.start < settled && settled < sp.end {
