@@ -156,7 +156,6 @@ var cutTexts = []struct{ name, key, text string }{
 	{"postcode behind a name in code", "", "_zip 2"},
 	{"extension before an address", "", "1.990x 2.0.2.4"},
 	{"many numbers behind an option", "", "--api-key 5-wordcard\"26#0;r6#6#0#9\\14;26#71;0#0#8B\\5;5\\8;49;6u#57;2#26#4\\#57;6#roe:\"}"},
-	{"many numbers behind a password", "", "--pass ard:'--pass '=1\"26#115;\\u00026#99;4;3\\u0026116;0#6i#1u#66#115;5u#3e#66#115;6;1;26#1200026#66;\"}"},
 }
 
 func TestCuts(t *testing.T) {
