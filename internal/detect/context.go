@@ -51,7 +51,11 @@ type reader struct {
 	// whole is false where it began too late for the words of a candidate, for
 	// the name of a field only.
 	whole bool
+	// torn is true where it stopped within what is read as one, or where a
+	// sentence ends: whoever reads on has to begin before that.
+	torn  bool
 	at    int      // the text is read up to here
+	began int      // where reading began, or before all
 	marks [32]mark // of which the last are looked at
 	n     int
 	floor int // marks before are of another sentence, value or key
@@ -67,6 +71,7 @@ type reader struct {
 	typed            bool // the last word is a type, as in "var x string ="
 	beforeType       int
 	quotes           int // the last quotation mark
+	opening          int // that of a quotedKey's value
 	tag              int // where the last < is, or before all
 	callQuote        int // the last (" is here
 	lastWordLetters  int
@@ -91,9 +96,9 @@ type clues struct {
 }
 
 func (r *reader) reset(at int) {
-	r.begun, r.whole, r.at, r.floor, r.n = true, true, at, at, 0
+	r.begun, r.whole, r.at, r.began, r.floor, r.n = true, true, at, at, at, 0
 	r.words[0] = 0
-	r.clean, r.opened, r.typed, r.digitsAfterSpace = false, false, false, false
+	r.torn, r.clean, r.opened, r.typed, r.digitsAfterSpace = false, false, false, false, false
 	r.json.kind, r.line.kind = noKey, noKey
 	far := at - 2*readWindow
 	r.end, r.nameStart, r.beforeType, r.quotes, r.tag, r.callQuote = far, far, far, far, far, far
@@ -316,9 +321,13 @@ func (s *scan) awake() *reader {
 	return r
 }
 
-// readOn reads from where reader is to p.
+// readOn reads from where reader is to p. What is then known depends on the text
+// up to p only, and not on where it was stopped before.
 func (s *scan) readOn(p int) {
 	r := &s.reader
+	if r.torn && r.at < p {
+		r.reset(max(-len(s.before), p-readWindow))
+	}
 	text := s.text
 	for r.at < p {
 		i := r.at
@@ -330,7 +339,9 @@ func (s *scan) readOn(p int) {
 		}
 		if folded[c] != 0 {
 			if c == 0xE2 && s.at(i+1) == 0x80 {
-				r.at += 3 // ’ and – are of no word
+				if r.at += 3; r.at > p { // ’ and – are of no word
+					r.tear(p)
+				}
 				continue
 			}
 			s.readWord(i, p)
@@ -352,8 +363,12 @@ func (s *scan) readOn(p int) {
 			}
 		case '.':
 			if i+2 < len(s.text) && s.at(i+1) == ' ' && r.end == i && r.lastWordLetters >= 4 {
-				if n := s.at(i + 2); n >= 'A' && n <= 'Z' && i+2 < p {
+				switch n := s.at(i + 2); {
+				case n < 'A' || n > 'Z':
+				case i+2 < p:
 					r.cut(i)
+				default:
+					r.tear(p) // a date's month is of the sentence before, but what is behind it is not
 				}
 			}
 		case '\\':
@@ -371,21 +386,17 @@ func (s *scan) readOn(p int) {
 				r.clean = false
 			}
 			if r.at > p {
-				r.at = p
+				r.tear(p)
 			}
 		case '"':
-			if r.line.kind == quotedKey && i > r.line.at {
+			if r.line.kind == quotedKey && i > r.opening {
 				r.line.kind = noKey
 			}
-			if r.line.kind == equalsKey && !r.opened {
+			if r.line.kind == equalsKey && !r.opened && i-r.line.at <= maxBlank {
 				r.line.kind = quotedKey
-				r.line.at = i
+				r.opening = i
 			}
-			before := s.at(i - 1)
-			if before == '\\' {
-				before = s.at(i - 2)
-			}
-			if before == '(' {
+			if s.opensCall(i) {
 				r.callQuote = i
 			}
 			r.quotes = i
@@ -428,7 +439,7 @@ func (s *scan) readOn(p int) {
 		case ':', '=':
 			s.keyAt(i, c)
 		case ',':
-			if r.callQuote >= i-nameWindow && r.quotes == i-1 && r.end >= i-2 {
+			if r.quotes == i-1 && r.end >= i-2 && s.inCall(i) {
 				s.setKey(callKey, r.callQuote, i+1)
 			}
 			r.clean = false
@@ -453,6 +464,38 @@ func (s *scan) readOn(p int) {
 			r.opened = true
 		}
 	}
+	if r.end == p && folded[s.at(p)] != 0 {
+		r.torn = true
+	}
+}
+
+// tear notes that reading stopped at p, within what is read as one.
+func (r *reader) tear(p int) { r.at, r.torn = p, true }
+
+// opensCall reports whether the quotation mark at i stands behind a bracket.
+func (s *scan) opensCall(i int) bool {
+	c := s.at(i - 1)
+	if c == '\\' {
+		c = s.at(i - 2)
+	}
+	return c == '('
+}
+
+// inCall reports whether (" stands before i, and no quoted name of a field
+// between. It looks at what stands before reading began, too.
+func (s *scan) inCall(i int) bool {
+	r := &s.reader
+	for k := r.began - 1; k >= i-nameWindow && r.callQuote < i-nameWindow; k-- {
+		switch c := s.at(k); {
+		case c == '"' && s.opensCall(k):
+			r.callQuote = k
+		case c == ':' || c == '=' || c == '>' && s.at(k-1) == '"':
+			if q, _ := s.quotedName(k); q != noName {
+				return false
+			}
+		}
+	}
+	return r.callQuote >= i-nameWindow
 }
 
 // readWord reads the word at i, and notes the phrases that it ends.
@@ -610,8 +653,9 @@ func (s *scan) keyAt(i int, c byte) {
 		return
 	}
 	if !r.clean || r.end < i-nameWindow || r.end <= r.floor {
-		// := and => and == go on what is a key already.
-		if b := s.at(i - 1); b == ':' || b == '=' || b == '?' || b == '.' {
+		// := and => and == go on what is a key already. Longer rows do not: where
+		// they begin may not be in sight.
+		if b := s.at(i - 1); isOperator(b) && !(isOperator(s.at(i-2)) && isOperator(s.at(i-3)) && isOperator(s.at(i-4))) && i-r.line.at <= 3 {
 			if r.line.kind == equalsKey || r.line.kind == lineKey {
 				r.line.kind, r.line.at, r.opened = equalsKey, i+1, false
 			}
@@ -627,6 +671,8 @@ func (s *scan) keyAt(i int, c byte) {
 		s.setKey(lineKey, max(r.floor, i-nameWindow), i+1)
 	}
 }
+
+func isOperator(c byte) bool { return c == ':' || c == '=' || c == '?' || c == '.' }
 
 const noName = -1 << 30
 
@@ -674,7 +720,7 @@ func (s *scan) setName(quote, end, at int) {
 	r.json.kind, r.json.at = jsonKey, at
 	r.tell(&f.own, &f.shared)
 	r.line.kind = noKey
-	r.tag, r.callQuote = at-2*readWindow, at-2*readWindow
+	r.tag, r.callQuote, r.began = at-2*readWindow, at-2*readWindow, at-2*readWindow
 	r.opened, r.clean = false, false
 	r.floor, r.words[0] = at-1, 0
 }

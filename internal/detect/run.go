@@ -252,7 +252,7 @@ func (s *scan) groupsOf(r *run, start, end int, kind uint8) {
 		r.groups[n] = group{start: from, end: j, kinds: k, separator: separator}
 		n, total, all = n+1, total+j-from, all|k
 		if r.extension.end > 0 {
-			r.end = j
+			r.end = r.extension.end
 			break
 		}
 		next := j + 1

@@ -178,10 +178,11 @@ type scan struct {
 	// live is where the earliest candidate begins that more text may decide
 	// on.
 	live int
-	// The text is not to be cut inside of these: the last nspan that were looked
-	// at as one.
+	// The text is not to be cut inside of these: the last of nspan that were
+	// looked at as one, and all that the others are within.
 	spans [64]span
 	nspan int
+	lost  span
 
 	reader reader
 	clues  clues
@@ -224,7 +225,7 @@ type span struct{ start, end int }
 
 func (s *scan) begin(ctx *Context, o *outlook, text []byte, more bool) {
 	s.ctx, s.outlook, s.before, s.text, s.more = ctx, o, ctx.Before, text, more
-	s.live, s.limit, s.nspan, s.values = len(text), len(text), 0, 0
+	s.live, s.limit, s.nspan, s.lost, s.values = len(text), len(text), 0, span{}, 0
 	s.reader.begun, s.reader.atStart = false, false
 	s.looked, s.prose = false, overheard{}
 	s.reader.json.kind, s.reader.line.kind = noKey, noKey
@@ -385,12 +386,28 @@ func (s *scan) touch(start, end int) {
 }
 
 func (s *scan) mayCut(start, end int) {
-	if end >= len(s.text) {
+	switch {
+	case end >= len(s.text):
 		s.live = min(s.live, start)
-	} else if start < s.limit {
-		s.spans[s.nspan%len(s.spans)] = span{start, end}
-		s.nspan++
+		return
+	case start >= s.limit || start >= s.live:
+		return // nothing from there on is settled
 	}
+	if s.nspan > 0 {
+		last := &s.spans[(s.nspan-1)%len(s.spans)]
+		if start < last.end && last.start < end {
+			last.start, last.end = min(last.start, start), max(last.end, end)
+			return
+		}
+	}
+	sp := &s.spans[s.nspan%len(s.spans)]
+	if s.nspan == len(s.spans) {
+		s.lost = *sp
+	} else if s.nspan > len(s.spans) {
+		s.lost = span{min(s.lost.start, sp.start), max(s.lost.end, sp.end)}
+	}
+	*sp = span{start, end}
+	s.nspan++
 }
 
 // add notes a finding of the entity with the number.
@@ -424,23 +441,7 @@ func (s *scan) add(start, end int, id uint8, score float64) {
 func (s *scan) settle() ([]Finding, int) {
 	settled := len(s.text)
 	if s.more {
-		settled = min(s.limit, s.live, s.tail())
-		for again := true; again; {
-			again = false
-			if at := s.uncut(settled); at < settled {
-				settled, again = at, true
-			}
-			for _, sp := range s.spans[:min(s.nspan, len(s.spans))] {
-				if sp.start < settled && settled < sp.end {
-					settled, again = sp.start, true
-				}
-			}
-			for _, f := range s.out[s.from:] {
-				if f.Start < settled && settled < f.End {
-					settled, again = f.Start, true
-				}
-			}
-		}
+		settled = s.outside(s.wordOf(s.outside(min(s.limit, s.live, s.tail()))))
 	}
 	kept := s.out[s.from:]
 	if s.more {
@@ -456,6 +457,49 @@ func (s *scan) settle() ([]Finding, int) {
 	return s.out[:s.from+len(kept)], settled
 }
 
+// outside moves settled to the beginning of what it is not to be within.
+func (s *scan) outside(settled int) int {
+	for again := true; again; {
+		again = false
+		if at := s.uncut(settled); at < settled {
+			settled, again = at, true
+		}
+		if s.lost.start < settled && settled < s.lost.end {
+			settled, again = s.lost.start, true
+		}
+		for _, sp := range s.spans[:min(s.nspan, len(s.spans))] {
+			if sp.start < settled && settled < sp.end {
+				settled, again = sp.start, true
+			}
+		}
+		for _, f := range s.out[s.from:] {
+			if f.Start < settled && settled < f.End {
+				settled, again = f.Start, true
+			}
+		}
+	}
+	return settled
+}
+
+// wordOf goes back from i to where the word around it begins, as spoken will:
+// a number behind i may be a part of it.
+func (s *scan) wordOf(i int) int {
+	from := i
+	for i > 0 && from-i < maxWord && s.text[i-1] > ' ' && s.text[i-1] != '"' && s.text[i-1] != '\'' {
+		i--
+	}
+	return s.character(i)
+}
+
+// character goes back from i to where the character begins that it is in.
+func (s *scan) character(i int) int {
+	from := i
+	for i > 0 && i < len(s.text) && from-i < 3 && s.text[i]&0xC0 == 0x80 {
+		i--
+	}
+	return i
+}
+
 // tail is where the last, unfinished word begins; no more than so much of it
 // is held as may open something.
 func (s *scan) tail() int {
@@ -463,12 +507,7 @@ func (s *scan) tail() int {
 	for i > 0 && len(s.text)-i < tailBytes && s.text[i-1] > ' ' {
 		i--
 	}
-	i = s.wordHeld(i)
-	// Never within a UTF-8 sequence.
-	for i > 0 && i < len(s.text) && s.text[i]&0xC0 == 0x80 {
-		i--
-	}
-	return i
+	return s.character(s.wordHeld(i))
 }
 
 // wordHeld goes back from i over a word that a number may begin with: a few

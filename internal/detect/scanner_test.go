@@ -116,20 +116,58 @@ func TestFindings(t *testing.T) {
 			if got := found(s, tt.key, tt.text); !reflect.DeepEqual(got, tt.want) {
 				t.Errorf("got  %q\nwant %q", got, tt.want)
 			}
-			for at := range len(tt.text) {
-				if got, want := inPieces(s, tt.key, []byte(tt.text[:at]), []byte(tt.text[at:])), found(s, tt.key, tt.text); !reflect.DeepEqual(got, want) {
-					t.Fatalf("cut at %d: got %q, want %q", at, got, want)
-				}
-			}
-			var bytewise [][]byte
-			for i := range len(tt.text) {
-				bytewise = append(bytewise, []byte(tt.text[i:i+1]))
-			}
-			if got, want := inPieces(s, tt.key, bytewise...), found(s, tt.key, tt.text); !reflect.DeepEqual(got, want) {
-				t.Fatalf("cut at every byte: got %q, want %q", got, want)
-			}
+			cutAnywhere(t, s, tt.key, tt.text)
 		})
 	}
+}
+
+// cutAnywhere cuts a text at each of its bytes, and at all of them.
+func cutAnywhere(t *testing.T, s *detect.Scanner, key, text string) {
+	t.Helper()
+	want := found(s, key, text)
+	var bytewise [][]byte
+	for at := range len(text) {
+		if got := inPieces(s, key, []byte(text[:at+1]), []byte(text[at+1:])); !reflect.DeepEqual(got, want) {
+			t.Fatalf("cut at %d: got %q, want %q", at+1, got, want)
+		}
+		bytewise = append(bytewise, []byte(text[at:at+1]))
+	}
+	if got := inPieces(s, key, bytewise...); !reflect.DeepEqual(got, want) {
+		t.Fatalf("cut at every byte: got %q, want %q", got, want)
+	}
+}
+
+// cutTexts are those of which something was once found in pieces only, or only
+// in the whole.
+var cutTexts = []struct{ name, key, text string }{
+	{"end of a sentence before a date", "dob", "Your PIN code. May 21, 1990 and so on, it is 4711"},
+	{"term behind a quotation mark", "", ".“blue heron"},
+	{"term behind half a character", "", "\n\xe2\x80\xdeblue heron"},
+	{"key behind its scheme", "", "KEY:basic 01-31Mar\\"},
+	{"password of an option", "", "-u e:\"T . :,"},
+	{"age in a word", "", "\u00a0age0:1\t"},
+	{"half an escape", "pin", "\\ue9= 1990"},
+	{"escape before a colon", "", "Street\\u00:\xac\x81 et- ("},
+	{"long password", "", "pass order,ername,.................................................Zx80"},
+	{"long password with a hyphen", "", "pass X”=\xe2~-\\t-0000000000000000000000000000000000000000000000000000000r"},
+	{"long password, as an address", "", "pass......................................................2001:db8::1zü"},
+	{"call before a name", "", "(\"1990-01-31\"with password \",\",street latitude #-SW1A 1AA ` \xd2the-:a#."},
+	{"call far before a name", "", "1234 is f(\"" + strings.Repeat("a", 40) + " pin\"," + strings.Repeat("b", 33) + ": " + strings.Repeat("-", 111) + "4711"},
+	{"postcode behind a name in code", "", "_zip 2"},
+	{"extension before an address", "", "1.990x 2.0.2.4"},
+	{"many numbers behind an option", "", "--api-key 5-wordcard\"26#0;r6#6#0#9\\14;26#71;0#0#8B\\5;5\\8;49;6u#57;2#26#4\\#57;6#roe:\"}"},
+}
+
+func TestCuts(t *testing.T) {
+	s := fuzzed(t)
+	for _, tt := range cutTexts {
+		t.Run(tt.name, func(t *testing.T) { cutAnywhere(t, s, tt.key, tt.text) })
+	}
+}
+
+// fuzzed is a scanner that finds what is doubtful too, and more.
+func fuzzed(t testing.TB) *detect.Scanner {
+	return scanner(t, detect.Options{MinScore: 0.1, Custom: []*detect.Custom{{Entity: "X", Pattern: `\bE\d{6}\b`, MaxLength: 7}, {Entity: "Y", Terms: []string{"blue heron", "mw"}}}})
 }
 
 // inPieces scans a text in pieces as a stream does.
@@ -205,7 +243,10 @@ func FuzzPieces(f *testing.F) {
 		f.Add(s, "", uint64(1))
 		f.Add(s, "passwordToken", uint64(2))
 	}
-	s := scanner(f, detect.Options{MinScore: 0.1, Custom: []*detect.Custom{{Entity: "X", Pattern: `\bE\d{6}\b`, MaxLength: 7}, {Entity: "Y", Terms: []string{"blue heron", "mw"}}}})
+	for _, tt := range cutTexts {
+		f.Add(tt.text, tt.key, uint64(3))
+	}
+	s := fuzzed(f)
 	f.Fuzz(func(t *testing.T, text, key string, seed uint64) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		var pieces [][]byte

@@ -126,7 +126,9 @@ func (s *scan) runTerms() {
 			i = end
 			continue
 		}
-		for i++; i < len(text) && kinds[text[i]] != 0; i++ {
+		i++
+		for kinds[c] != 0 && i < len(text) && kinds[text[i]] != 0 {
+			i++ // the rest of the word; behind what is not ASCII one may begin
 		}
 	}
 }

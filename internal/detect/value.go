@@ -39,7 +39,7 @@ func (s *scan) keyed(p int) {
 		return
 	}
 	v, ok := s.extent(p, f.kind)
-	s.touch(i, v.end+1)
+	s.touch(i, max(v.end, v.line)+1)
 	if ok {
 		s.values = v.end
 		s.value(v, f)
@@ -55,7 +55,7 @@ func (s *scan) skipTo(quote, end, at int) {
 	if !r.begun {
 		r.reset(quote)
 	}
-	r.at, r.end, r.whole = at, quote, true
+	r.at, r.end, r.whole, r.torn = at, quote, true, false
 	r.quotes = at - 2
 	s.setName(quote, end, at)
 }
@@ -68,11 +68,14 @@ type extent struct {
 	prose      bool // behind "name:" in text
 }
 
+// maxBlank is how much may be between a field's name and its value.
+const maxBlank = 24
+
 // extent finds the value that begins behind p.
 func (s *scan) extent(p int, kind keyKind) (extent, bool) {
 	text := s.text
 	i := p
-	for i < len(text) && i-p < 24 {
+	for i < len(text) && i-p < maxBlank {
 		c := text[i]
 		if c == ' ' || c == '\t' || c == '=' || c == ':' || c == '>' || (c == '\n' || c == '\r') && kind == tagKey || c == '.' && s.at(i+1) == '=' {
 			i++
@@ -662,7 +665,9 @@ func (s *scan) option(i int) int {
 	// user:'password' has quotes of its own.
 	name0, start, end := v.start, colon+1, v.end
 	if end == start && end < len(text) && (text[end] == '\'' || text[end] == '"') {
-		if v, ok = s.extent(end, equalsKey); !ok {
+		v, ok = s.extent(end, equalsKey)
+		s.touch(i, v.end+1)
+		if !ok {
 			return i
 		}
 		start, end = v.start, v.end

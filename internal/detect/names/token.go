@@ -501,25 +501,30 @@ scan:
 }
 
 // hasWord reports whether there may be a word in a text: letters, and no digit
-// or underscore with them.
+// or underscore with them. A number behind a name with an underscore counts too,
+// as it may be a postal code.
 func hasWord(text []byte) bool {
-	seen := uint8(0)
+	seen, named := uint8(0), false
 	for _, c := range text {
 		part := partOf[c]
 		if seen |= part; part == 0 {
-			if seen == letterPart || seen >= highPart {
+			switch {
+			case seen == letterPart || seen >= highPart || named && seen&numberPart != 0:
 				return true
+			case seen&underPart != 0:
+				named = true
 			}
 			seen = 0
 		}
 	}
-	return seen == letterPart || seen >= highPart
+	return seen == letterPart || seen >= highPart || named && seen&numberPart != 0
 }
 
 // What a byte may be a part of; 0 is nothing.
 const (
 	letterPart uint8 = 1 << iota
-	numberPart       // or what has an underscore
+	numberPart
+	underPart // a name in code
 	highPart
 )
 
@@ -528,8 +533,10 @@ var partOf = func() (p [256]uint8) {
 		switch class {
 		case lowerClass, upperClass:
 			p[b] = letterPart
-		case digitClass, underClass:
+		case digitClass:
 			p[b] = numberPart
+		case underClass:
+			p[b] = underPart
 		case highClass:
 			p[b] = highPart
 		}
