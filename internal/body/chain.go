@@ -54,7 +54,6 @@ type Stage struct {
 
 // runner is a stage at work.
 type runner struct {
-	trail  trail // first, so that its steps lie in a cache line each
 	stage  Stage
 	match  matcher
 	shaper filters.Shaper
@@ -72,6 +71,7 @@ type runner struct {
 	// left are names that it left as they are: those of Stage.Names, which are
 	// others' too, or own.
 	left, own *shortNames
+	trail     trail // of those that forOnly need not show
 }
 
 // begin begins the work of a stage, on a runner that is empty.
@@ -134,7 +134,8 @@ func (r *runner) forgetNames() {
 	if r.own != nil {
 		*r.own = shortNames{}
 	}
-	r.left, r.trail = nil, trail{}
+	r.left = nil
+	r.trail.forget()
 }
 
 // shows reports whether the stage is to be shown the value at depth, which is

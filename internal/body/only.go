@@ -14,6 +14,9 @@ import (
 // been shown. tokens and step go on from there.
 func (w *walker) forOnly(ctx context.Context, pos int) (stopped int, err error) {
 	r, top, data, trail := w.only, w.top, w.data, &w.only.trail
+	if trail.steps == nil {
+		trail.steps = new([trailSteps]trailStep)
+	}
 	lim := &w.e.limits
 	var v *filters.Value // nil: it is still to be prepared
 	key := w.key()       // of an array's elements

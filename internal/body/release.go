@@ -29,7 +29,8 @@ func (r *runner) empty() {
 	if r.own != nil && r.left == r.own {
 		*r.own = shortNames{}
 	}
-	*r = runner{own: r.own}
+	r.trail.forget()
+	*r = runner{own: r.own, trail: r.trail}
 }
 
 // The largest room that a walker leaves to another.

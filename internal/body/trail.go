@@ -7,9 +7,18 @@ import "encoding/binary"
 // time, one look at the bytes says so. What it holds is looked at byte by byte,
 // and never wrong.
 type trail struct {
-	steps [trailSteps]trailStep
+	// steps is nil before the first look: a stage that sees all of a document alone
+	// has one. By itself in memory, each step lies in one line of the cache.
+	steps *[trailSteps]trailStep
 	// at is the step of the last name.
 	at uint8
+}
+
+// forget leaves nothing but room.
+func (t *trail) forget() {
+	if t.at = 0; t.steps != nil {
+		*t.steps = [trailSteps]trailStep{}
+	}
 }
 
 // trailSteps is how many names are remembered, and trailBytes how much of each
