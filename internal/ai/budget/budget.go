@@ -43,7 +43,8 @@ type Memory struct {
 
 	mu       sync.Mutex
 	counters map[string]*counter
-	sweep    time.Time
+	sweep    time.Time // when all are looked at next
+	first    time.Time // when the first of them is over, or before
 	now      func() time.Time
 }
 
@@ -116,10 +117,12 @@ func (m *Memory) of(key string, until time.Time) *counter {
 	if m.counters == nil {
 		m.counters = map[string]*counter{}
 	}
-	if now.After(m.sweep) || len(m.counters) >= limit {
-		m.sweep = now.Add(time.Minute)
+	if now.After(m.sweep) || len(m.counters) >= limit && !now.Before(m.first) {
+		m.sweep, m.first = now.Add(time.Minute), time.Time{}
 		for k, c := range m.counters {
-			if !now.Before(c.until) {
+			if now.Before(c.until) {
+				m.ends(c.until)
+			} else {
 				delete(m.counters, k)
 			}
 		}
@@ -132,8 +135,16 @@ func (m *Memory) of(key string, until time.Time) *counter {
 	if c == nil || !now.Before(c.until) {
 		c = &counter{until: until}
 		m.counters[key] = c
+		m.ends(until)
 	}
 	return c
+}
+
+// ends takes note of when a counter is over.
+func (m *Memory) ends(until time.Time) {
+	if m.first.IsZero() || until.Before(m.first) {
+		m.first = until
+	}
 }
 
 // Period returns the period of a name (minute, hour, day, month) that t is in,

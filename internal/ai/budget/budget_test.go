@@ -103,3 +103,34 @@ func TestCountersEndAndAreBounded(t *testing.T) {
 		t.Error("a period does not end")
 	}
 }
+
+// TestFirstToEnd: with all counters in use, one that ends makes room at once.
+func TestFirstToEnd(t *testing.T) {
+	now := start
+	m := budget.NewMemory(func() time.Time { return now })
+	m.Max = 3
+	reserve := func(key string, lasts time.Duration) bool {
+		held, err := m.Reserve(t.Context(), budget.Amount{Key: key, N: 6, Limit: 10, Until: now.Add(lasts)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return held != nil
+	}
+	reserve("hour", time.Hour)
+	reserve("short", 10*time.Second)
+	reserve("shorter", 5*time.Second)
+	if !reserve("beyond", time.Hour) || reserve("beyond too", time.Hour) {
+		t.Fatal("counters beyond the bound do not share one")
+	}
+	now = now.Add(6 * time.Second)
+	if reserve("new", time.Hour) {
+		t.Error("the one that they share takes no room")
+	}
+	now = now.Add(6 * time.Second)
+	if !reserve("new", time.Hour) {
+		t.Error("two have ended, and there is no room for another")
+	}
+	if reserve("hour", time.Hour) {
+		t.Error("a counter has forgotten")
+	}
+}
