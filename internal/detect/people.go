@@ -78,7 +78,7 @@ func (s *scan) tag() (settled int) {
 		return len(s.text)
 	}
 	f := &s.outlook.names
-	if !s.more && len(s.before) == 0 && !f.Wants(s.text) {
+	if !s.more && len(s.before) == 0 && !s.wanted && !f.Wants(s.text) {
 		return len(s.text)
 	}
 	if s.tagger == nil {

@@ -194,6 +194,7 @@ type scan struct {
 	heard    set
 	prose    overheard
 	outlook  *outlook // of Context.Key
+	wanted   bool     // it wants the text, as far as that is known
 	// outlooks are of the values of Context.Key that were met last, and fields the
 	// names in texts; longOutlook and longName are too long to be remembered.
 	outlooks    [places]outlook

@@ -41,6 +41,7 @@ func (se *Session) Scan(dst []Finding, ctx *Context, text []byte, more bool) (fi
 		return dst, len(text)
 	}
 	s.begin(ctx, o, text, more)
+	s.wanted = alone && !o.unsure && ctx.Table == nil && first == len(text) // as nothing has seen
 	s.out, s.from = dst, len(dst)
 	if more && s.holdsAll() {
 		return dst, 0

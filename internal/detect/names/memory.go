@@ -81,6 +81,12 @@ func (m *Memory) add(h uint64, at int) {
 // Settle says how much of the text that was last looked at is settled: what
 // was found behind that is shown again, and forgotten till then.
 func (m *Memory) Settle(settled int) {
+	if m.fresh < len(m.words) {
+		m.settle(settled)
+	}
+}
+
+func (m *Memory) settle(settled int) {
 	for m.fresh < len(m.words) && m.at[m.fresh] < settled {
 		m.fresh++
 	}

@@ -110,11 +110,10 @@ func (in *Input) whole() bool { return !in.More && len(in.Before) == 0 }
 // Tag appends the names in a text to dst, in ascending order, and the extents
 // of what was decided on as one to extents. Where the text goes on, settled is
 // up to where it is decided; the rest is to be shown again with what follows.
+// In a whole one that the field does not want there is none: it takes longer here
+// to find that out.
 func (s *Tagger) Tag(dst []Span, extents []Extent, in *Input) (spans []Span, ext []Extent, settled int) {
 	whole := in.whole()
-	if whole && !in.Field.Wants(in.Text) {
-		return dst, extents, len(in.Text)
-	}
 	s.begin(in)
 	kept := whole && len(in.Text) <= maxValue && s.recalls()
 	had, remembered := len(dst), s.mem.count()
