@@ -91,6 +91,7 @@ func (o *options) cases(sink string) []testCase {
 		o.againstNoop(testCase{name: "one-stream", streams: 1, exchange: masked}, maskPolicy),
 		o.againstNoop(testCase{name: "headers-only", exchange: exchange{path: "/v1/customers"}}, headersPolicy),
 		o.againstNoop(testCase{name: "response-1MB", streams: 4, exchange: exchange{path: "/v1/customers", response: big, chunk: 32 << 10, fullDuplex: true}}, maskPolicy),
+		o.againstNoop(testCase{name: "response-1MB-16KB", streams: 4, exchange: exchange{path: "/v1/customers", response: big, chunk: 16 << 10, fullDuplex: true}}, maskPolicy),
 		o.againstNoop(testCase{name: "sse-500", streams: 4, exchange: chat}, maskPolicy),
 		o.againstItself(testCase{name: "thousand-policies", exchange: masked},
 			variant{"one policy", maskPolicy}, variant{"a thousand", thousand()}),

@@ -115,11 +115,11 @@ var budgets = []struct {
 	allowed  cost
 }{
 	{name: "headers-only", policy: headersPolicy, exchange: exchange{path: "/v1/customers"}, allowed: cost{16, 1500}},
-	{name: "untouched-1.7KB", policy: maskPolicy, exchange: duplex(exchange{response: plainRecords()}), allowed: cost{13, 2600}},
-	{name: "response-1.7KB", policy: maskPolicy, exchange: duplex(exchange{response: records(6)}), allowed: cost{17, 2850}},
-	{name: "request-1.7KB", policy: maskPolicy, exchange: duplex(exchange{request: records(6)}), allowed: cost{17, 2850}},
-	{name: "response-1.7KB-traced", policy: maskPolicy, exchange: duplex(exchange{response: records(6)}), traces: true, allowed: cost{17, 2850}},
-	{name: "sse-500", policy: maskPolicy, exchange: eventStream(500), allowed: cost{85, 13500}},
+	{name: "untouched-1.7KB", policy: maskPolicy, exchange: duplex(exchange{response: plainRecords()}), allowed: cost{12, 1900}},
+	{name: "response-1.7KB", policy: maskPolicy, exchange: duplex(exchange{response: records(6)}), allowed: cost{16, 2100}},
+	{name: "request-1.7KB", policy: maskPolicy, exchange: duplex(exchange{request: records(6)}), allowed: cost{16, 2100}},
+	{name: "response-1.7KB-traced", policy: maskPolicy, exchange: duplex(exchange{response: records(6)}), traces: true, allowed: cost{16, 2100}},
+	{name: "sse-500", policy: maskPolicy, exchange: eventStream(500), allowed: cost{80, 11500}},
 }
 
 // margins are what one more value, or one more event, may allocate: the

@@ -35,6 +35,11 @@ const (
 	// inlineBytes is the largest message that is worked on between two reads of
 	// the connection; others would keep its other streams waiting.
 	inlineBytes = 32 << 10
+	// longBytes is how much a stream may have sent for its messages of smallBytes
+	// and more to be worked on there still: long bodies are more work than one
+	// connection's reader should do.
+	longBytes  = 64 << 10
+	smallBytes = 8 << 10
 	// maxResets is how many streams a peer may reset within a second before
 	// they have been answered.
 	maxResets = 4000

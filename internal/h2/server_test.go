@@ -74,7 +74,7 @@ func (e *echoing) Message(b []byte) error {
 		_ = e.s.Context().Done()
 	case v == "fail":
 		return status.Error(codes.FailedPrecondition, "as told: 100 %")
-	case v == "wait":
+	case strings.HasPrefix(v, "wait"):
 		select {
 		case <-e.e.hold:
 		case <-e.s.Context().Done():
@@ -191,6 +191,71 @@ func TestMessagesOfAllSizes(t *testing.T) {
 		}
 		eventually(t, "the session is closed", func() bool { return e.closed.Load() == 1 })
 	})
+}
+
+// TestLargeBodiesKeepNobodyWaiting: while a session is busy with a large message,
+// or with one of a body that was long before, its connection's others go on.
+func TestLargeBodiesKeepNobodyWaiting(t *testing.T) {
+	for name, sizes := range map[string][]int{"a large message": {40 << 10}, "a long body": {16 << 10, 16 << 10, 16 << 10, 16 << 10, 16 << 10}} {
+		t.Run(name, func(t *testing.T) {
+			e := &echo{hold: make(chan struct{})}
+			_, conn := serve(t, e, h2.Options{})
+			long := open(limit(t), t, conn)
+			for i, size := range sizes {
+				say := strings.Repeat("x", size)
+				last := i == len(sizes)-1
+				if last {
+					say = "wait" + say
+				}
+				if err := long.send([]byte(say)); err != nil {
+					t.Fatal(err)
+				}
+				if last {
+					break
+				}
+				if got, err := long.recv(); err != nil || string(got) != say {
+					t.Fatalf("message %d: got %d bytes, %v", i, len(got), err)
+				}
+			}
+			other := open(limit(t), t, conn)
+			if err := other.send([]byte("hello")); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := other.recv(); err != nil || string(got) != "hello" {
+				t.Errorf("beside it: %q, %v", got, err)
+			}
+			close(e.hold)
+			if got, err := long.recv(); err != nil || len(got) != sizes[len(sizes)-1]+4 {
+				t.Errorf("got %d bytes, %v", len(got), err)
+			}
+		})
+	}
+}
+
+// TestAnswersTogether: an answer that was left for the next to be written with is
+// not left behind.
+func TestAnswersTogether(t *testing.T) {
+	e := &echo{hold: make(chan struct{})}
+	_, conn := serve(t, e, h2.Options{})
+	c := open(limit(t), t, conn)
+	say := []string{"wait" + strings.Repeat("x", 40<<10), "one", strings.Repeat("y", 40<<10), "two"}
+	for _, m := range say {
+		if err := c.send([]byte(m)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(e.hold) // all of them are there, most likely
+	for i, want := range say {
+		if got, err := c.recv(); err != nil || string(got) != want {
+			t.Fatalf("answer %d: %d bytes, %v", i, len(got), err)
+		}
+	}
+	if err := c.send([]byte("three")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.recv(); err != nil || string(got) != "three" {
+		t.Errorf("got %q, %v", got, err)
+	}
 }
 
 // TestASlowReader sends much before it reads: nothing is lost, and the order

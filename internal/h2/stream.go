@@ -34,6 +34,7 @@ type Stream struct {
 	// bytes.
 	prefix  [5]byte
 	started int
+	had     int // bytes of its messages so far, as deliver counts them
 	partial []byte
 
 	// over: what still comes is for nobody.
@@ -261,7 +262,9 @@ func (c *conn) deliver(s *Stream, msg []byte) {
 		c.mu.Unlock()
 		return
 	}
-	if s.busy || s.waiting || len(msg) > inlineBytes || s.session.Waits() {
+	s.had += len(msg)
+	large := len(msg) > inlineBytes || s.had > longBytes && len(msg) >= smallBytes
+	if s.busy || s.waiting || large || s.session.Waits() {
 		s.enqueue(msg)
 		if !s.busy && !s.waiting {
 			s.busy = true
