@@ -135,12 +135,13 @@ func (s *Store) Watch(ctx context.Context) error {
 	defer poll.Stop()
 	seen := s.fingerprint()
 	var due <-chan time.Time
-	// beside: a file that is no policy has changed. It may be one that a policy
-	// reads, or a log: those that go on changing have no more than a look at times.
-	beside, read := false, time.Time{}
 	if seen != s.opened { // they changed before anybody watched
 		due = time.After(settle)
 	}
+	// beside: a file that is no policy has changed since the last read. It may be
+	// one that a policy reads, or a log: what changes all the time is read at the
+	// next poll.
+	beside, read := false, time.Time{}
 	for {
 		select {
 		case <-ctx.Done():

@@ -40,7 +40,8 @@ type filter struct {
 	store   filters.Store
 	random  io.Reader
 	allowed map[string]bool
-	// masksAll: findings are masked, whatever they are and whoever asks.
+	// masksAll: findings are masked, whatever they are and whoever asks, and no
+	// detector outside has any.
 	masksAll bool
 	// paths and outside are for the detectors outside.
 	paths   *body.Paths
@@ -90,7 +91,7 @@ func build(c Config, env filters.Env) (filters.Filter, error) {
 			return nil, &filters.FieldError{Path: "paths", Msg: err.Error()}
 		}
 	}
-	f.masksAll = c.Action == Mask && len(c.Rules) == 0 && len(c.Scores) == 0 && len(c.AllowValues) == 0
+	f.masksAll = c.Action == Mask && len(c.Rules) == 0 && len(c.Scores) == 0 && len(c.AllowValues) == 0 && len(c.Detectors) == 0
 	if len(c.AllowValues) > 0 {
 		f.allowed = make(map[string]bool, len(c.AllowValues))
 		for _, v := range c.AllowValues {
@@ -361,7 +362,7 @@ type stream struct{ work }
 func (s *stream) Value(ctx context.Context, v *filters.Value) error {
 	w := &s.work
 	plain := v.Kind == filters.Number || v.Kind == filters.String && v.Plain && !mayWrap(v.Text)
-	if !plain || !w.masksAll || v.More || len(v.Before) > 0 || len(w.outside) > 0 || w.scanner == nil || w.scanning {
+	if !plain || !w.masksAll || v.More || len(v.Before) > 0 || w.scanner == nil || w.scanning {
 		return w.value(ctx, v, v.Key, 0)
 	}
 	// The same in short: nearly all values go by here.

@@ -64,6 +64,7 @@ func valuesFrom(first, n int) []string {
 // person is what a record of people says of person i.
 type person struct{ name, email, phone, born, iban, street, city, postcode, account string }
 
+// What people are made of.
 var (
 	firstNames  = strings.Fields("Anna James Maria Peter Sofia Thomas Laura David Emma Michael Julia Robert Sarah Daniel Hannah Martin Claudia Andrew Monica Stefan Teresa William Petra George Lena Patrick Irene Simon Vera Oliver Nina Marco Alice Henry Clara Lucas Eva Paul Marta Felix Ruth Victor Ida Hugo Nora Leon Greta")
 	familyNames = strings.Fields("Schmidt Miller Rossi Novak Taylor Fischer Garcia Johnson Weber Becker Moreau Jansen Larsen Kowalski Wagner Bennett Romano Horvath Lindqvist Murphy Keller Santos Dubois Nielsen Walker Ferrari Hughes Krueger Ortega Petersen Sullivan Vogel Marino Hansen Cooper Richter Silva Berger Olsen Doyle Conti Parker Meyer")

@@ -131,7 +131,7 @@ func (r *runner) leave(name []byte) {
 
 // forgetNames: the stage is shown the names again that it left as they were.
 func (r *runner) forgetNames() {
-	if r.own != nil {
+	if r.own != nil && r.left == r.own {
 		*r.own = shortNames{}
 	}
 	r.left = nil

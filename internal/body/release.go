@@ -26,10 +26,7 @@ func (e *Editor) Release() {
 
 // empty leaves nothing of a runner but room.
 func (r *runner) empty() {
-	if r.own != nil && r.left == r.own {
-		*r.own = shortNames{}
-	}
-	r.trail.forget()
+	r.forgetNames()
 	*r = runner{own: r.own, trail: r.trail}
 }
 

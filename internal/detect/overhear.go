@@ -42,9 +42,7 @@ func (s *scan) overhearSome(o *overheard, p int) int {
 	var letters, capitals, harm uint64
 	for i := 0; i < n; i += 8 {
 		x := s.eight(o.to + i)
-		low := x &^ highs
-		small := low | 0x20*ones
-		l := (small + (0x80-'a')*ones) &^ (small + (0x80-'z'-1)*ones) & highs
+		l, low := letterBits(x), x&^highs
 		quote, slash := low^'"'*ones, low^'\\'*ones
 		names := (low + (0x80-':')*ones) &^ (low + (0x80-'>'-1)*ones)
 		h := (x | names | ^(quote + 0x7F*ones) | ^(slash + 0x7F*ones)) & highs
@@ -62,7 +60,7 @@ func (s *scan) overhearSome(o *overheard, p int) int {
 	if n < len(text) || letters>>(n-1) != 0 {
 		// The last word may go on. Where the text ends at p it is looked at all
 		// the same, and then again.
-		done = 64 - bits.LeadingZeros64(^letters&within)
+		done = bits.Len64(^letters & within)
 		if done == 0 && n == 64 {
 			return -1
 		}

@@ -59,13 +59,17 @@ func (s *scan) readProse(p int) {
 	}
 }
 
+// letterBits has the high bit of each byte set that is a letter of ASCII.
+func letterBits(x uint64) uint64 {
+	low := (x | 0x20*ones) &^ highs
+	return (low + (0x80-'a')*ones) &^ (low + (0x80-'z'-1)*ones) &^ x & highs
+}
+
 // lettersOf reads eight bytes: how many of them, from the first on, are letters
 // of ASCII, these in lower case, and the bits that are missing in capitals.
 func lettersOf(x uint64) (n int, small, capitals uint64) {
 	small = x | 0x20*ones
-	low := small &^ highs
-	letters := (low + (0x80-'a')*ones) &^ (low + (0x80-'z'-1)*ones) &^ x & highs
-	n = bits.TrailingZeros64(^letters&highs) >> 3
+	n = bits.TrailingZeros64(^letterBits(x)&highs) >> 3
 	mask := uint64(1)<<(8*n) - 1
 	return n, small & mask, ^x & (0x20 * ones) & mask
 }

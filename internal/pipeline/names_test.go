@@ -49,6 +49,18 @@ func (n *nameStream) Close(context.Context, *filters.Ledger) (filters.Decision, 
 	return filters.Decision{}, nil
 }
 
+// edited is what becomes of a request's body in an exchange of its own.
+func edited(t *testing.T, steps []*pipeline.Step, doc string) string {
+	t.Helper()
+	ex := &filters.Exchange{}
+	ex.Request.Headers = filters.NewHeaders(jsonType...)
+	run := pipeline.NewRun(ex, pipeline.Chains{Request: steps}, pipeline.Options{})
+	run.Headers(t.Context(), filters.Request, full, false)
+	out := string(run.Body(t.Context(), filters.Request, []byte(doc), true).Body)
+	run.Finish(t.Context())
+	return out
+}
+
 // TestNamesOfOtherBodies: a name that a filter left as it was is not shown to it
 // again where it says that this is the same in every exchange. What a step did
 // not look at is not one.
@@ -81,18 +93,9 @@ func TestNamesOfOtherBodies(t *testing.T) {
 		if err := pipeline.Compile(steps); err != nil {
 			t.Fatal(err)
 		}
-		edit := func(doc string) string {
-			ex := &filters.Exchange{}
-			ex.Request.Headers = filters.NewHeaders(jsonType...)
-			run := pipeline.NewRun(ex, pipeline.Chains{Request: steps}, pipeline.Options{})
-			run.Headers(t.Context(), filters.Request, full, false)
-			out := string(run.Body(t.Context(), filters.Request, []byte(doc), true).Body)
-			run.Finish(t.Context())
-			return out
-		}
-		edit(tt.first)
+		edited(t, steps, tt.first)
 		shown = nil
-		if got := edit(doc); got != tt.out || !slices.Equal(shown, tt.second) {
+		if got := edited(t, steps, doc); got != tt.out || !slices.Equal(shown, tt.second) {
 			t.Errorf("%s: %s, shown %q; want %s, shown %q", tt.name, got, shown, tt.out, tt.second)
 		}
 	}
@@ -118,12 +121,7 @@ func TestNamesBeforeAFallback(t *testing.T) {
 			}
 			for range 2 { // what one body leaves is not for the next
 				before, after = nil, nil
-				ex := &filters.Exchange{}
-				ex.Request.Headers = filters.NewHeaders(jsonType...)
-				run := pipeline.NewRun(ex, pipeline.Chains{Request: steps}, pipeline.Options{})
-				run.Headers(t.Context(), filters.Request, full, false)
-				out := string(run.Body(t.Context(), filters.Request, []byte(doc), true).Body)
-				run.Finish(t.Context())
+				out := edited(t, steps, doc)
 				if want := strings.Replace(doc, `,"secret":3`, "", 1); out != want {
 					t.Errorf("whole %t, %d others: %s", whole, others, out)
 				}

@@ -77,7 +77,8 @@ type Trace struct {
 type Record struct {
 	Time     time.Time
 	Exchange string // Exchange.ID
-	In       *filters.Exchange
+	// In is the exchange itself. Valid during the call, as is Trace.
+	In *filters.Exchange
 	// Trace is the same in all records of an exchange and in its summary.
 	Trace *Trace `json:"-"`
 	Set   string // version of the policy set
